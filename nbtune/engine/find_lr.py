@@ -1,0 +1,79 @@
+"""Find a learning rate without any front end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..formats import format_loss, format_lr
+from .lr_curve import LRCurve, LRSettings, LRStep
+from .lr_sweep import sweep_lr
+from .task import Task
+
+
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRCurve:
+    """A learning rate for ``task``, from one sweep over η, with a progress bar in text.
+
+    Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
+
+    Args:
+        task: What is to be tuned.
+        settings: The sweep's; None for the defaults (100 steps from 1e-5 to 10).
+        max_seconds: End after this time with what is known by then.
+        progress: Whether to show the bar (on stderr; it needs tqdm).
+        **changes: Single settings by name, e.g. ``lr_max=1.0``; see ``LRSettings``.
+    Returns:
+        The curve; its ``suggestion`` is None when there is no clear answer, and ``reason`` says why.
+    Raises:
+        TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        Exception: Whatever the user's model, loss or data raise.
+
+    Examples:
+        >>> model = torch.nn.Linear(4, 1)
+        >>> inputs = torch.randn(256, 4)
+        >>> data = (inputs, inputs.sum(1, keepdim=True))
+        >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
+        >>> curve = find_lr(task, progress=False)
+        >>> 0.001 < curve.suggestion < 1, curve.outcome
+        (True, 'diverged')
+    """
+    settings = replace(settings or LRSettings(), **changes)
+    if max_seconds is not None:
+        settings = replace(settings, max_seconds=max_seconds)
+    for caveat in task.caveats:
+        warnings.warn(caveat, stacklevel=2)
+    steps: list[LRStep] = []
+    with closing(sweep_lr(task, settings)) as sweep, _progress_bar(settings.steps, progress) as show:
+        for step in sweep:
+            steps.append(step)
+            show(step)
+    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+
+
+@contextmanager
+def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        is_wanted = False
+    if not is_wanted:
+        yield lambda step: None
+        return
+    with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
+
+        def show(step: LRStep) -> None:
+            # The text is only made when the bar is drawn again: it would cost more than a small step.
+            if bar.update():
+                bar.set_postfix_str(f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}", refresh=False)
+
+        yield show

@@ -1,0 +1,112 @@
+"""The exponential learning-rate range test (Smith 2017, arXiv 1506.01186) as a run of events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+
+from . import batches, lr_rules
+from .lr_curve import LRSettings, LRStep
+from .task import Task
+from .training import LOADING, LossReader, Trainer, trainer
+
+
+def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
+    """A sweep, not yet begun: iterating over it trains.
+
+    One training step per η, from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on batch after batch.
+    The sweep ends itself when the loss diverges (see ``lr_rules.DivergenceWatch``) or ``max_seconds`` are over.
+    Whoever iterates closes it, in the same thread; then everything the sweep changed is put back.
+
+    Raises:
+        ValueError: For validation data that ``task`` has no loss for.
+        ModelBusyError: At the first step, while another run works on the same parameters.
+    """
+    return LRSweep(task, settings or LRSettings())
+
+
+class LRSweep:
+    """An iterator of ``LRStep`` that can be closed and says what it waits for."""
+
+    def __init__(self, task: Task, settings: LRSettings) -> None:
+        if settings.validation is not None and task.update is not None:
+            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        self._held_out = None if settings.validation is None else batches.as_loader(settings.validation)
+        # The thread that iterates has a default device of its own; the user's code expects the one set out here.
+        self._default_device = torch.get_default_device()
+        self._trainer: Trainer | None = None
+        self._steps = self._run(task, settings)
+
+    @property
+    def waiting_for(self) -> str:
+        """What the step under way is doing, in words; readable from any thread."""
+        return LOADING if self._trainer is None else self._trainer.waiting_for
+
+    def __iter__(self) -> LRSweep:
+        return self
+
+    def __next__(self) -> LRStep:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """End the sweep and put everything back; harmless when it has ended."""
+        self._steps.close()  # type: ignore[attr-defined]
+
+    def _run(self, task: Task, settings: LRSettings) -> Iterator[LRStep]:
+        begun = time.perf_counter()
+        reader, events = LossReader(task.device), _Events()
+        with trainer(task) as self._trainer:
+            held_out = self._fixed_held_out(settings)
+            growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
+            for index in range(settings.steps):
+                lr = settings.lr_min * growth**index
+                loss = self._step(lr, held_out)
+                reader.put((index, lr, time.perf_counter() - begun), loss)
+                for tag, values in reader.ready():
+                    yield (event := events.made(tag, values))
+                    if event.diverged:
+                        return
+                if settings.max_seconds is not None and time.perf_counter() - begun > settings.max_seconds:
+                    break
+            for tag, values in reader.ready(everything=True):
+                yield (event := events.made(tag, values))
+                if event.diverged:
+                    return
+
+    def _step(self, lr: float, held_out: list[object]) -> torch.Tensor:
+        assert self._trainer is not None
+        if torch.get_default_device() == self._default_device:
+            return self._losses(lr, held_out)
+        with self._default_device:
+            return self._losses(lr, held_out)
+
+    def _losses(self, lr: float, held_out: list[object]) -> torch.Tensor:
+        assert self._trainer is not None
+        loss = self._trainer.step(lr)
+        if not held_out:
+            return loss
+        return torch.stack([loss.float(), self._trainer.evaluate(held_out)])
+
+    def _fixed_held_out(self, settings: LRSettings) -> list[object]:
+        if self._held_out is None or self._trainer is None:
+            return []
+        return self._trainer.fixed_batches(self._held_out, settings.validation_batches)
+
+
+class _Events:
+    """Losses become events; what an event says of the past is kept here."""
+
+    def __init__(self) -> None:
+        self._watch = lr_rules.DivergenceWatch()
+        self._recent: list[float] = []
+
+    def made(self, tag: tuple[int, float, float], values: list[float]) -> LRStep:
+        index, lr, seconds = tag
+        self._recent = [*self._recent[-7:], values[0]]
+        validation = values[1] if len(values) > 1 else None
+        return LRStep(
+            index=index, lr=lr, loss=values[0], smoothed_loss=lr_rules.line_end(self._recent), seconds=seconds,
+            validation_loss=validation, diverged=self._watch.sees(values[0] if validation is None else validation),
+        )  # fmt: skip

@@ -1,0 +1,334 @@
+"""A run leaves nothing behind: who holds a model, copies and backups, random streams, the loader's state."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .capacity import free_bytes
+from .task import Task
+
+_held: set[int] = set()  # ids of the parameters that runs of this process work on
+_held_lock = threading.Lock()
+
+
+class ModelBusyError(RuntimeError):
+    """Another nbtune run is working on these parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workpiece:
+    """What a run may change: copies of the user's objects, or, where those do not fit, the objects themselves."""
+
+    model: Any
+    optimizer: Any
+    loss_fn: Callable[..., Any] | None
+    training_step: Callable[..., Any] | None
+    update: Callable[..., Any] | None
+    is_copy: bool
+
+    @property
+    def models(self) -> list[nn.Module]:
+        return list(self.model.values()) if isinstance(self.model, dict) else [self.model]
+
+    @property
+    def optimizers(self) -> list[Any]:
+        return list(self.optimizer.values()) if isinstance(self.optimizer, dict) else [self.optimizer]
+
+
+@contextmanager
+def borrowed(task: Task) -> Iterator[Workpiece]:
+    """The task's model and optimizer to train; afterwards everything is as it was.
+
+    A copy is trained when it can be made, so that the user's own model stays usable meanwhile; else the model itself
+    is, with a backup in host memory. What ``preserve`` names is put back in either case.
+
+    Raises:
+        ModelBusyError: While another run holds any of the same parameters.
+    """
+    with _hold(task), _preserved(task):
+        with torch.inference_mode(False):
+            workpiece = _copied(task)
+        if workpiece is not None:
+            yield workpiece
+            return
+        backup = Backup(task)
+        try:
+            backup.set_gradients_aside()
+            yield Workpiece(task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False)
+        finally:
+            backup.put_back()
+
+
+@contextmanager
+def _hold(task: Task) -> Iterator[None]:
+    wanted = {id(p) for p in task.parameters}
+    with _held_lock:
+        if wanted & _held:
+            raise ModelBusyError("another nbtune run is using this model: stop it, or wait until it has ended")
+        _held.update(wanted)
+    try:
+        yield
+    finally:
+        with _held_lock:
+            _held.difference_update(wanted)
+
+
+@contextmanager
+def _preserved(task: Task) -> Iterator[None]:
+    saved = [(thing, copy.deepcopy(thing.state_dict())) for thing in task.preserve]
+    try:
+        yield
+    finally:
+        for thing, state in saved:
+            thing.load_state_dict(state)
+
+
+def _copied(task: Task) -> Workpiece | None:
+    """Deep copies of everything that holds parameters, made together so that they still refer to each other."""
+    if _has_hooked_parameters(task) or not _is_room_for_copy(task):
+        return None
+    memo: dict[int, Any] = {}
+    try:
+        model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
+        for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
+            _copy_missing_attributes(theirs, ours, memo)
+        functions = [_copied_function(f, memo) for f in (task.loss_fn, task.training_step, task.update)]
+    except Exception:
+        # Whatever a module keeps that cannot be copied (a lock, a graph, a file): train in place instead.
+        return None
+    workpiece = Workpiece(model, optimizer, *functions, True)
+    theirs_ids = {id(p) for p in task.parameters}
+    held = {id(p) for o in workpiece.optimizers for group in o.param_groups for p in group["params"]}
+    return None if held & theirs_ids else workpiece
+
+
+def _values(one_or_many: Any) -> list[Any]:
+    return list(one_or_many.values()) if isinstance(one_or_many, dict) else [one_or_many]
+
+
+def _copied_function(function: Any, memo: dict[int, Any]) -> Any:
+    """Modules and methods of modules are copied; other callables may hold the user's world and stay."""
+    owner = getattr(function, "__self__", function)
+    return copy.deepcopy(function, memo) if isinstance(owner, nn.Module) else function
+
+
+def _copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> None:
+    # Optimizer.__getstate__ keeps state and groups only, so LBFGS loses its _params. A "step" in the instance is a
+    # scheduler's wrapper around the user's own optimizer and must not come along.
+    for name, value in vars(theirs).items():
+        if name not in vars(ours) and name != "step":
+            setattr(ours, name, copy.deepcopy(value, memo))
+
+
+def _has_hooked_parameters(task: Task) -> bool:
+    # Parameter.__deepcopy__ drops hooks, e.g. gradient masks, and the copy would train differently.
+    return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in task.parameters)
+
+
+def _is_room_for_copy(task: Task) -> bool:
+    """Whether the copy and its gradients take at most half of the free memory."""
+    free = free_bytes(task.device)
+    if free is None:
+        return True
+    parameters = sum(p.nbytes for p in task.parameters)
+    others = sum(b.nbytes for m in task.models.values() for b in m.buffers())
+    state = sum(
+        v.nbytes
+        for o in task.optimizers.values()
+        for entry in o.state.values()
+        if isinstance(entry, dict)
+        for v in entry.values()
+        if isinstance(v, torch.Tensor)
+    )
+    return 2 * (2 * parameters + others + state) <= free
+
+
+class Backup:
+    """The state of a task's own objects in host memory, put back bit for bit into the same objects."""
+
+    def __init__(self, task: Task) -> None:
+        roots = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
+        self._modules = list({id(m): m for root in roots for m in root.modules()}.values())
+        self._attributes = [{k: v for k, v in vars(m).items() if _is_plain(v)} for m in self._modules]
+        self._buffers = [dict(m._buffers) for m in self._modules]
+        tensors = [*task.parameters, *(b for named in self._buffers for b in named.values() if b is not None)]
+        self._tensors = [(t, _to_host(t)) for t in tensors]
+        self._parameters = [(p, p.requires_grad, p.grad, _to_host(p.grad)) for p in task.parameters]
+        self._optimizers = [(o, *_optimizer_backup(o)) for o in task.optimizers.values()]
+
+    def set_gradients_aside(self) -> None:
+        """Give the parameters no gradients; the user's own are kept untouched."""
+        for parameter, *_ in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Everything as it was when the backup was made."""
+        for module, attributes, buffers in zip(self._modules, self._attributes, self._buffers, strict=True):
+            vars(module).update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+        for tensor, saved in self._tensors:
+            tensor.copy_(saved)
+        for parameter, requires_grad, grad, saved in self._parameters:
+            parameter.requires_grad_(requires_grad)
+            parameter.grad = grad
+            if grad is not None:
+                grad.copy_(saved)
+        for optimizer, groups, state in self._optimizers:
+            _put_back_optimizer(optimizer, groups, state)
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in (bool, int, float, str, type(None))
+
+
+def _to_host(tensor: torch.Tensor | None) -> Any:
+    return None if tensor is None else tensor.detach().to("cpu", copy=True)
+
+
+def _optimizer_backup(optimizer: Any) -> tuple[list[dict[str, Any]], dict[Any, dict[str, Any]]]:
+    groups = [{k: _saved(v) for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return groups, {p: {k: _saved(v) for k, v in entry.items()} for p, entry in optimizer.state.items()}
+
+
+def _saved(value: Any) -> tuple[Any, Any]:
+    return value, _to_host(value) if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+
+
+def _restored(saved: tuple[Any, Any]) -> Any:
+    value, copied = saved
+    return value.copy_(copied) if isinstance(value, torch.Tensor) else copied
+
+
+def _put_back_optimizer(optimizer: Any, groups: list[dict[str, Any]], state: dict[Any, dict[str, Any]]) -> None:
+    for group, saved in zip(optimizer.param_groups, groups, strict=True):
+        for name in set(group) - set(saved) - {"params"}:
+            del group[name]
+        group.update({k: _restored(v) for k, v in saved.items()})
+    for parameter in [p for p in optimizer.state if p not in state]:
+        del optimizer.state[parameter]
+    for parameter, entry in state.items():
+        optimizer.state[parameter].clear()
+        optimizer.state[parameter].update({k: _restored(v) for k, v in entry.items()})
+
+
+class RandomStreams:
+    """Random numbers of a run's own, swapped in for each step and out again, ``with streams: step()``.
+
+    The caller's global streams (torch on the host and the task's device, numpy, python) never advance, so there is
+    nothing to rewind at the end, and numbers another thread draws between two steps come from its own stream. Numbers
+    it draws during a step come from the run's stream and are not repeated later. A ``torch.manual_seed`` or
+    ``random.seed`` during a step is noticed and left in force.
+    """
+
+    _SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds with it, so a changed seed tells of somebody else
+
+    def __init__(self, device: torch.device) -> None:
+        self._generators = _torch_generators(device)
+        self._torch_states = [torch.Generator(g.device).manual_seed(self._SEED).get_state() for g in self._generators]
+        self._bit_generator = np.random.MT19937(self._SEED)
+        self._python_state = random.Random(self._SEED).getstate()
+        self._theirs: tuple[Any, ...] = ()
+
+    def __enter__(self) -> None:
+        torch_states = [g.get_state() for g in self._generators]
+        self._theirs = (torch_states, np.random.get_bit_generator(), random.getstate())
+        for generator, state in zip(self._generators, self._torch_states, strict=True):
+            generator.set_state(state)
+        np.random.set_bit_generator(self._bit_generator)
+        random.setstate(self._python_state)
+
+    def __exit__(self, *_: object) -> None:
+        torch_states, bit_generator, python_state = self._theirs
+        for i, generator in enumerate(self._generators):
+            if generator.initial_seed() == self._SEED:
+                self._torch_states[i] = generator.get_state()
+                generator.set_state(torch_states[i])
+        np.random.set_bit_generator(bit_generator)
+        now = random.getstate()
+        if not _was_reseeded(now, self._python_state):
+            self._python_state = now
+            random.setstate(python_state)
+
+
+def _was_reseeded(now: Any, before: Any) -> bool:
+    # A Mersenne twister's index is 624 right after seeding; reached by drawing, it comes with the key it had before.
+    # (Not the key's first word: every seed makes it 2³¹.)
+    return bool(now[1][-1] == 624 and now[1][1] != before[1][1])
+
+
+def _torch_generators(device: torch.device) -> list[torch.Generator]:
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
+    if device.type == "mps":
+        generators.append(torch.mps._get_default_mps_generator())
+    return generators
+
+
+class LoaderState:
+    """The generators and samplers behind a loader, put back unless somebody else used them meanwhile."""
+
+    def __init__(self, loader: Any) -> None:
+        samplers = _samplers(loader)
+        found = [getattr(owner, "generator", None) for owner in (loader, *samplers, getattr(loader, "dataset", None))]
+        self._generators = list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
+        self._saved = [g.get_state() for g in self._generators]
+        self._left = list(self._saved)
+        self._attributes = [(s, {k: v for k, v in vars(s).items() if _is_plain(v)}) for s in samplers]
+        self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for s in samplers for v in vars(s).values() if _is_source(v)]
+
+    def mark(self) -> None:
+        """Note where the run leaves the generators, after each time it drew."""
+        self._left = [g.get_state() for g in self._generators]
+
+    def put_back(self) -> None:
+        """The state at the start, for each generator that is where ``mark`` saw it last."""
+        for generator, saved, left in zip(self._generators, self._saved, self._left, strict=True):
+            if torch.equal(generator.get_state(), left):
+                generator.set_state(saved)
+        for sampler, attributes in self._attributes:
+            vars(sampler).update(attributes)
+        for source, state in self._numpy:
+            _set_numpy_state(source, state)
+
+
+def _samplers(loader: Any) -> list[Any]:
+    found, queue = [], [getattr(loader, "batch_sampler", None), getattr(loader, "sampler", None)]
+    while queue:
+        sampler = queue.pop()
+        if sampler is not None and hasattr(sampler, "__dict__") and not any(sampler is s for s in found):
+            found.append(sampler)
+            queue.append(getattr(sampler, "sampler", None))
+    return found
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, (np.random.Generator, np.random.RandomState, random.Random))
+
+
+def _numpy_state(source: Any) -> Any:
+    if isinstance(source, random.Random):
+        return source.getstate()
+    return source.bit_generator.state if isinstance(source, np.random.Generator) else source.get_state()
+
+
+def _set_numpy_state(source: Any, state: Any) -> None:
+    if isinstance(source, random.Random):
+        source.setstate(state)
+    elif isinstance(source, np.random.Generator):
+        source.bit_generator.state = state
+    else:
+        source.set_state(state)

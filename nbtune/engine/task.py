@@ -1,0 +1,270 @@
+"""What is to be tuned: a model, its optimizer, its loss and its data, checked once and never changed here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import batches
+
+_KEEP = object()
+
+
+class Task:
+    """A model, its optimizer, its loss and its data: what every tool of nbtune takes.
+
+    Nothing is run and nothing is changed by making one.
+
+    Args:
+        model: The module to train; with ``update`` also a dict of modules.
+        optimizer: Its optimizer; with ``update`` also a dict of optimizers. The ratios between the rates of its
+            parameter groups are kept by every tool.
+        loss_fn: ``loss_fn(output, targets) -> scalar tensor`` for batches ``(inputs, targets)``. None: the loss is
+            the ``.loss`` of what the model returns, as with Hugging Face models; a dict batch is then passed as
+            keywords, a tuple as positional arguments.
+        data: A DataLoader; a Dataset or a pair (inputs, targets), which are shuffled in batches of 32 (see
+            ``with_``); or an iterable of batches. Shorter data than a run needs begin again.
+        training_step: ``training_step(model, batch) -> scalar tensor`` for batches of any other form. It must use the
+            model it is given, since tools train a copy. The batch is on the device.
+        update: ``update(model, optimizer, batch) -> {name: loss}``: the user's own backward and step, for GANs, LBFGS,
+            gradient clipping and the like. It gets what was given as ``model`` and ``optimizer`` (dicts, if they were
+            dicts), or copies of them. nbtune sets the rates and reads the losses: the one named "loss", else their sum.
+        device: Where the batches go; None for where the parameters are.
+        amp: ``torch.bfloat16`` or ``torch.float16`` for autocast (float16 with a GradScaler); None for neither.
+        accumulate: Micro-batches whose mean gradient makes one update.
+        collate_fn: For a Dataset: how a list of samples becomes a batch.
+        longest: A sample as large as the data have; kept for the memory tools, unused by the learning-rate finder.
+        preserve: Other objects with ``state_dict`` and ``load_state_dict`` that a step changes (schedulers, EMA,
+            GradScaler); put back after every run.
+
+    Raises:
+        TypeError: For an argument of the wrong kind.
+        ValueError: For empty data, an optimizer that holds none of the model's parameters, parameters on several
+            devices, or arguments that exclude each other.
+
+    Examples:
+        >>> model = torch.nn.Linear(4, 2)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> data = (torch.randn(100, 4), torch.randint(0, 2, (100,)))
+        >>> Task(model, optimizer, torch.nn.functional.cross_entropy, data).with_(batch_size=10)
+        Task(Linear, 10 parameters, SGD, batch_size=10, device=cpu)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        loss_fn: Callable[..., Any] | None = None,
+        data: Any = None,
+        *,
+        training_step: Callable[..., Any] | None = None,
+        update: Callable[..., Any] | None = None,
+        device: torch.device | str | None = None,
+        amp: torch.dtype | None = None,
+        accumulate: int = 1,
+        collate_fn: Callable[..., Any] | None = None,
+        longest: Any = None,
+        preserve: Iterable[Any] | Any = (),
+    ) -> None:
+        self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
+        self.training_step, self.update = training_step, update
+        self.amp, self.accumulate, self.longest = amp, accumulate, longest
+        self.preserve = tuple(preserve) if isinstance(preserve, (list, tuple, set)) else (preserve,)
+        _check_kinds(self)
+        _check_choices(self)
+        if data is None:
+            raise TypeError("data is missing: give a DataLoader, a Dataset or (inputs, targets)")
+        self._data, self._collate_fn = data, collate_fn
+        self.device = _one_device(self, device)
+        _check_ownership(self)
+        self.loader = batches.as_loader(data, collate_fn)
+
+    @property
+    def models(self) -> dict[str, nn.Module]:
+        """The modules by name; a single one is named ""."""
+        return dict(self.model) if isinstance(self.model, Mapping) else {"": self.model}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimizers by name; a single one is named ""."""
+        return dict(self.optimizer) if isinstance(self.optimizer, Mapping) else {"": self.optimizer}
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Every parameter of the models and the loss once, trainable or not."""
+        modules = [*self.models.values(), *([self.loss_fn] if isinstance(self.loss_fn, nn.Module) else [])]
+        return list({id(p): p for m in modules for p in m.parameters()}.values())
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples in one batch of the loader; None where it does not tell."""
+        return batches.batch_size_of(self.loader)
+
+    @property
+    def samples_per_update(self) -> int | None:
+        """``batch_size`` times ``accumulate``: the k that belongs to η."""
+        return None if self.batch_size is None else self.batch_size * self.accumulate
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a run cannot put back, in sentences; empty when everything is put back."""
+        return batches.what_cannot_be_rewound(self.loader)
+
+    @property
+    def lr(self) -> float:
+        """η now: the rate of the first parameter group whose rate is not 0."""
+        return reference_lr(self.optimizers.values())
+
+    def set_lr(self, lr: float) -> None:
+        """Set η; the other groups keep their ratio to it.
+
+        Args:
+            lr: The new rate of the first group (whose rate is not 0), > 0.
+        Warns:
+            UserWarning: When a scheduler already holds the old rates.
+        """
+        if not lr > 0:
+            raise ValueError(f"lr must be above 0, not {lr!r}")
+        if any("initial_lr" in group for o in self.optimizers.values() for group in o.param_groups):
+            warnings.warn(
+                "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
+            )
+        set_lr(self.optimizers.values(), lr)
+
+    def with_(self, *, batch_size: int | None = None, **changes: Any) -> Task:
+        """A new task with some arguments changed; the model and the optimizer are the same objects.
+
+        Args:
+            batch_size: Samples in a batch, ≥ 1; the loader is rebuilt around the same dataset and sampler.
+            **changes: Any argument of ``Task``.
+        Raises:
+            ValueError: Where the loader cannot be rebuilt, saying why.
+            TypeError: For an unknown argument.
+        """
+        arguments: dict[str, Any] = {
+            "model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss_fn, "data": self._data,
+            "training_step": self.training_step, "update": self.update, "device": self.device, "amp": self.amp,
+            "accumulate": self.accumulate, "collate_fn": self._collate_fn, "longest": self.longest,
+            "preserve": self.preserve,
+        }  # fmt: skip
+        if "model" in changes:
+            arguments["device"] = None
+        task = Task(**{**arguments, **changes})
+        if batch_size is not None:
+            if not isinstance(batch_size, int) or batch_size < 1:
+                raise ValueError(f"batch_size must be a whole number from 1 up, not {batch_size!r}")
+            task.loader = batches.as_loader(task._data, task._collate_fn, batch_size)
+            task._data, task._collate_fn = task.loader, None
+        elif "data" not in changes:
+            task.loader = self.loader
+        return task
+
+    def __repr__(self) -> str:
+        names = " + ".join(type(m).__name__ for m in self.models.values())
+        optimizers = " + ".join(type(o).__name__ for o in self.optimizers.values())
+        count = sum(p.numel() for p in self.parameters)
+        return f"Task({names}, {count:,} parameters, {optimizers}, batch_size={self.batch_size}, device={self.device})"
+
+
+def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
+    """The rate of the first group whose rate is not 0: the one η stands for."""
+    rates = [float(group["lr"]) for o in optimizers for group in o.param_groups]
+    return next((rate for rate in rates if rate > 0), 0.0)
+
+
+def lr_setter(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[float], None]:
+    """A function that sets η, with the groups' present ratios kept, also over many calls.
+
+    Groups whose rate is 0 stay at 0; if all are (a warm-up has just begun), all get η.
+    """
+    groups = [group for o in optimizers for group in o.param_groups]
+    rates = [float(group["lr"]) for group in groups]
+    reference = next((rate for rate in rates if rate > 0), 0.0)
+    ratios = [rate / reference if reference else 1.0 for rate in rates]
+
+    def set_lr(lr: float) -> None:
+        for group, ratio in zip(groups, ratios, strict=True):
+            if isinstance(group["lr"], torch.Tensor):  # capturable optimizers keep it in a tensor that graphs refer to
+                group["lr"].fill_(lr * ratio)
+            else:
+                group["lr"] = lr * ratio
+
+    return set_lr
+
+
+def set_lr(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:
+    """Set η once, groups keep their ratios."""
+    lr_setter(optimizers)(lr)
+
+
+def _check_kinds(task: Task) -> None:
+    for name, module in task.models.items():
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}")
+    for name, optimizer in task.optimizers.items():
+        if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
+            raise TypeError(
+                f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, not {type(optimizer).__name__}"
+            )
+    for name in ("loss_fn", "training_step", "update"):
+        value = getattr(task, name)
+        if value is not None and not callable(value):
+            hint = "; data is the fourth argument" if name == "loss_fn" else ""
+            raise TypeError(f"{name} must be callable, not {type(value).__name__}{hint}")
+    for thing in task.preserve:
+        if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
+            raise TypeError(f"preserve takes objects with state_dict and load_state_dict, not {type(thing).__name__}")
+
+
+def _check_choices(task: Task) -> None:
+    if sum(f is not None for f in (task.loss_fn, task.training_step, task.update)) > 1:
+        raise ValueError("give one of loss_fn, training_step and update: each of them says what a step is")
+    if task.amp not in (None, torch.bfloat16, torch.float16):
+        raise ValueError(f"amp must be torch.bfloat16, torch.float16 or None, not {task.amp!r}")
+    if not isinstance(task.accumulate, int) or task.accumulate < 1:
+        raise ValueError(f"accumulate must be a whole number from 1 up, not {task.accumulate!r}")
+    if task.update is not None and (task.amp is not None or task.accumulate > 1):
+        raise ValueError("update does its own autocast and accumulation: leave amp and accumulate out")
+    if task.update is None and (isinstance(task.model, Mapping) or isinstance(task.optimizer, Mapping)):
+        raise ValueError("several models or optimizers need update=, since only you know the order of their steps")
+    if task.update is None and any(isinstance(o, torch.optim.LBFGS) for o in task.optimizers.values()):
+        raise ValueError("LBFGS calls a closure several times a step: give update= with your optimizer.step(closure)")
+
+
+def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
+    found = {p.device for p in task.parameters}
+    if len(found) > 1:
+        names = ", ".join(sorted(map(str, found)))
+        raise ValueError(f"the parameters are on several devices ({names}); nbtune tunes a model on one device")
+    if not found:
+        raise ValueError("the model has no parameters, so there is nothing to train")
+    device = found.pop()
+    if device.type == "meta":
+        raise ValueError("the parameters are on the meta device, so they hold no numbers; load the model first")
+    if asked is not None:
+        asked = torch.device(asked)
+        if asked.type != device.type or asked.index not in (None, device.index):
+            raise ValueError(f"the model is on {device}, not on {asked}: move it before you build its optimizer")
+    return device
+
+
+def _check_ownership(task: Task) -> None:
+    trainable = {id(p) for p in task.parameters if p.requires_grad}
+    if not trainable:
+        raise ValueError("every parameter is frozen (requires_grad is False), so there is nothing to train")
+    held = {id(p) for o in task.optimizers.values() for group in o.param_groups for p in group["params"]}
+    if not held & trainable:
+        raise ValueError(
+            "the optimizer holds none of the model's trainable parameters: build it after the model, "
+            "e.g. torch.optim.Adam(model.parameters())"
+        )
+    if held - {id(p) for p in task.parameters} and trainable - held:
+        warnings.warn(
+            "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
+            "the optimizer was built?",
+            stacklevel=4,
+        )

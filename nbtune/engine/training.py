@@ -1,0 +1,280 @@
+"""One training step as the task says it, and its loss read without making the device wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import batches
+from .preserve import Backup, LoaderState, RandomStreams, Workpiece, borrowed
+from .task import Task, lr_setter
+
+LOADING, STEPPING = "the next batch from the data loader", "the training step"
+MAX_LATE_STEPS = 16
+
+
+@contextmanager
+def trainer(task: Task) -> Iterator[Trainer]:
+    """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
+    with borrowed(task) as workpiece:
+        loader_state = LoaderState(task.loader)
+        made = Trainer(task, workpiece, loader_state)
+        try:
+            yield made
+        finally:
+            made.close()
+            loader_state.put_back()
+
+
+class Trainer:
+    """Takes training steps on a workpiece.
+
+    Attributes:
+        waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
+    """
+
+    def __init__(self, task: Task, workpiece: Workpiece, loader_state: LoaderState) -> None:
+        self.waiting_for = LOADING
+        self._task, self._workpiece, self._loader_state = task, workpiece, loader_state
+        self._optimizers = workpiece.optimizers
+        self._set_lr = lr_setter(self._optimizers)
+        self._streams = RandomStreams(task.device)
+        self._batches = batches.endless(task.loader)
+        self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
+        self._steps_taken = 0
+        for model in workpiece.models:
+            if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
+                model.train()
+        self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
+
+    def step(self, lr: float) -> torch.Tensor:
+        """Train one step at η = ``lr``.
+
+        Returns:
+            The loss before the update, detached, on the task's device, shape ().
+        Raises:
+            TypeError, ValueError: For batches or losses of the wrong form, saying what to do.
+            RuntimeError: When the user's code trains the global model instead of the one it is given.
+            Exception: Whatever the user's code raises, with a note on the batch's shapes.
+        """
+        self._set_lr(lr)
+        with self._streams, torch.inference_mode(False), torch.enable_grad():
+            first = self._steps_taken == 0 and self._workpiece.is_copy
+            try:
+                with _CopyWatch(self._task, self._workpiece) if first else nullcontext():
+                    loss = self._update() if self._workpiece.update is not None else self._forward_backward_step()
+            finally:
+                self._loader_state.mark()
+        self._steps_taken += 1
+        return loss
+
+    def evaluate(self, held_out: list[Any]) -> torch.Tensor:
+        """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
+        with self._streams, torch.no_grad():
+            try:
+                for model in self._workpiece.models:
+                    model.eval()
+                return torch.stack([self._loss(b, needs_graph=False).float() for b in held_out]).mean()
+            finally:
+                for module, mode in self._modes:
+                    module.training = mode
+
+    def fixed_batches(self, loader: Any, count: int) -> list[Any]:
+        """The first ``count`` batches of a loader, on the task's device."""
+        with self._streams:
+            found = []
+            for batch in loader:
+                found.append(batches.to_device(batch, self._task.device))
+                if len(found) == count:
+                    break
+            return found
+
+    def close(self) -> None:
+        """Let go of the loader's workers."""
+        self._batches.close()  # type: ignore[attr-defined]
+
+    def _next_batch(self) -> Any:
+        self.waiting_for = LOADING
+        batch = next(self._batches)
+        self.waiting_for = STEPPING
+        return batches.to_device(batch, self._task.device)
+
+    def _update(self) -> torch.Tensor:
+        batch = self._next_batch()
+        assert self._workpiece.update is not None
+        with _noted(batch):
+            losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
+        return _judged_loss(losses, self._task.device)
+
+    def _forward_backward_step(self) -> torch.Tensor:
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        total: torch.Tensor | None = None
+        for _ in range(self._task.accumulate):
+            loss = self._loss(self._next_batch()) / self._task.accumulate
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        for optimizer in self._optimizers:
+            optimizer.step() if self._scaler is None else self._scaler.step(optimizer)
+        if self._scaler is not None:
+            self._scaler.update()
+        assert total is not None
+        return total
+
+    def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor:
+        amp = self._task.amp
+        autocast = nullcontext() if amp is None else torch.autocast(self._task.device.type, dtype=amp)
+        with _noted(batch), autocast:
+            loss = _raw_loss(self._workpiece, batch)
+        loss = _checked_loss(loss, needs_graph)
+        if self._steps_taken == 0 and self._workpiece.is_copy and needs_graph:
+            _check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
+        return loss
+
+
+def _raw_loss(workpiece: Workpiece, batch: Any) -> Any:
+    model = workpiece.model
+    if workpiece.training_step is not None:
+        return workpiece.training_step(model, batch)
+    if workpiece.loss_fn is not None:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeError(
+                f"loss_fn needs batches (inputs, targets), and this one is {_form(batch)}: "
+                "give training_step(model, batch) -> loss instead of loss_fn"
+            )
+        return workpiece.loss_fn(model(batch[0]), batch[1])
+    if isinstance(batch, Mapping):
+        output = model(**batch)
+    else:
+        output = model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if loss is None:
+        raise TypeError(f"the model returned {type(output).__name__} without a .loss: give loss_fn or training_step")
+    return loss
+
+
+def _form(batch: Any) -> str:
+    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list, Mapping)) else "")
+
+
+def _checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
+    if not isinstance(loss, torch.Tensor):
+        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
+    if loss.numel() != 1:
+        raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
+    if needs_graph and not loss.requires_grad:
+        raise ValueError(
+            "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
+            "torch.no_grad()?"
+        )
+    return loss.reshape(())
+
+
+def _judged_loss(losses: Any, device: torch.device) -> torch.Tensor:
+    if not isinstance(losses, Mapping):
+        losses = {"loss": losses}
+    if not losses:
+        raise ValueError("update returned no loss: return {name: loss}")
+    named = [losses["loss"]] if "loss" in losses else list(losses.values())
+    for value in named:
+        if not isinstance(value, (torch.Tensor, int, float)) or isinstance(value, torch.Tensor) and value.numel() != 1:
+            raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
+    values = [torch.as_tensor(v, device=device).detach().reshape(()) for v in named]
+    return torch.stack([v.float() if not v.is_floating_point() else v for v in values]).sum()
+
+
+@contextmanager
+def _noted(batch: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
+        raise
+
+
+def _check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
+    """Before any gradient flows: the loss must not hang on the user's own parameters while a copy trains."""
+    seen: set[Any] = set()
+    nodes = [loss.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if id(getattr(node, "variable", None)) in theirs:
+            raise _global_model_error(task)
+        nodes.extend(following for following, _ in node.next_functions)
+
+
+def _global_model_error(task: Task) -> RuntimeError:
+    name = next(n for n in ("update", "training_step", "loss_fn", "model") if getattr(task, n) is not None)
+    return RuntimeError(
+        f"your {name} uses the global model, not the one it is given; nbtune trains a copy, so use the argument"
+    )
+
+
+class _CopyWatch:
+    """Around the first step on a copy: if the user's own objects were trained instead, put them back and say so."""
+
+    def __init__(self, task: Task, workpiece: Workpiece) -> None:
+        self._task, self._workpiece = task, workpiece
+        # Only code that is handed the model can train another one by mistake; others need no backup.
+        self._backup = Backup(task) if task.update or task.training_step else None
+
+    def __enter__(self) -> None:
+        self._before = self._theirs()
+        self._copy_before = self._ours()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        strayed = self._theirs() != self._before and self._ours() == self._copy_before
+        if self._backup is not None and (strayed or error is not None and "global model" in str(error)):
+            self._backup.put_back()
+        if strayed and error is None:
+            raise _global_model_error(self._task)
+
+    def _theirs(self) -> list[Any]:
+        return [(p._version, id(p.grad), p.grad is not None and p.grad._version) for p in self._task.parameters]
+
+    def _ours(self) -> list[Any]:
+        parameters = [p for m in self._workpiece.models for p in nn.Module.parameters(m)]
+        return [(p._version, p.grad is not None) for p in parameters]
+
+
+class LossReader:
+    """Turns losses on a device into floats, in order, up to 16 steps late, so that no step waits for the host.
+
+    On the CPU a loss is read at once. Elsewhere it is copied to pinned memory behind the step that made it, and read
+    when an event says that it has arrived.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._is_late = device.type == "cuda"
+        self._pending: deque[tuple[Any, torch.Tensor, Any]] = deque()
+
+    def put(self, tag: Any, loss: torch.Tensor) -> None:
+        """Add a loss of shape () or (n,), with whatever belongs to it."""
+        if not self._is_late:
+            self._pending.append((tag, loss, None))
+            return
+        # A tensor per step, not one buffer that turns: nothing may be overwritten before it was read.
+        host = torch.empty(loss.shape, dtype=torch.float64, pin_memory=True)
+        host.copy_(loss, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        self._pending.append((tag, host, arrived))
+
+    def ready(self, *, everything: bool = False) -> Iterator[tuple[Any, list[float]]]:
+        """What has arrived: (tag, values); waits only for what is more than 16 steps old, or for ``everything``."""
+        while self._pending:
+            tag, loss, arrived = self._pending[0]
+            if arrived is not None and not arrived.query():
+                if not everything and len(self._pending) <= MAX_LATE_STEPS:
+                    return
+                arrived.synchronize()
+            self._pending.popleft()
+            yield tag, [float(v) for v in loss.reshape(-1).tolist()]
