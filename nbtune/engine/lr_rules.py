@@ -136,7 +136,7 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max
     """The quick rule: the first clear rise after the minimum, ÷ 12.
 
     (÷ 24 on a plateau.) The rise is clear at the first η, right of the smoothed curve's minimum, where half of the greatest drop is lost
-    again (or, on a curve that never dropped, where it lies above the start beyond the noise). There is no suggestion
+    again (or, on a curve that diverged without ever dropping, where it lies above the start beyond the noise). There is no suggestion
     for a loss that η does not change, nor for a sweep stopped before the rise.
 
     Args:
@@ -149,7 +149,7 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max
         rise" is folklore.
     """
     smoothed = smooth(losses)
-    curve = _Curve.read(np.asarray(lrs), smoothed, np.asarray(losses, dtype=np.float64))
+    curve = _Curve.read(np.asarray(lrs), np.asarray(losses, dtype=np.float64), smoothed, outcome == "diverged")
     if curve is None:
         return _too_short(smoothed, outcome)
     known = {
@@ -176,29 +176,51 @@ class _Curve:
     rises_from: float | None
 
     @classmethod
-    def read(cls, lrs: Floats, smoothed: Floats, losses: Floats) -> _Curve | None:
+    def read(cls, lrs: Floats, losses: Floats, smoothed: Floats, has_diverged: bool) -> _Curve | None:
         finite = np.isfinite(smoothed)
         end = len(lrs) if finite.all() else int(np.argmin(finite))
-        if end < 5:
+        if end < 7:
             return None
-        head = losses[: max(5, end // 10)]
-        start, noise = float(np.mean(head)), SMOOTHED_NOISE * _noise(losses[:end])
         valley = smoothed[:end]
-        lowest = int(np.argmin(valley))
-        drop = start - float(valley[lowest])
-        # A drop within the noise of the curve is none: flat curves have minima too.
-        fell = drop > max(USABLE_DROP * abs(start), 3 * noise)
-        below = np.flatnonzero(valley < start - max(USABLE_DROP * abs(start), 2 * noise)) if fell else np.array([])
-        level = valley[lowest] + GIVEN_BACK * drop if fell else start + max(FLAT_RISE * abs(start), 4 * noise)
-        after = np.flatnonzero(valley[lowest:] > level + (noise if fell else 0.0))
-        rise = lowest + int(after[0]) if len(after) else end if end < len(lrs) else None
+        start, noise = float(np.mean(losses[: max(5, end // 10)])), SMOOTHED_NOISE * _noise(losses[:end])
+        # The two points at either end are not smoothed, so a stray loss there could pass for the minimum.
+        lowest = 2 + int(np.argmin(valley[2 : end - 2]))
+        fell = start - float(valley[lowest]) > max(USABLE_DROP * abs(start), 4 * noise)  # flat curves have minima too
+        rise = _clear_rise(valley, lowest, start, noise, fell)
+        if not fell and not has_diverged:
+            rise = None  # noise goes up now and then
+        elif rise is None and has_diverged:
+            rise = _rise_in_log(valley, lowest, start) if end == len(lrs) else end
         return cls(
             start=start,
-            low=float(lrs[below[0]]) if len(below) else None,
+            low=float(lrs[_begins_to_fall(valley, lowest, start, noise)]) if fell else None,
             high=float(lrs[lowest]),
             last_lr=float(lrs[end - 1]),
             rises_from=None if rise is None else float(lrs[rise]),
         )
+
+
+def _begins_to_fall(valley: Floats, lowest: int, start: float, noise: float) -> int:
+    """The first index from which on, up to the minimum, the loss is below its start."""
+    above = np.flatnonzero(valley[:lowest] >= start - max(USABLE_DROP * abs(start), 2 * noise))
+    return int(above[-1]) + 1 if len(above) else 0
+
+
+def _clear_rise(valley: Floats, lowest: int, start: float, noise: float, fell: bool) -> int | None:
+    if fell:
+        level = float(valley[lowest]) + GIVEN_BACK * (start - float(valley[lowest])) + noise
+    else:
+        level = start + max(FLAT_RISE * abs(start), 4 * noise)
+    after = np.flatnonzero(valley[lowest:] > level)
+    return lowest + int(after[0]) if len(after) else None
+
+
+def _rise_in_log(valley: Floats, lowest: int, start: float) -> int:
+    """For a loss that fell by orders of magnitude: where half of the drop in log loss is lost again."""
+    if valley[lowest] <= 0:
+        return len(valley) - 1
+    after = np.flatnonzero(valley[lowest:] > math.sqrt(float(valley[lowest]) * start))
+    return lowest + int(after[0]) if len(after) else len(valley) - 1
 
 
 def _noise(losses: Floats) -> float:
@@ -253,7 +275,7 @@ def _stopped(curve: _Curve) -> dict[str, object]:
 
 def _too_short(smoothed: Floats, outcome: str) -> Answer:
     if outcome == "diverged":
-        verdict, reason = "No clear answer: the loss is not finite.", "It was inf or NaN within the first five steps."
+        verdict, reason = "No clear answer: the loss is not finite.", "It was inf or NaN within the first seven steps."
     else:
         verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {len(smoothed)} steps were taken."
     return Answer(smoothed_losses=tuple(smoothed.tolist()), verdict=verdict, reason=reason)

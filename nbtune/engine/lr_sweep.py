@@ -57,6 +57,7 @@ class LRSweep:
     def _run(self, task: Task, settings: LRSettings) -> Iterator[LRStep]:
         begun = time.perf_counter()
         reader, events = LossReader(task.device), _Events()
+        self._is_at_home = torch.get_default_device() == self._default_device
         with trainer(task) as self._trainer:
             held_out = self._fixed_held_out(settings)
             growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
@@ -76,10 +77,9 @@ class LRSweep:
                     return
 
     def _step(self, lr: float, held_out: list[object]) -> torch.Tensor:
-        assert self._trainer is not None
-        if torch.get_default_device() == self._default_device:
+        if self._is_at_home:
             return self._losses(lr, held_out)
-        with self._default_device:
+        with self._default_device:  # for the step alone: no yield may leave it set
             return self._losses(lr, held_out)
 
     def _losses(self, lr: float, held_out: list[object]) -> torch.Tensor:

@@ -16,6 +16,7 @@ from .task import Task, lr_setter
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 MAX_LATE_STEPS = 16
+_NO_AUTOCAST = nullcontext()
 
 
 @contextmanager
@@ -63,15 +64,20 @@ class Trainer:
             Exception: Whatever the user's code raises, with a note on the batch's shapes.
         """
         self._set_lr(lr)
-        with self._streams, torch.inference_mode(False), torch.enable_grad():
-            first = self._steps_taken == 0 and self._workpiece.is_copy
+        with self._streams, torch.inference_mode(False) if torch.is_inference_mode_enabled() else torch.enable_grad():
             try:
-                with _CopyWatch(self._task, self._workpiece) if first else nullcontext():
-                    loss = self._update() if self._workpiece.update is not None else self._forward_backward_step()
+                if self._steps_taken == 0 and self._workpiece.is_copy:
+                    with _CopyWatch(self._task, self._workpiece):
+                        loss = self._take_step()
+                else:
+                    loss = self._take_step()
             finally:
                 self._loader_state.mark()
         self._steps_taken += 1
         return loss
+
+    def _take_step(self) -> torch.Tensor:
+        return self._forward_backward_step() if self._workpiece.update is None else self._update()
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
@@ -107,8 +113,10 @@ class Trainer:
     def _update(self) -> torch.Tensor:
         batch = self._next_batch()
         assert self._workpiece.update is not None
-        with _noted(batch):
+        try:
             losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
+        except Exception as error:
+            raise _noted(error, batch)
         return _judged_loss(losses, self._task.device)
 
     def _forward_backward_step(self) -> torch.Tensor:
@@ -116,7 +124,9 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         total: torch.Tensor | None = None
         for _ in range(self._task.accumulate):
-            loss = self._loss(self._next_batch()) / self._task.accumulate
+            loss = self._loss(self._next_batch())
+            if self._task.accumulate > 1:
+                loss = loss / self._task.accumulate
             (loss if self._scaler is None else self._scaler.scale(loss)).backward()
             total = loss.detach() if total is None else total + loss.detach()
         for optimizer in self._optimizers:
@@ -128,9 +138,11 @@ class Trainer:
 
     def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor:
         amp = self._task.amp
-        autocast = nullcontext() if amp is None else torch.autocast(self._task.device.type, dtype=amp)
-        with _noted(batch), autocast:
-            loss = _raw_loss(self._workpiece, batch)
+        try:
+            with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
+                loss = _raw_loss(self._workpiece, batch)
+        except Exception as error:
+            raise _noted(error, batch)
         loss = _checked_loss(loss, needs_graph)
         if self._steps_taken == 0 and self._workpiece.is_copy and needs_graph:
             _check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
@@ -172,7 +184,7 @@ def _checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
             "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
             "torch.no_grad()?"
         )
-    return loss.reshape(())
+    return loss if loss.ndim == 0 else loss.reshape(())
 
 
 def _judged_loss(losses: Any, device: torch.device) -> torch.Tensor:
@@ -188,13 +200,9 @@ def _judged_loss(losses: Any, device: torch.device) -> torch.Tensor:
     return torch.stack([v.float() if not v.is_floating_point() else v for v in values]).sum()
 
 
-@contextmanager
-def _noted(batch: Any) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
-        raise
+def _noted(error: Exception, batch: Any) -> Exception:
+    error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
+    return error
 
 
 def _check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:

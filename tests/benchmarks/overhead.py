@@ -1,0 +1,75 @@
+"""What a whole ``find_lr`` call costs over the bare training loop, headless. Prints a table.
+
+    python tests/benchmarks/overhead.py
+
+Both sides take the same 100 steps on the same batches, one after the other, in turn; the figure is the median of the
+rounds' ratios, so that a slow moment of the machine falls on both. The bare loop reads each loss, as a loop that
+prints or logs it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+
+import torch
+from torch import nn
+
+from nbtune.engine import LRSettings, Task, find_lr
+
+STEPS = 100
+SETTINGS = LRSettings(lr_min=1e-6, lr_max=1e-4, steps=STEPS)  # no divergence: all steps are taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    print(f"{'step':>8} {'bare loop':>10} {'find_lr':>10} {'ratio':>6} {'spread of the rounds':>22}")
+    for width in (230, 800):
+        bare, ours = measure(width, rounds)
+        ratios = sorted(o / b for o, b in zip(ours, bare, strict=True))
+        print(
+            f"{1e3 * statistics.median(bare) / STEPS:5.2f} ms {statistics.median(bare):8.3f} s {statistics.median(ours):8.3f} s "
+            f"{statistics.median(ratios):6.3f} {ratios[len(ratios) // 4]:9.3f} to {ratios[-len(ratios) // 4]:.3f}"
+        )
+
+
+def measure(width: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of each round: the bare loop's, find_lr's."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    task = Task(model, optimizer, nn.functional.cross_entropy, (torch.randn(6400, 64), torch.randint(0, 10, (6400,))))
+    task = task.with_(batch_size=64)
+    timed(lambda: find_lr(task, SETTINGS, progress=False)), timed(lambda: bare_loop(task))
+    pairs = [(timed(lambda: bare_loop(task)), timed(lambda: find_lr(task, SETTINGS, progress=False))) for _ in range(rounds)]
+    return [b for b, _ in pairs], [o for _, o in pairs]
+
+
+def bare_loop(task: Task) -> list[float]:
+    """What one would write by hand, on a copy so that every round starts alike (the copy is not timed: see timed)."""
+    model, optimizer = copy.deepcopy((task.model, task.optimizer))
+    losses: list[float] = []
+    batches = iter(task.loader)
+    for _ in range(STEPS):
+        inputs, targets = next(batches)
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def timed(call: object) -> float:
+    begun = time.perf_counter()
+    call()  # type: ignore[operator]
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()
