@@ -23,8 +23,9 @@ def blobs(samples: int = 96, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]
 def hard_model(seed: int = 0) -> nn.Sequential:
     """Dropout, BatchNorm (one in eval mode on purpose), a frozen layer: all that is easily left changed."""
     torch.manual_seed(seed)
+    norms = nn.BatchNorm1d(16), nn.BatchNorm1d(8)
     model = nn.Sequential(
-        nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)
+        nn.Linear(4, 16), norms[0], nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 8), norms[1], nn.Linear(8, 2)
     )  # fmt: skip
     model[0].requires_grad_(False)
     model[1].eval()
@@ -34,7 +35,9 @@ def hard_model(seed: int = 0) -> nn.Sequential:
 def hard_task(**changes: Any) -> Task:
     """A task with optimizer state, gradients, two groups, and a loader that shuffles by its own generator."""
     model = hard_model()
-    optimizer = torch.optim.AdamW([{"params": model[4].parameters(), "lr": 1e-3}, {"params": model[6].parameters(), "lr": 1e-2}])
+    optimizer = torch.optim.AdamW(
+        [{"params": model[4].parameters(), "lr": 1e-3}, {"params": model[6].parameters(), "lr": 1e-2}]
+    )
     data = torch.utils.data.TensorDataset(*blobs())
     loader = torch.utils.data.DataLoader(data, 16, shuffle=True, generator=torch.Generator().manual_seed(3))
     task = Task(model, optimizer, nn.functional.cross_entropy, loader, **changes)
@@ -60,7 +63,9 @@ def everything(task: Task) -> dict[str, Any]:
         state[f"{name} weights"] = {k: v.detach().cpu().numpy().tobytes() for k, v in model.state_dict().items()}
         state[f"{name} modes"] = [m.training for m in model.modules()]
         state[f"{name} requires_grad"] = [p.requires_grad for p in model.parameters()]
-        state[f"{name} grads"] = [None if p.grad is None else p.grad.cpu().numpy().tobytes() for p in model.parameters()]
+        state[f"{name} grads"] = [
+            None if p.grad is None else p.grad.cpu().numpy().tobytes() for p in model.parameters()
+        ]
         state[f"{name} hooks"] = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
     for name, optimizer in task.optimizers.items():
         state[f"{name} optimizer"] = _plain(optimizer.state_dict())
@@ -69,7 +74,9 @@ def everything(task: Task) -> dict[str, Any]:
     generator = getattr(task.loader, "generator", None)
     state["loader"] = None if generator is None else generator.get_state().numpy().tobytes()
     state["torch random"] = torch.get_rng_state().numpy().tobytes()
-    state["cuda random"] = [s.numpy().tobytes() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_initialized() else []
+    state["cuda random"] = (
+        [s.numpy().tobytes() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_initialized() else []
+    )
     state["numpy random"] = repr(np.random.get_state())
     state["python random"] = random.getstate()
     return state

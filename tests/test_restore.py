@@ -168,7 +168,9 @@ def test_a_training_step_on_the_global_model_is_told_and_nothing_is_changed() ->
 def test_an_update_on_the_global_model_is_told_and_put_back() -> None:
     task = plain_task()
 
-    def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, float]:
+    def update(
+        model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, torch.Tensor]
+    ) -> dict[str, float]:
         loss = nn.functional.cross_entropy(task.model(batch[0]), batch[1])
         loss.backward()
         task.optimizer.step()
@@ -193,7 +195,9 @@ def test_what_preserve_names_is_put_back_though_the_update_changes_it() -> None:
     task = plain_task()
     ema = torch.optim.swa_utils.AveragedModel(task.model)
 
-    def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def update(
+        model: nn.Module, optimizer: torch.optim.Optimizer, batch: tuple[torch.Tensor, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(batch[0]), batch[1])
         loss.backward()

@@ -19,7 +19,10 @@ CE = nn.functional.cross_entropy
 
 def steps_from(losses: list[float], lr_min: float = 1e-5, lr_max: float = 10.0) -> list[LRStep]:
     lrs = np.geomspace(lr_min, lr_max, len(losses))
-    return [LRStep(index=i, lr=lr, loss=v, smoothed_loss=v, seconds=0.01 * i) for i, (lr, v) in enumerate(zip(lrs, losses, strict=True))]
+    return [
+        LRStep(index=i, lr=lr, loss=v, smoothed_loss=v, seconds=0.01 * i)
+        for i, (lr, v) in enumerate(zip(lrs, losses, strict=True))
+    ]
 
 
 def losses_of_shape(start: float, lowest: float, top: float) -> list[float]:
@@ -54,7 +57,9 @@ def test_the_losses_are_those_of_a_loop_written_by_hand() -> None:
 
 def test_a_loss_that_explodes_ends_the_sweep_as_diverged_with_an_answer_below() -> None:
     x = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
-    curve = find_lr(plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2])), LRSettings(lr_max=1000), progress=False)
+    curve = find_lr(
+        plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2])), LRSettings(lr_max=1000), progress=False
+    )
     assert curve.outcome == "diverged" and len(curve.steps) < 100
     assert curve.suggestion is not None and curve.suggestion < curve.rises_from / 10
 
@@ -73,7 +78,8 @@ def test_a_loss_that_is_not_finite_ends_the_sweep_and_is_never_the_answer(bad: f
 
 
 @pytest.mark.parametrize(
-    ("start", "lowest", "top"), [(-5.0, -20.0, 60.0), (1e-4, 1e-7, 1.0), (1e6, 3.0, 1e5), (0.0, -1.0, 3.0), (2.3, 0.1, 9.0)]
+    ("start", "lowest", "top"),
+    [(-5.0, -20.0, 60.0), (1e-4, 1e-7, 1.0), (1e6, 3.0, 1e5), (0.0, -1.0, 3.0), (2.3, 0.1, 9.0)],
 )
 def test_divergence_is_seen_at_any_sign_and_scale(start: float, lowest: float, top: float) -> None:
     watch = lr_rules.DivergenceWatch()
@@ -151,7 +157,10 @@ def test_the_curve_is_plain_json_and_says_what_it_is() -> None:
     assert f"suggestion={lr_rules.format_lr(curve.suggestion)}" in repr(curve)
 
 
-@pytest.mark.parametrize("changes", [{"lr_min": 0}, {"lr_min": 1, "lr_max": 1}, {"lr_max": math.inf}, {"lr_min": -1}, {"steps": 3}, {"max_seconds": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"lr_min": 0}, {"lr_min": 1, "lr_max": 1}, {"lr_max": math.inf}, {"lr_min": -1}, {"steps": 3}, {"max_seconds": 0}],
+)
 def test_wrong_settings_are_told_before_anything_runs(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         find_lr(plain_task(), progress=False, **changes)

@@ -22,7 +22,11 @@ def swept(task: Task, **changes: Any) -> LRCurve:
 
 def test_a_pair_of_arrays_a_dataset_and_a_loader_give_batches_of_the_same_shape() -> None:
     inputs, targets = blobs()
-    for data in ((inputs.numpy(), targets.numpy()), TensorDataset(inputs, targets), DataLoader(TensorDataset(inputs, targets), 32)):
+    for data in (
+        (inputs.numpy(), targets.numpy()),
+        TensorDataset(inputs, targets),
+        DataLoader(TensorDataset(inputs, targets), 32),
+    ):
         task = plain_task(data=data)
         assert task.batch_size == 32 and next(iter(task.loader))[0].shape == (32, 4)
 
@@ -79,7 +83,10 @@ def test_a_model_whose_output_carries_the_loss_needs_no_loss_fn() -> None:
 
 def test_a_gan_updates_through_its_own_function_and_keeps_its_ratio_of_rates() -> None:
     models = {"g": nn.Linear(2, 4), "d": nn.Linear(4, 1)}
-    optimizers = {"g": torch.optim.Adam(models["g"].parameters(), 1e-3), "d": torch.optim.Adam(models["d"].parameters(), 4e-3)}
+    optimizers = {
+        "g": torch.optim.Adam(models["g"].parameters(), 1e-3),
+        "d": torch.optim.Adam(models["d"].parameters(), 4e-3),
+    }
     rates = []
 
     def update(models: Any, optimizers: Any, batch: Any) -> dict[str, torch.Tensor]:

@@ -35,7 +35,7 @@ def as_loader(data: Any, collate_fn: Any = None, batch_size: int | None = None) 
     elif isinstance(data, Dataset):
         loader = _dataset_loader(data, collate_fn, batch_size or DEFAULT_BATCH_SIZE)
     elif _is_pair(data):
-        loader = _pair_loader(*data, batch_size or DEFAULT_BATCH_SIZE)
+        loader = _pair_loader(data[0], data[1], batch_size or DEFAULT_BATCH_SIZE)
     elif isinstance(data, Iterable) and not isinstance(data, (str, bytes, torch.Tensor, np.ndarray, Mapping)):
         if batch_size is not None:
             raise ValueError(
@@ -57,7 +57,9 @@ def rebuilt(loader: DataLoader[Any], batch_size: int) -> DataLoader[Any]:
     """
     if type(loader).__iter__ is not DataLoader.__iter__:
         raise ValueError(f"{type(loader).__name__} makes its batches in its own way; build it with the new batch size")
-    if loader.batch_size is None or loader.batch_sampler is not None and type(loader.batch_sampler) is not BatchSampler:
+    if loader.batch_size is None or (
+        loader.batch_sampler is not None and type(loader.batch_sampler) is not BatchSampler
+    ):
         return _rebuilt_pair(loader, batch_size)
     streams = isinstance(loader.dataset, IterableDataset)
     return DataLoader(
@@ -162,14 +164,19 @@ def what_cannot_be_rewound(loader: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _is_pair(data: Any) -> bool:
-    return isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(d, (torch.Tensor, np.ndarray)) for d in data)
+    return (
+        isinstance(data, (tuple, list))
+        and len(data) == 2
+        and all(isinstance(d, (torch.Tensor, np.ndarray)) for d in data)
+    )
 
 
 def _pair_loader(inputs: Any, targets: Any, batch_size: int) -> DataLoader[Any]:
     inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets)
     if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets):
         raise ValueError(
-            f"inputs and targets must have as many samples: their shapes are {tuple(inputs.shape)} and {tuple(targets.shape)}"
+            "inputs and targets must have as many samples: "
+            f"their shapes are {tuple(inputs.shape)} and {tuple(targets.shape)}"
         )
     if not len(inputs):
         raise ValueError("the data are empty: inputs and targets have 0 samples")
@@ -183,7 +190,9 @@ def _pair_loader(inputs: Any, targets: Any, batch_size: int) -> DataLoader[Any]:
 
 def _dataset_loader(dataset: Dataset[Any], collate_fn: Any, batch_size: int) -> DataLoader[Any]:
     if isinstance(dataset, IterableDataset):
-        return DataLoader(dataset, batch_size=batch_size, collate_fn=collate_fn, generator=torch.Generator().manual_seed(0))
+        return DataLoader(
+            dataset, batch_size=batch_size, collate_fn=collate_fn, generator=torch.Generator().manual_seed(0)
+        )
     size = len(dataset)  # type: ignore[arg-type]
     if size == 0:
         raise ValueError(f"the data are empty: the {type(dataset).__name__} has 0 samples")

@@ -39,6 +39,7 @@ def find_lr(
         Exception: Whatever the user's model, loss or data raise.
 
     Examples:
+        >>> import torch
         >>> model = torch.nn.Linear(4, 1)
         >>> inputs = torch.randn(256, 4)
         >>> data = (inputs, inputs.sum(1, keepdim=True))

@@ -47,9 +47,7 @@ class LRSettings:
             if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
                 raise ValueError(f"{name} must be a number above 0, not {value!r}")
         if self.lr_min >= self.lr_max:
-            raise ValueError(
-                f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}"
-            )
+            raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
         if not isinstance(self.steps, int) or self.steps < 10:
             raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
         if self.max_seconds is not None and not self.max_seconds > 0:
@@ -176,7 +174,9 @@ class LRCurve:
 
     def __repr__(self) -> str:
         suggestion = "None" if self.suggestion is None else format_lr(self.suggestion)
-        usable = "" if self.low is None or self.high is None else f", usable {format_lr(self.low)} to {format_lr(self.high)}"
+        usable = (
+            "" if self.low is None or self.high is None else f", usable {format_lr(self.low)} to {format_lr(self.high)}"
+        )
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {len(self.steps)} of {self.settings.steps} steps, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def smooth(losses: Sequence[float], half_width: int = 2) -> Floats:
         Shape (steps,), float64.
 
     Examples:
-        >>> smooth([0.0, 1.0, 2.0, 3.0, 4.0]).tolist()  # a straight line stays as it is
+        >>> smooth([0.0, 1.0, 2.0, 3.0, 4.0]).round(9).tolist()  # a straight line stays as it is
         [0.0, 1.0, 2.0, 3.0, 4.0]
     """
     values = np.asarray(losses, dtype=np.float64)
@@ -135,9 +136,10 @@ class DivergenceWatch:
 def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: float, outcome: str) -> Answer:
     """The quick rule: the first clear rise after the minimum, ÷ 12.
 
-    (÷ 24 on a plateau.) The rise is clear at the first η, right of the smoothed curve's minimum, where half of the greatest drop is lost
-    again (or, on a curve that diverged without ever dropping, where it lies above the start beyond the noise). There is no suggestion
-    for a loss that η does not change, nor for a sweep stopped before the rise.
+    (÷ 24 on a plateau.) The rise is clear at the first η, right of the smoothed curve's minimum, where half of the
+    greatest drop is lost again (or, on a curve that diverged without ever dropping, where it lies above the start
+    beyond the noise). There is no suggestion for a loss that η does not change, nor for a sweep stopped before the
+    rise.
 
     Args:
         lrs: η per step, rising, shape (steps,).
@@ -152,7 +154,7 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max
     curve = _Curve.read(np.asarray(lrs), np.asarray(losses, dtype=np.float64), smoothed, outcome == "diverged")
     if curve is None:
         return _too_short(smoothed, outcome)
-    known = {
+    known: dict[str, Any] = {
         "smoothed_losses": tuple(smoothed.tolist()), "start_loss": curve.start, "low": curve.low,
         "high": curve.high if curve.low is not None else None, "rises_from": curve.rises_from,
     }  # fmt: skip
@@ -229,13 +231,13 @@ def _noise(losses: Floats) -> float:
     return float(np.median(np.abs(differences)) * 1.05) if len(differences) else 0.0
 
 
-def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, object]:
+def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, Any]:
     factor = RISE_TO_SUGGESTION if curve.low is not None else PLATEAU_TO_SUGGESTION
     suggestion = rises_from / factor
     if suggestion < lr_min:
         return {
             "verdict": "No clear answer: the range is too high.",
-            "reason": f"The loss rose already at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η.",
+            "reason": f"The loss rose at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η.",
             "retry": (lr_min / 1e4, rises_from),
         }
     fell = "" if curve.low is not None else " It never fell before: a plateau."
@@ -247,24 +249,25 @@ def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, obj
     }
 
 
-def _still_falling(curve: _Curve, lr_max: float) -> dict[str, object]:
+def _still_falling(curve: _Curve, lr_max: float) -> dict[str, Any]:
     suggestion = max(lr_max / RISE_TO_SUGGESTION, curve.low or 0.0)
+    factor = format_lr(lr_max / suggestion)
     return {
         "suggestion": suggestion,
         "verdict": f"Use η = {format_lr(suggestion)}",
-        "reason": f"{format_lr(lr_max / suggestion)}× below the end of the range ({format_lr(lr_max)}), where the loss had not risen.",
+        "reason": f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not risen.",
         "limit": "A higher rate may be better.",
     }
 
 
-def _flat(curve: _Curve, lr_min: float, lr_max: float) -> dict[str, object]:
+def _flat(curve: _Curve, lr_min: float, lr_max: float) -> dict[str, Any]:
     stayed = f"From {format_lr(lr_min)} to {format_lr(lr_max)} the loss stayed at {format_loss(curve.start)}."
     if lr_max < 1:
         return {"verdict": "No clear answer: the range is too low.", "reason": stayed, "retry": (1e-5, 10.0)}
     return {"verdict": "No clear answer: η does not change the loss.", "reason": stayed}
 
 
-def _stopped(curve: _Curve) -> dict[str, object]:
+def _stopped(curve: _Curve) -> dict[str, Any]:
     course = "still falling" if curve.low is not None else f"still {format_loss(curve.start)}"
     return {
         "verdict": "Stopped before the loss rose: no suggestion yet.",

@@ -17,6 +17,8 @@ from torch import nn
 from .capacity import free_bytes
 from .task import Task
 
+_numpy_random: Any = np.random  # numpy's stubs leave get_bit_generator out
+
 _held: set[int] = set()  # ids of the parameters that runs of this process work on
 _held_lock = threading.Lock()
 
@@ -102,11 +104,13 @@ def _copied(task: Task) -> Workpiece | None:
         model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
         for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
             _copy_missing_attributes(theirs, ours, memo)
-        functions = [_copied_function(f, memo) for f in (task.loss_fn, task.training_step, task.update)]
+        loss_fn = _copied_function(task.loss_fn, memo)
+        training_step = _copied_function(task.training_step, memo)
+        update = _copied_function(task.update, memo)
     except Exception:
         # Whatever a module keeps that cannot be copied (a lock, a graph, a file): train in place instead.
         return None
-    workpiece = Workpiece(model, optimizer, *functions, True)
+    workpiece = Workpiece(model, optimizer, loss_fn, training_step, update, True)
     theirs_ids = {id(p) for p in task.parameters}
     held = {id(p) for o in workpiece.optimizers for group in o.param_groups for p in group["params"]}
     return None if held & theirs_ids else workpiece
@@ -243,10 +247,10 @@ class RandomStreams:
 
     def __enter__(self) -> None:
         torch_states = [g.get_state() for g in self._generators]
-        self._theirs = (torch_states, np.random.get_bit_generator(), random.getstate())
+        self._theirs = (torch_states, _numpy_random.get_bit_generator(), random.getstate())
         for generator, state in zip(self._generators, self._torch_states, strict=True):
             generator.set_state(state)
-        np.random.set_bit_generator(self._bit_generator)
+        _numpy_random.set_bit_generator(self._bit_generator)
         random.setstate(self._python_state)
 
     def __exit__(self, *_: object) -> None:
@@ -255,7 +259,7 @@ class RandomStreams:
             if generator.initial_seed() == self._SEED:
                 self._torch_states[i] = generator.get_state()
                 generator.set_state(torch_states[i])
-        np.random.set_bit_generator(bit_generator)
+        _numpy_random.set_bit_generator(bit_generator)
         now = random.getstate()
         if not _was_reseeded(now, self._python_state):
             self._python_state = now
@@ -306,7 +310,8 @@ class LoaderState:
 
 
 def _samplers(loader: Any) -> list[Any]:
-    found, queue = [], [getattr(loader, "batch_sampler", None), getattr(loader, "sampler", None)]
+    found: list[Any] = []
+    queue = [getattr(loader, "batch_sampler", None), getattr(loader, "sampler", None)]
     while queue:
         sampler = queue.pop()
         if sampler is not None and hasattr(sampler, "__dict__") and not any(sampler is s for s in found):

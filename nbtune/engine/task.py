@@ -204,11 +204,14 @@ def set_lr(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:
 def _check_kinds(task: Task) -> None:
     for name, module in task.models.items():
         if not isinstance(module, nn.Module):
-            raise TypeError(f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}")
+            raise TypeError(
+                f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}"
+            )
     for name, optimizer in task.optimizers.items():
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
             raise TypeError(
-                f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, not {type(optimizer).__name__}"
+                f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, "
+                f"not {type(optimizer).__name__}"
             )
     for name in ("loss_fn", "training_step", "update"):
         value = getattr(task, name)

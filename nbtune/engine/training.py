@@ -116,7 +116,8 @@ class Trainer:
         try:
             losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
         except Exception as error:
-            raise _noted(error, batch)
+            _note(error, batch)
+            raise
         return _judged_loss(losses, self._task.device)
 
     def _forward_backward_step(self) -> torch.Tensor:
@@ -142,7 +143,8 @@ class Trainer:
             with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
                 loss = _raw_loss(self._workpiece, batch)
         except Exception as error:
-            raise _noted(error, batch)
+            _note(error, batch)
+            raise
         loss = _checked_loss(loss, needs_graph)
         if self._steps_taken == 0 and self._workpiece.is_copy and needs_graph:
             _check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
@@ -194,15 +196,16 @@ def _judged_loss(losses: Any, device: torch.device) -> torch.Tensor:
         raise ValueError("update returned no loss: return {name: loss}")
     named = [losses["loss"]] if "loss" in losses else list(losses.values())
     for value in named:
-        if not isinstance(value, (torch.Tensor, int, float)) or isinstance(value, torch.Tensor) and value.numel() != 1:
+        if not isinstance(value, (torch.Tensor, int, float)) or (
+            isinstance(value, torch.Tensor) and value.numel() != 1
+        ):
             raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
     values = [torch.as_tensor(v, device=device).detach().reshape(()) for v in named]
     return torch.stack([v.float() if not v.is_floating_point() else v for v in values]).sum()
 
 
-def _noted(error: Exception, batch: Any) -> Exception:
+def _note(error: Exception, batch: Any) -> None:
     error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
-    return error
 
 
 def _check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
@@ -240,7 +243,7 @@ class _CopyWatch:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         strayed = self._theirs() != self._before and self._ours() == self._copy_before
-        if self._backup is not None and (strayed or error is not None and "global model" in str(error)):
+        if self._backup is not None and (strayed or (error is not None and "global model" in str(error))):
             self._backup.put_back()
         if strayed and error is None:
             raise _global_model_error(self._task)

@@ -1,0 +1,31 @@
+"""One function builds one figure; it knows results only by their numbers. Imports bokeh, never torch or ipywidgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bokeh.plotting import figure
+
+from .lr_curve import lr_curve_figure
+
+__all__ = ["plot"]
+
+FIGURES: dict[str, Callable[[Any], figure]] = {"LRCurve": lr_curve_figure}
+"""Name of a result's type → what draws it: asking for the type itself would import torch."""
+
+
+def plot(result: Any) -> figure:
+    """A Bokeh figure of any result.
+
+    Args:
+        result: What a tool of nbtune gave, such as the ``LRCurve`` of ``find_lr``.
+    Returns:
+        A figure of its own, to show, save or embed.
+    Raises:
+        TypeError: For anything else.
+    """
+    for kind in type(result).__mro__:
+        if kind.__name__ in FIGURES:
+            return FIGURES[kind.__name__](result)
+    raise TypeError(f"nbtune has no plot of a {type(result).__name__}; it draws {', '.join(FIGURES)}")

@@ -1,0 +1,101 @@
+"""Where a plot's labels go: beside their mark, inside the frame, none on top of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in px from the frame's top left corner."""
+
+LINE_PX = 18.0
+GAP_PX = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text and the places it may take, the best first.
+
+    Attributes:
+        text: One line.
+        colour: Token name of the group of labels it belongs to, such as ``"muted"``.
+        places: (x, y, align) in px within the frame; y is the middle of the line.
+        bold: Whether it is the answer.
+        boxed: Whether it hides what is behind it.
+        droppable: Whether it is left out where no place is free; else it takes its first place.
+    """
+
+    text: str
+    colour: str
+    places: tuple[tuple[float, float, str], ...]
+    bold: bool = False
+    boxed: bool = False
+    droppable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A label with its place."""
+
+    label: Label
+    x: float
+    y: float
+    align: str
+
+
+def text_px(text: str, bold: bool = False) -> float:
+    """About how wide ``text`` is: generous, since the reader's font is not known here."""
+    return len(text) * (7.6 if bold else 6.5)
+
+
+def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[Box] = ()) -> list[Placed]:
+    """Give each label the first of its places that is in the frame and free.
+
+    Args:
+        labels: The most important first.
+        width: Of the frame, px.
+        height: Of the frame, px.
+        taken: Boxes no label may touch.
+    """
+    boxes, placed = list(taken), []
+    for label in labels:
+        found = _first_free(label, width, height, boxes)
+        if found is not None:
+            placed.append(found)
+            boxes.append(_box(found))
+    return placed
+
+
+def _first_free(label: Label, width: float, height: float, boxes: list[Box]) -> Placed | None:
+    for x, y, align in label.places:
+        candidate = Placed(label, x, y, align)
+        left, top, right, bottom = box = _box(candidate)
+        inside = left >= 0 and top >= 0 and right <= width and bottom <= height
+        if inside and not any(_touch(box, other) for other in boxes):
+            return candidate
+    return None if label.droppable else Placed(label, *label.places[0])
+
+
+def _box(placed: Placed) -> Box:
+    width = text_px(placed.label.text, placed.label.bold)
+    left = placed.x - {"left": 0.0, "center": width / 2, "right": width}[placed.align]
+    return left, placed.y - LINE_PX / 2, left + width, placed.y + LINE_PX / 2
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def label_columns(placed: list[Placed], colour: str) -> dict[str, Any]:
+    """The placed labels of one colour, places still in px of the frame."""
+    chosen = [p for p in placed if p.label.colour == colour]
+    return {
+        "x": [p.x for p in chosen],
+        "y": [p.y for p in chosen],
+        "text": [p.label.text for p in chosen],
+        "align": [p.align for p in chosen],
+        "weight": ["bold" if p.label.bold else "normal" for p in chosen],
+        "size": ["13px" if p.label.bold else "12px" for p in chosen],
+        "box_alpha": [1.0 if p.label.boxed else 0.0 for p in chosen],
+    }

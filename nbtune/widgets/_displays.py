@@ -1,0 +1,59 @@
+"""The outputs a widget was shown in, which keep a picture for when no widget can be drawn any more."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Displays:
+    """A widget's outputs in notebooks, updated from any thread.
+
+    A live view, a picture and a sentence lie in one output, and whoever shows the notebook takes the best it can. But
+    an HTML export of an unattended run takes the view, since the executor stored its state, and then has no kernel to
+    fill it. So when a run ends and no browser has shown the widget, the view is left out; if a browser comes later
+    after all, it is put back.
+
+    Args:
+        widget_view: The mimebundle of the live view.
+    """
+
+    def __init__(self, widget_view: Callable[[], dict[str, Any]]) -> None:
+        self._widget_view = widget_view
+        self._handles: list[Any] = []
+        self._picture: dict[str, Any] = {}
+        self._has_browser = False
+        self._lock = threading.Lock()
+
+    def show(self) -> None:
+        """One more output, in the cell that is running."""
+        from IPython.display import display
+
+        with self._lock:
+            bundle = {**self._widget_view(), **self._picture}
+            self._handles.append(display(bundle, raw=True, display_id=True))
+
+    def keep(self, png: bytes | None, text: str) -> None:
+        """Put a picture and a sentence into every output, in place of those before."""
+        with self._lock:
+            image = {} if png is None else {"image/png": b64encode(png).decode("ascii")}
+            self._picture = {"text/plain": text, **image}
+            self._update()
+
+    def greet(self) -> None:
+        """A browser shows the widget."""
+        with self._lock:
+            is_news, self._has_browser = not self._has_browser, True
+            if is_news and self._picture:
+                self._update()
+
+    def _update(self) -> None:
+        bundle = {**self._widget_view(), **self._picture}
+        if not self._has_browser:
+            bundle.pop(WIDGET_VIEW, None)
+        for handle in self._handles:
+            handle.update(bundle, raw=True)

@@ -1,0 +1,277 @@
+"""What every tool's widget shares: controls, plot, progress, sentence, and the life of a run behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from ..session import Session
+from . import _frontend
+from ._displays import Displays
+from ._problem import problem_of
+from .bokeh_plot import BokehPlot
+
+Sentence = list[list[str]]
+"""Pieces [text, style]; style is "", "strong", "answer", "muted" or "danger"."""
+
+IS_RUNNING = ("running", "stopping")
+
+
+class Panel(anywidget.AnyWidget):
+    """Controls over a live plot, one run at a time.
+
+    A tool says what a run is (``_new_run``) and what to draw when it begins, goes on and ends. The browser never sets
+    a trait, it sends messages: they may arrive on any thread, and only start and stop runs. All drawing happens under
+    one lock.
+
+    Attributes:
+        state: idle, running, stopping, done or failed.
+        result: Of the last run, also of a stopped one; None before its end and after an error.
+        error: What the last run raised, or None.
+        fields: Of the settings: name, label, kind ("number" or "integer"), and short, how the folded settings of a
+            narrow panel show it ("{}" is the value).
+        values: What stands in the fields, as text.
+        problem: None, or an error's title, text, where and traceback; shown in place of the plot.
+        suggestion_action: None, or what to try next: its label and the values it starts with.
+    """
+
+    _esm = _frontend.script("panel.js")
+    _css = _frontend.style("panel.css")
+
+    state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
+    fields = traitlets.List().tag(sync=True)
+    values = traitlets.Dict().tag(sync=True)
+    modes = traitlets.List().tag(sync=True)
+    mode = traitlets.Unicode().tag(sync=True)
+    progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
+    sentence = traitlets.List().tag(sync=True)
+    suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    apply_label = traitlets.Unicode().tag(sync=True)
+    problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    plot = traitlets.Instance(BokehPlot).tag(sync=True, **ipywidgets.widget_serialization)
+
+    def __init__(self, **traits: Any) -> None:
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._run: Any = None
+        self._session: Session[Any] | None = None
+        self._starting, self._drawing_lock = threading.Lock(), threading.RLock()
+        self._displays = Displays(lambda: self._repr_mimebundle_()[0])
+        super().__init__(**traits)
+        self.on_msg(self._on_message)
+
+    def start(self) -> None:
+        """Start a run with the settings in the fields, and return at once.
+
+        Raises:
+            RuntimeError: While a run is under way.
+            ValueError: For settings that do not work; the panel says so too.
+        """
+        error = self._try_to_start()
+        if error is not None:
+            raise error
+
+    def stop(self) -> None:
+        """Ask the run to end after the step it is at, and return at once. What it found by then is the result."""
+        if self._session is not None:
+            self._session.stop()
+
+    def run(self) -> Any:
+        """Start (unless a run is under way) and block until the end; an interrupt stops the run.
+
+        Returns:
+            The result.
+        Raises:
+            KeyboardInterrupt: When interrupted, after the run was closed; ``result`` then holds what was found.
+            Exception: Whatever the run raised.
+        """
+        try:
+            if self.state not in IS_RUNNING:
+                self.start()
+            assert self._session is not None
+            self._session.wait()
+        except KeyboardInterrupt:
+            self.stop()
+            if self._session is not None:
+                self._session.wait()
+            raise
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """The result of the run under way or last ended; an idle widget is started first."""
+        return self._ended().__await__()
+
+    async def _ended(self) -> Any:
+        if self.state == "idle":
+            self.start()
+        assert self._session is not None
+        try:
+            while not self._session.has_ended:
+                await asyncio.sleep(0.02)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.stop()
+            raise
+        return self._outcome()
+
+    def _outcome(self) -> Any:
+        assert self._session is not None
+        if self._session.error is not None:
+            raise self._session.error
+        return self.result
+
+    # What a tool brings
+
+    def _new_run(self) -> Iterator[Any]:
+        """A run with the settings in ``values``; raises ValueError for settings that do not work."""
+        raise NotImplementedError
+
+    def _draw_start(self) -> None:
+        raise NotImplementedError
+
+    def _draw_events(self, events: list[Any]) -> None:
+        raise NotImplementedError
+
+    def _draw_end(self) -> None:
+        """After a run without error: set ``result`` and draw it."""
+        raise NotImplementedError
+
+    def _draw_failure(self) -> None:
+        """After a run that raised: draw progress. The problem and the sentence are the panel's."""
+        raise NotImplementedError
+
+    def _error_title(self) -> str:
+        raise NotImplementedError
+
+    def _picture(self) -> bytes | None:
+        """The finished picture as PNG."""
+        raise NotImplementedError
+
+    def _apply(self) -> Sentence:
+        """Set what was found, and say so."""
+        raise NotImplementedError
+
+    # The life of a run
+
+    def _try_to_start(self) -> Exception | None:
+        with self._starting:
+            if self._session is not None and not self._session.has_ended:
+                if self.state in IS_RUNNING:
+                    return RuntimeError(f"this {type(self).__name__} is running; stop() it first")
+                self._session.wait()  # it is closed, and only the picture for the saved notebook is still drawn
+            try:
+                self._run = self._new_run()
+            except Exception as error:
+                self._draw_refusal(error)
+                return error
+            self.result = self.error = None
+            self._session = Session(self._run, self._on_events, on_state=self._on_state, finish=self._on_end)
+            with self._drawing():
+                self.problem, self.suggestion_action, self.apply_label = None, None, ""
+                self._draw_start()
+            self._session.start()
+            return None
+
+    def _on_events(self, events: list[Any]) -> None:
+        with self._drawing():
+            self._draw_events(events)
+
+    def _on_state(self, state: str) -> None:
+        assert self._session is not None
+        with self._drawing():
+            if state == "stopping":
+                if self.state != "running":
+                    return  # its end is drawn already
+                self._draw_stopping()
+            if state == "failed" and self.error is not self._session.error:
+                self._draw_error()  # the end itself could not be drawn
+            self.state = state
+
+    def _on_end(self) -> None:
+        assert self._session is not None
+        with self._drawing():
+            if self._session.error is None:
+                self._draw_end()
+            else:
+                self._draw_error()
+            self.state = "done" if self._session.error is None else "failed"
+        self._run = None
+        self._displays.keep(self._picture_or_warning(), "".join(text for text, _ in self.sentence))
+
+    def _picture_or_warning(self) -> bytes | None:
+        if self.result is None:
+            return None
+        try:
+            return self._picture()
+        except Exception as error:  # the run itself went well
+            warnings.warn(f"no picture for the saved notebook: {error!r}", stacklevel=2)
+            return None
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        with self._drawing_lock, self.hold_sync():
+            yield
+
+    def _draw_stopping(self) -> None:
+        waiting_for = getattr(self._run, "waiting_for", "the step under way")
+        self.sentence = [
+            ["Stopping.", "strong"],
+            [f" Waiting for {waiting_for}; nothing is put back until it returns.", ""],
+        ]
+
+    def _draw_error(self) -> None:
+        assert self._session is not None and self._session.error is not None
+        self.error, self.result = self._session.error, None
+        self.problem = problem_of(self.error, self._error_title())
+        self._draw_failure()
+        restored = " Model, optimizer and random state are as they were before Start."
+        broken = " Putting things back failed: build the model and the optimizer anew."
+        self.sentence = [["Failed.", "danger"], [restored if self._session.is_closed else broken, ""]]
+
+    def _draw_refusal(self, error: Exception) -> None:
+        with self._drawing():
+            self.problem = {"title": "The settings do not work", "text": str(error), "where": "", "traceback": ""}
+            self.sentence = [["Not started.", "danger"], [" Change the settings and press Start.", ""]]
+            self.suggestion_action = None
+
+    # The browser
+
+    def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+        actions = {
+            "hello": lambda: self._displays.greet(),
+            "set": lambda: self._take(content),
+            "start": lambda: self._clicked_start(content),
+            "try": lambda: self._clicked_start(content),
+            "stop": self.stop,
+            "apply": self._clicked_apply,
+        }
+        action = actions.get(content.get("type", ""))
+        if action is not None:
+            action()
+
+    def _take(self, content: dict[str, Any]) -> None:
+        names, given = [field["name"] for field in self.fields], content.get("values", {})
+        with self._drawing():
+            self.values = {**self.values, **{name: str(given[name]) for name in names if name in given}}
+            if content.get("mode") in [name for name, _ in self.modes]:
+                self.mode = content["mode"]
+
+    def _clicked_start(self, content: dict[str, Any]) -> None:
+        if self.state not in IS_RUNNING:
+            self._take(content)
+            self._try_to_start()  # what it returns is on the panel
+
+    def _clicked_apply(self) -> None:
+        if self.apply_label and self.state == "done":
+            with self._drawing():
+                self.sentence, self.suggestion_action = self._apply(), None
+
+    def _ipython_display_(self) -> None:
+        self._displays.show()
