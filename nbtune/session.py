@@ -1,4 +1,4 @@
-"""Runs an iterator of events in a thread of its own and hands the events on, a few times a second.
+"""Runs an iterator of events in a thread of its own and hands the events on, many at once, 20 times a second.
 
 Standard library only: a session knows neither what an event is nor what is done with it.
 """
@@ -9,6 +9,7 @@ import contextvars
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, Literal, TypeVar
 
@@ -21,16 +22,16 @@ _INTERRUPTIBLE_SECONDS = 0.1
 
 
 class Session(Generic[Event]):
-    """One run of an iterator in one daemon thread, which alone shows the events and closes the iterator.
+    """One run of an iterator in one daemon thread, which alone advances and closes it.
 
     The thread takes events until the iterator ends, somebody calls ``stop()``, or something raises. In each case it
     then shows what is left, closes the iterator (``close()``, where it has one), calls ``finish`` and only then says
-    that it is done.
+    that it is done. While it waits for an event that takes long, a second thread shows those before it.
 
     Args:
         run: Yields the events; nobody else may hold it.
-        show: Called with the list of events since the last call, at most once in ``throttle_seconds``. What it raises
-            ends the run as an error of the run's own would.
+        show: Called with the list of events since the last call, at most once in ``throttle_seconds`` and never by
+            two threads at once. What it raises ends the run as an error of the run's own would.
         on_state: Called with each new state, by the thread that caused it and in the order of the changes. It must not
             wait for a thread that calls ``start`` or ``stop``.
         finish: Called once, when the iterator is closed and before the state says so. ``error`` is known by then.
@@ -62,7 +63,8 @@ class Session(Generic[Event]):
         self._state: State = "idle"
         self._lock = threading.RLock()
         self._stop, self._ended = threading.Event(), threading.Event()
-        self._unseen: list[Event] = []
+        self._unseen: deque[Event] = deque()
+        self._showing = threading.Lock()
         self._shown_at = float("-inf")
         self._is_closed = False
 
@@ -94,9 +96,10 @@ class Session(Generic[Event]):
         """
         if not self._change("idle", "running"):
             raise RuntimeError("a session runs once; make a new one")
-        # The copied context carries the cell that started the run, where ipykernel then sends the output.
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._own,), name="nbtune-session", daemon=True).start()
+        for target in (self._own, self._show_latecomers):
+            # The copied context carries the cell that started the run, where ipykernel then sends the output.
+            context = contextvars.copy_context()
+            threading.Thread(target=context.run, args=(target,), name="nbtune-session", daemon=True).start()
 
     def stop(self) -> None:
         """Ask the run to end after the event it is at, and return at once."""
@@ -144,11 +147,23 @@ class Session(Generic[Event]):
                 self._show_unseen()
 
     def _show_unseen(self) -> None:
-        events, self._unseen = self._unseen, []
-        if events:
-            self._show_events(events)
-            # After the call, so that a slow one cannot take all of the run's time.
-            self._shown_at = time.monotonic()
+        with self._showing:
+            events = [self._unseen.popleft() for _ in range(len(self._unseen))]
+            if events:
+                self._show_events(events)
+                # After the call, so that a slow one cannot take all of the run's time.
+                self._shown_at = time.monotonic()
+
+    def _show_latecomers(self) -> None:
+        """Events that came too soon after others, when none comes after them for a while."""
+        while not self._ended.wait(self._throttle_seconds):
+            if self._unseen and time.monotonic() - self._shown_at >= 2 * self._throttle_seconds:
+                try:
+                    self._show_unseen()
+                except BaseException as error:
+                    self._keep(error)
+                    self.stop()
+                    return
 
     def _close(self) -> None:
         close = getattr(self._run, "close", None)

@@ -115,7 +115,7 @@ def test_a_stopped_run_is_a_valid_shorter_result() -> None:
 def test_the_suggestion_lies_twelve_times_below_the_clear_rise() -> None:
     curve = LRCurve.from_steps(steps_from(losses_of_shape(2.3, 0.1, 9.0)))
     assert curve.suggestion == pytest.approx(curve.rises_from / 12)
-    assert curve.low < curve.high < curve.rises_from
+    assert curve.low <= curve.suggestion < curve.high < curve.rises_from
 
 
 def test_max_seconds_stops_the_sweep() -> None:

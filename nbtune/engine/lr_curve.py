@@ -95,7 +95,8 @@ class LRCurve:
         start_loss: Smoothed loss at the start.
         suggestion: η for training at a constant rate, or None with ``reason`` saying why.
         peak: η as the ``max_lr`` of a one-cycle schedule; None with ``suggestion``.
-        low, high: The usable range: from where the loss is 5 % below its start to its minimum.
+        low, high: The usable range: from where the loss is 5 % below its start (or from the suggestion, if
+            that is lower) to its minimum. None where it never fell.
             "Usable" is not "safe": near ``high`` longer training may diverge.
         rises_from: η at which the loss clearly rises after its minimum, or None.
         retry: A range (lr_min, lr_max) worth trying next when there is no suggestion.

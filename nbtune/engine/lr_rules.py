@@ -23,7 +23,11 @@ PLATEAU_TO_SUGGESTION = 24.0
 """The same where the loss never fell before it rose: less is known there, so twice the margin is kept."""
 
 USABLE_DROP = 0.05
-"""The usable range begins where the loss has fallen by this part of its level at the start."""
+"""The usable range begins where the loss has fallen by this part of its level at the start (or by half of the greatest
+drop, where that is less)."""
+
+LEAST_DROP = 0.02
+"""A curve that falls by less than this part of its start has not fallen."""
 
 SMOOTHED_NOISE = 0.48
 """What ``smooth`` leaves of the standard deviation of independent noise: the root of its weights' squares' sum."""
@@ -159,12 +163,17 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max
         "high": curve.high if curve.low is not None else None, "rises_from": curve.rises_from,
     }  # fmt: skip
     if curve.rises_from is not None:
-        return Answer(**known, **_from_rise(curve, curve.rises_from, lr_min))
-    if outcome == "stopped":
-        return Answer(**known, **_stopped(curve))
-    if curve.low is None:
-        return Answer(**known, **_flat(curve, lr_min, lr_max))
-    return Answer(**known, **_still_falling(curve, lr_max))
+        read = _from_rise(curve, curve.rises_from, lr_min)
+    elif outcome == "stopped":
+        read = _stopped(curve)
+    elif curve.low is None:
+        read = _flat(curve, lr_min, lr_max)
+    else:
+        read = _still_falling(curve, lr_max)
+    if curve.low is not None and "suggestion" in read:
+        # A short sweep notices a fall late; what the margin puts below it is slow there, and usable all the same.
+        known["low"] = min(curve.low, read["suggestion"])
+    return Answer(**known, **read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +196,7 @@ class _Curve:
         start, noise = float(np.mean(losses[: max(5, end // 10)])), SMOOTHED_NOISE * _noise(losses[:end])
         # The two points at either end are not smoothed, so a stray loss there could pass for the minimum.
         lowest = 2 + int(np.argmin(valley[2 : end - 2]))
-        fell = start - float(valley[lowest]) > max(USABLE_DROP * abs(start), 4 * noise)  # flat curves have minima too
+        fell = start - float(valley[lowest]) > max(LEAST_DROP * abs(start), 4 * noise)  # flat curves have minima too
         rise = _clear_rise(valley, lowest, start, noise, fell)
         if not fell and not has_diverged:
             rise = None  # noise goes up now and then
@@ -204,7 +213,8 @@ class _Curve:
 
 def _begins_to_fall(valley: Floats, lowest: int, start: float, noise: float) -> int:
     """The first index from which on, up to the minimum, the loss is below its start."""
-    above = np.flatnonzero(valley[:lowest] >= start - max(USABLE_DROP * abs(start), 2 * noise))
+    least = min(USABLE_DROP * abs(start), 0.5 * (start - float(valley[lowest])))
+    above = np.flatnonzero(valley[:lowest] >= start - max(least, 2 * noise))
     return int(above[-1]) + 1 if len(above) else 0
 
 

@@ -119,7 +119,7 @@ def _bare_figure(lr_min: float, lr_max: float) -> figure:
 
 def _draw_regions(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     edges: dict[str, Any] = {"left": "left", "right": "right", "bottom": "bottom", "top": "top", "line_color": None}
-    band = fig.quad(**edges, source=sources["band"], fill_alpha=0.13)
+    band = fig.quad(**edges, source=sources["band"], fill_alpha=0.15)
     themed(band.glyph, fill_color="answer")
     # Bokeh strokes its first lines up to three times over, so this alpha is seen as about twice as much.
     hatch = fig.quad(
@@ -201,9 +201,7 @@ def _style_axes(fig: figure, ticks: list[float]) -> None:
     themed(fig.ygrid[0], grid_line_color="grid")
 
 
-def _follow_width(
-    fig: figure, ticks: list[float], labels: dict[str, list[GlyphRenderer[Any]]], y_label: str
-) -> None:
+def _follow_width(fig: figure, ticks: list[float], labels: dict[str, list[GlyphRenderer[Any]]], y_label: str) -> None:
     x_axis, y_axis = fig.xaxis[0], fig.yaxis[0]
     y_axis.axis_label = y_label
     caption = Title(text=y_label, text_font=FONT, text_font_size="12px", text_font_style="normal", visible=False)

@@ -102,8 +102,8 @@ def _y_range(curve: LRCurve, lrs: Floats, losses: Floats) -> tuple[float, float]
     lowest = float(before.min())
     if lowest >= 0 and start > 0:
         return 0.0, 1.35 * start
-    # Level losses still need a range: as for a positive loss, a third of the size on either side.
-    spread = max(start - lowest, 0.35 * abs(start)) or 1.0
+    # A level curve must look level: its noise is not blown up to the height of the plot.
+    spread = max(start - lowest, 0.1 * abs(start)) or 1.0
     # The labels along the bottom edge take a tenth of the height: the minimum stays above them.
     return min(lowest, start) - 0.2 * spread, start + 0.35 * spread
 

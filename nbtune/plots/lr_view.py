@@ -72,7 +72,7 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
         "start": {"y": _floats(start)},
         "suggestion": {
             "x": _floats(suggestion),
-            "y": _floats([_on_line(scene, lr) for lr in suggestion]),
+            "y": _floats([scene.in_frame(_smoothed_at(scene, lr)) for lr in suggestion]),
             "bottom": _floats([bottom] * len(suggestion)),
             "top": _floats([top] * len(suggestion)),
         },
@@ -102,13 +102,11 @@ def _region(scene: Scene, edges: tuple[float, float] | None) -> Columns:
     return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
 
 
-def _on_line(scene: Scene, lr: float) -> float:
-    """The smoothed loss at ``lr``, kept within the frame."""
+def _smoothed_at(scene: Scene, lr: float) -> float:
     finite = np.isfinite(scene.smoothed)
     if not finite.any():
         return scene.top
-    loss = np.interp(math.log(lr), np.log(scene.lrs[finite]), scene.smoothed[finite])
-    return scene.in_frame(float(loss))
+    return float(np.interp(math.log(lr), np.log(scene.lrs[finite]), scene.smoothed[finite]))
 
 
 def _in_words(scene: Scene) -> str:
@@ -131,8 +129,7 @@ def _course_in_words(scene: Scene) -> str:
     course = [f"flat at {format_loss(curve.start_loss)}"]
     if curve.low is not None and curve.high is not None:
         course[0] += f" up to {format_lr(curve.low)}"
-        lowest = float(np.interp(math.log(curve.high), np.log(scene.lrs), scene.smoothed))
-        course.append(f"lowest {format_loss(lowest)} at {format_lr(curve.high)}")
+        course.append(f"lowest {format_loss(_smoothed_at(scene, curve.high))} at {format_lr(curve.high)}")
     if curve.rises_from is not None:
         course.append(f"rises from {format_lr(curve.rises_from)}")
     sentence = ", ".join(course)

@@ -38,7 +38,7 @@ def draw_png(curve: LRCurve) -> bytes | None:
     # Never pyplot: it keeps figures, and belongs to the user's thread.
     picture = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=200, facecolor="white")
     FigureCanvasAgg(picture)
-    axes = picture.add_axes((48 / WIDTH, 46 / HEIGHT, (WIDTH - 58) / WIDTH, (HEIGHT - 52) / HEIGHT))
+    axes = picture.add_axes((56 / WIDTH, 46 / HEIGHT, (WIDTH - 66) / WIDTH, (HEIGHT - 52) / HEIGHT))
     with rc_context({"hatch.linewidth": 1.0, "font.size": 12 * POINT}):
         _style(axes, curve)
         _draw(axes, lr_view(curve))
@@ -70,7 +70,7 @@ def _style(axes: Axes, curve: LRCurve) -> None:
     held_out = bool(curve.steps) and curve.steps[0].validation_loss is not None
     text: dict[str, Any] = {"color": COLOURS["muted"], "fontsize": 12 * POINT}
     axes.set_ylabel("held-out loss" if held_out else "training loss", **text)
-    axes.yaxis.set_label_coords(12 / WIDTH, 0.5, transform=axes.figure.transFigure)
+    axes.yaxis.set_label_coords(20 / WIDTH, 0.5, transform=axes.figure.transFigure)
     axes.set_xlabel("learning rate η (log scale)", **text)
 
 
@@ -88,7 +88,7 @@ def _draw(axes: Axes, view: LRView) -> None:
 
 def _draw_regions(axes: Axes, columns: dict[str, Columns]) -> None:
     looks: dict[str, dict[str, Any]] = {
-        "band": {"facecolor": COLOURS["answer"], "alpha": 0.13},
+        "band": {"facecolor": COLOURS["answer"], "alpha": 0.15},
         "hatch": {"facecolor": "none", "edgecolor": COLOURS["danger"], "hatch": "////", "alpha": 0.45},
         "untried": {"facecolor": "none", "edgecolor": COLOURS["axis"], "hatch": "..", "alpha": 0.4},
     }
@@ -111,8 +111,8 @@ def _draw_lines(axes: Axes, columns: dict[str, Columns]) -> None:
 
 def _draw_marks(axes: Axes, columns: dict[str, Columns]) -> None:
     off, suggestion = columns["off"], columns["suggestion"]
-    hollow: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": COLOURS["danger"], "markeredgewidth": 1.3 * POINT}
-    axes.plot(off["x"], off["y"], "^", linestyle="none", markersize=8 * POINT, **hollow)
+    hollow: dict[str, Any] = {"color": COLOURS["danger"], "markerfacecolor": "none", "markeredgewidth": 1.3 * POINT}
+    axes.plot(off["x"], off["y"], "^", markersize=8 * POINT, **hollow)
     for lr in suggestion["x"]:
         axes.axvline(lr, color=COLOURS["answer"], linewidth=2.2 * POINT)
     halo: dict[str, Any] = {"markeredgecolor": COLOURS["background"], "markeredgewidth": 1.5 * POINT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class Displays:
         self._widget_view = widget_view
         self._handles: list[Any] = []
         self._picture: dict[str, Any] = {}
+        self._metadata: dict[str, Any] = {}
         self._has_browser = False
         self._lock = threading.Lock()
 
@@ -35,13 +37,20 @@ class Displays:
 
         with self._lock:
             bundle = {**self._widget_view(), **self._picture}
-            self._handles.append(display(bundle, raw=True, display_id=True))
+            self._handles.append(display(bundle, raw=True, metadata=self._metadata, display_id=True))
 
     def keep(self, png: bytes | None, text: str) -> None:
-        """Put a picture and a sentence into every output, in place of those before."""
+        """Put a picture and a sentence into every output, in place of those before.
+
+        Args:
+            png: Drawn at twice the size it is shown at; None for no picture.
+            text: Also the picture's description for screen readers.
+        """
         with self._lock:
-            image = {} if png is None else {"image/png": b64encode(png).decode("ascii")}
-            self._picture = {"text/plain": text, **image}
+            self._picture, self._metadata = {"text/plain": text}, {}
+            if png is not None:
+                self._picture["image/png"] = b64encode(png).decode("ascii")
+                self._metadata["image/png"] = {"width": struct.unpack(">I", png[16:20])[0] // 2, "alt": text}
             self._update()
 
     def greet(self) -> None:
@@ -56,4 +65,4 @@ class Displays:
         if not self._has_browser:
             bundle.pop(WIDGET_VIEW, None)
         for handle in self._handles:
-            handle.update(bundle, raw=True)
+            handle.update(bundle, raw=True, metadata=self._metadata)

@@ -1,6 +1,10 @@
 /* What every tool's panel shares, from the model's synced traits. It sets none: it sends messages.
    theme.js stands above this file: see _frontend.py. */
 
+/* What outlives a view: when a run ends, the output gets its picture, and Lab then makes the view anew. */
+const kept = { isUnfolded: false, focus: "", lostAt: -Infinity };
+const REMADE_MS = 1500;
+
 function element(name, className, properties = {}) {
   return Object.assign(document.createElement(name), { className, ...properties });
 }
@@ -24,6 +28,11 @@ class PanelView {
     this.buildSentence();
     this.root.append(this.controls, this.problem, this.stage, this.progress, this.answer);
     this.root.addEventListener("keydown", (event) => this.onKey(event));
+    this.root.addEventListener("focusin", ({ target }) => {
+      kept.focus = target.name ? `[name="${target.name}"]` : `.${target.classList[1] ?? target.classList[0]}`;
+      kept.lostAt = Infinity;
+    });
+    this.root.addEventListener("focusout", () => (kept.lostAt = performance.now()));
     el.append(this.root);
   }
 
@@ -33,10 +42,12 @@ class PanelView {
     this.modes.setAttribute("role", "radiogroup");
     this.modes.setAttribute("aria-label", "mode");
     this.settings = element("div", "nbtune-fields");
-    this.fold = element("button", "nbtune-button nbtune-fold", { type: "button", ariaExpanded: "false" });
+    this.fold = element("button", "nbtune-button nbtune-fold", { type: "button" });
     this.fold.addEventListener("click", () => {
-      this.fold.ariaExpanded = String(this.controls.classList.toggle("nbtune-unfolded"));
+      kept.isUnfolded = !kept.isUnfolded;
+      this.drawFold();
     });
+    this.drawFold();
     const actions = element("div", "nbtune-actions");
     this.run = element("button", "nbtune-button nbtune-run", { type: "button" });
     this.run.addEventListener("click", () => (this.isRunning() ? this.send("stop") : this.start()));
@@ -88,6 +99,14 @@ class PanelView {
     this.send("start", { values: this.typed(), mode: this.model.get("mode") });
   }
 
+  /** Where the view that this one replaces had it, unless the reader went elsewhere. */
+  takeFocus() {
+    const isRemade = performance.now() - kept.lostAt < REMADE_MS;
+    if (isRemade && document.activeElement === document.body) {
+      this.root.querySelector(kept.focus)?.focus({ preventScroll: true });
+    }
+  }
+
   onKey(event) {
     if (event.key === "Escape" && this.isRunning()) this.send("stop");
     else if (event.key === "Enter" && event.target.tagName === "INPUT" && !this.isRunning()) this.start();
@@ -126,6 +145,11 @@ class PanelView {
     label(this.fold, "⚙", parts.join(""));
   }
 
+  drawFold() {
+    this.controls.classList.toggle("nbtune-unfolded", kept.isUnfolded);
+    this.fold.ariaExpanded = String(kept.isUnfolded);
+  }
+
   drawModes() {
     const chosen = this.model.get("mode");
     const buttons = this.model.get("modes").map(([name, text]) => {
@@ -152,7 +176,7 @@ class PanelView {
     const isRunning = this.isRunning();
     label(this.run, isRunning ? "■" : "▶", isRunning ? "Stop" : "Start");
     this.run.classList.toggle("nbtune-primary", !isRunning);
-    this.run.disabled = state === "stopping";
+    this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
   }
 
   drawApply() {
@@ -255,6 +279,7 @@ function render({ model, el }) {
   view.follow(["sentence", "suggestion_action"], view.drawSentence);
   view.follow(["problem"], view.drawProblem);
   view.follow(["plot"], view.drawPlot);
+  requestAnimationFrame(() => view.takeFocus()); // once it is on the page
   view.send("hello");
   return () => {
     ended.abort();

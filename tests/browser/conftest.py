@@ -1,0 +1,224 @@
+"""A real JupyterLab and a real Notebook 7, driven in a real Chromium; nothing leaves the machine.
+
+Without a browser the tests are skipped, or fail where NBTUNE_REQUIRE_BROWSER=1. With NBTUNE_SCREENSHOTS=folder they
+keep pictures of what they saw.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE_MS = 30_000
+
+
+class Server:
+    """One running ``jupyter lab`` or ``jupyter notebook`` with folders of its own."""
+
+    def __init__(self, kind: str, root: Path) -> None:
+        self.kind, self.folder = kind, root / "notebooks"
+        self.folder.mkdir()
+        self.port = _free_port()
+        self._process = subprocess.Popen(_command(kind, self.port), cwd=self.folder, env=_environment(root))
+        self._wait()
+
+    def write(self, name: str, *cells: str) -> Path:
+        """A notebook of code cells."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        path = self.folder / name
+        nbformat.write(notebook, path)
+        return path
+
+    def url(self, name: str) -> str:
+        """Where the notebook opens."""
+        place = f"lab/tree/{name}?reset" if self.kind == "lab" else f"notebooks/{name}"
+        return f"http://127.0.0.1:{self.port}/{place}"
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "the server ended at once"
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/status", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise TimeoutError("the server did not answer within a minute")
+
+
+class Notebook:
+    """An open notebook and what a person does with it."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page, self.server = page, server
+        self.page_errors: list[str] = []
+        self.foreign_requests: list[str] = []
+        page.on("pageerror", lambda error: self.page_errors.append(f"{error}\n{error.stack}"))
+        page.on("request", lambda request: self._note(request.url))
+
+    def open(self, name: str) -> None:
+        """Load it and wait until its kernel is connected and idle."""
+        self.page.goto(self.server.url(name))
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=PATIENCE_MS)
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        self.wait(
+            """() => {
+                const widget = window.jupyterapp?.shell.currentWidget;
+                const kernel = (widget?.sessionContext ?? widget?.content?.sessionContext)?.session?.kernel;
+                return kernel?.status === "idle" && kernel.connectionStatus === "connected";
+            }"""
+        )
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        self.page.evaluate("([c, a]) => window.jupyterapp.commands.execute(c, a)", [name, arguments or {}])
+
+    def run(self, index: int, *, wait: bool = True) -> None:
+        """Run a cell."""
+        self.page.evaluate("i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index)
+        self.command("notebook:run-cell")
+        if wait:
+            self.wait_until_idle()
+
+    def output(self, index: int) -> str:
+        """A cell's text output, without widgets."""
+        outputs = self.page.evaluate(
+            "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs.toJSON()", index
+        )
+        return "".join(str(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in outputs)
+
+    def wait(self, script: str, argument: Any = None) -> None:
+        self.page.wait_for_function(script, arg=argument, timeout=PATIENCE_MS)
+
+    def panel(self, index: int = 0) -> Locator:
+        return self.page.locator(".nbtune-panel").nth(index)
+
+    def wait_for_state(self, state: str, index: int = 0) -> None:
+        self.wait("([s, i]) => document.querySelectorAll('.nbtune-panel')[i]?.dataset.state === s", [state, index])
+
+    def wait_for_points(self, least: int, index: int = 0) -> None:
+        self.wait("([n, i]) => +document.querySelectorAll('[data-points]')[i]?.dataset.points >= n", [least, index])
+
+    def points(self, index: int = 0) -> int:
+        """Points in the BokehJS model, as the view counted them after drawing."""
+        return int(self.page.locator("[data-points]").nth(index).get_attribute("data-points") or -1)
+
+    def picture(self, name: str, index: int = 0) -> None:
+        """Keep a screenshot of the panel, where a folder for them is named."""
+        folder = os.environ.get("NBTUNE_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.panel(index).screenshot(path=Path(folder) / f"{self.server.kind}_{name}.png")
+
+    def _note(self, url: str) -> None:
+        if url.startswith(("http", "ws")) and url.split("/")[2].split(":")[0] not in ("127.0.0.1", "localhost"):
+            self.foreign_requests.append(url)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        if os.environ.get("NBTUNE_REQUIRE_BROWSER"):
+            pytest.fail("no Chromium or Chrome on this machine, and NBTUNE_REQUIRE_BROWSER is set")
+        pytest.skip("no Chromium or Chrome on this machine")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server("lab", tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def notebook_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server("notebook", tmp_path_factory.mktemp("notebook"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def lab(browser: Browser, lab_server: Server) -> Iterator[Notebook]:
+    yield from _opened(browser, lab_server)
+
+
+@pytest.fixture
+def notebook7(browser: Browser, notebook_server: Server) -> Iterator[Notebook]:
+    yield from _opened(browser, notebook_server)
+
+
+def _opened(browser: Browser, server: Server) -> Iterator[Notebook]:
+    page = browser.new_page(viewport={"width": 1000, "height": 1400})
+    notebook = Notebook(page, server)
+    yield notebook
+    page.evaluate(
+        """async () => {
+            const sessions = window.jupyterapp?.serviceManager.sessions;
+            for (const session of sessions?.running() ?? []) await sessions.shutdown(session.id);
+        }"""
+    )
+    page.close()
+    assert notebook.page_errors == []
+    assert notebook.foreign_requests == []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _command(kind: str, port: int) -> list[str]:
+    app = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[kind]
+    return [
+        sys.executable, "-m", f"jupyter{'lab' if kind == 'lab' else ''}", *(["notebook"] if kind == "notebook" else []),
+        "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
+        f"--{app}.expose_app_in_browser=True", "--log-level=ERROR",
+    ]  # fmt: skip
+
+
+def _environment(root: Path) -> dict[str, str]:
+    folders = {
+        "HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTERLAB_SETTINGS_DIR": "settings", "IPYTHONDIR": "ipython",
+    }  # fmt: skip
+    made = {name: str(root / folder) for name, folder in folders.items()}
+    for path in made.values():
+        Path(path).mkdir(exist_ok=True)
+    quiet = root / "settings" / "@jupyterlab" / "apputils-extension"
+    quiet.mkdir(parents=True)
+    settings = {"fetchNews": "false", "checkForUpdates": False}
+    (quiet / "notification.jupyterlab-settings").write_text(json.dumps(settings))
+    return {**os.environ, **made, "OMP_NUM_THREADS": "1"}

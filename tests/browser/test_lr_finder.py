@@ -1,0 +1,206 @@
+"""The learning-rate finder as a person meets it, in JupyterLab and Notebook 7."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+if TYPE_CHECKING:
+    from conftest import Notebook
+
+SETUP = """
+import hashlib, time, torch
+from torch import nn
+import nbtune as nt
+torch.set_num_threads(1)
+torch.manual_seed(0)
+
+class Wait(nn.Module):
+    def forward(self, x):
+        time.sleep({wait})
+        return x
+
+def state():
+    tensors = [*model.state_dict().values(), torch.get_rng_state()]
+    return hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
+
+model = nn.Sequential(Wait(), nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 2))
+inputs = torch.randn(640, 8)
+targets = (inputs[:, 0] * inputs[:, 1] > 0).long()
+task = nt.Task(model, torch.optim.Adam(model.parameters(), 1e-3), nn.CrossEntropyLoss(), (inputs, targets))
+before = state()
+"""
+SHOW = "finder = nt.LRFinder(task)\nfinder"
+REPORT = "print(len(finder.result.steps), finder.result.outcome, finder.state, state() == before)"
+
+
+def begun(notebook: Notebook, name: str, *cells: str, wait: float = 0.0) -> None:
+    """Open a notebook and run its first two cells, the second of which shows a widget."""
+    notebook.server.write(name, SETUP.format(wait=wait), *cells)
+    notebook.open(name)
+    notebook.run(0)
+    notebook.run(1)
+    notebook.wait("() => document.querySelector('[data-points]') !== null")
+
+
+def clicked_through(notebook: Notebook, name: str) -> None:
+    """Start, watch the points come, see the end, and compare the counts."""
+    begun(notebook, name, SHOW, REPORT, wait=0.005)
+    assert notebook.points() == 0
+    notebook.picture("idle")
+    notebook.panel().locator(".nbtune-run").click()
+    notebook.wait_for_points(20)
+    notebook.picture("running")
+    assert "Stop" in notebook.panel().locator(".nbtune-run").inner_text()
+    notebook.wait_for_state("done")
+    notebook.run(2)
+    steps, outcome, state, is_restored = notebook.output(2).split()
+    notebook.wait_for_points(int(steps))
+    assert notebook.points() == int(steps)
+    assert f"{steps} of 100 steps" in notebook.panel().inner_text()
+    assert (outcome, state, is_restored) == ("diverged", "done", "True")
+    notebook.picture("done")
+
+
+def test_a_click_on_start_streams_the_points_and_every_count_agrees(lab: Notebook) -> None:
+    clicked_through(lab, "start.ipynb")
+    assert re.search(r"Use\s+η = [\d.e-]+", lab.panel().inner_text())
+
+
+def test_the_same_holds_in_notebook_7(notebook7: Notebook) -> None:
+    clicked_through(notebook7, "start.ipynb")
+
+
+def test_stop_keeps_what_was_measured_and_restores_the_model(lab: Notebook) -> None:
+    begun(lab, "stop.ipynb", SHOW, REPORT, wait=0.03)
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_points(12)
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("done")
+    lab.run(2)
+    steps, outcome, _, is_restored = lab.output(2).split()
+    assert 12 <= int(steps) < 100
+    assert (outcome, is_restored) == ("stopped", "True")
+    assert "Stopped before the loss rose" in lab.panel().inner_text()
+    lab.picture("stopped")
+
+
+def test_a_reload_and_a_second_view_show_the_same_curve(lab: Notebook) -> None:
+    begun(lab, "views.ipynb", SHOW, "await finder;", "display(finder)")
+    lab.run(2)
+    lab.wait_for_state("done")
+    steps, words = lab.points(), lab.panel().inner_text()
+    lab.run(3)
+    lab.wait_for_points(steps, index=1)
+    assert lab.points(1) == steps
+    assert lab.panel(1).inner_text() == words
+    lab.command("docmanager:save")
+    lab.wait("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.open("views.ipynb")
+    lab.wait_for_points(steps)
+    lab.wait_for_points(steps, index=1)
+    assert lab.panel().inner_text() == words
+
+
+def test_the_dark_theme_recolours_an_open_plot(lab: Notebook) -> None:
+    begun(lab, "dark.ipynb", SHOW, "await finder;")
+    lab.run(2)
+    lab.wait_for_state("done")
+    light = lab.panel().screenshot()
+    lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
+    try:
+        lab.wait("() => document.querySelector('[data-points]').dataset.theme === 'dark'")
+        lab.picture("dark")
+        assert _brightness(light) > 0.7
+        # The canvas is painted a moment after the theme is known.
+        lab.wait("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+        assert _brightness(lab.panel().screenshot()) < 0.3
+    finally:
+        lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})
+        lab.wait("() => document.body.dataset.jpThemeLight === 'true'")
+
+
+def test_an_error_in_the_model_is_told_in_words_with_its_traceback_a_click_away(lab: Notebook) -> None:
+    broken = "model[1] = nn.Linear(9, 32)\nnt.LRFinder(nt.Task(model, torch.optim.SGD(model.parameters(), 0.1),"
+    begun(lab, "error.ipynb", f"{broken} nn.CrossEntropyLoss(), (inputs, targets)))")
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("failed")
+    words = lab.panel().inner_text()
+    assert "raised an error at step 1" in words
+    assert "mat1 and mat2 shapes cannot be multiplied" in words
+    assert "Model, optimizer and random state are as they were before Start." in words
+    assert "Traceback (most recent call last)" not in words
+    lab.picture("failed")
+    lab.panel().get_by_text("Show the traceback").click()
+    assert "Traceback (most recent call last)" in lab.panel().inner_text()
+
+
+def test_a_narrow_page_puts_start_first_and_folds_the_settings(lab: Notebook) -> None:
+    begun(lab, "narrow.ipynb", SHOW, "await finder;")
+    lab.run(2)
+    lab.page.set_viewport_size({"width": 620, "height": 1200})
+    lab.panel().get_by_text("1e-5 to 10, 100 steps").wait_for()
+    lab.picture("narrow")
+    start, fields = lab.panel().locator(".nbtune-run").bounding_box(), lab.panel().locator("input").first
+    assert start["width"] > 0.4 * lab.panel().bounding_box()["width"]
+    assert not fields.is_visible()
+
+
+def test_wrong_settings_are_told_at_once_and_nothing_runs(lab: Notebook) -> None:
+    begun(lab, "settings.ipynb", SHOW, "print(finder.state, finder.result)")
+    lab.panel().locator("input").first.fill("100")
+    lab.panel().locator(".nbtune-run").click()
+    lab.panel().get_by_text("lr_min must be below lr_max").wait_for()
+    lab.run(2)
+    assert lab.output(2).split() == ["idle", "None"]
+
+
+def test_a_notebook_saved_by_hand_exports_the_picture_and_the_sentence(lab: Notebook) -> None:
+    begun(lab, "saved.ipynb", SHOW)
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("done")
+    lab.wait("() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes('image/png')")
+    lab.command("docmanager:save")
+    lab.wait("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    path = lab.server.folder / "saved.ipynb"
+    assert lab.page.locator(".nbtune-panel").count() == 1  # the live view stayed, and stayed one
+    assert_exports_the_picture(path)
+    assert path.stat().st_size < 200_000
+
+
+def test_an_unattended_run_exports_the_picture_and_the_sentence(tmp_path: Path) -> None:
+    cells = [
+        nbformat.v4.new_code_cell(source) for source in (SETUP.format(wait=0), SHOW, "curve = await finder\ncurve")
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    nbformat.write(notebook, tmp_path / "out.ipynb")
+    assert_exports_the_picture(tmp_path / "out.ipynb")
+
+
+def assert_exports_the_picture(path: Path) -> None:
+    outputs = [o for cell in json.loads(path.read_text())["cells"] for o in cell.get("outputs", [])]
+    shown = next(o["data"] for o in outputs if "image/png" in o.get("data", {}))
+    assert "Use η" in "".join(shown["text/plain"])  # GitHub shows the picture, a terminal the sentence
+    html, _ = HTMLExporter().from_filename(str(path))
+    body = html[html.index("<body") :]
+    assert 'src="data:image/png;base64' in body
+    assert '<script type="application/vnd.jupyter.widget-view+json">' not in body
+    assert "Loading widget" not in body
+
+
+def _brightness(png: bytes) -> float:
+    """Median of a screenshot's pixels, 0 is black."""
+    from io import BytesIO
+
+    import matplotlib.image as image
+    import numpy as np
+
+    pixels: Any = image.imread(BytesIO(png), format="png")
+    return float(np.median(pixels[..., :3]))
