@@ -73,4 +73,6 @@ def test_a_violation_would_be_seen() -> None:
     assert violations("def f():\n    import torch.nn", "nbtune.widgets.lr_finder") == {"torch.nn"}
     assert violations("import matplotlib", "nbtune.plots.lr_curve") == {"matplotlib"}
     assert violations("from . import formats", "nbtune.session") == {"nbtune.formats"}
-    assert violations("import torch\nfrom .task import Task\nfrom ..formats import format_lr", "nbtune.engine.x") == set()
+    assert (
+        violations("import torch\nfrom .task import Task\nfrom ..formats import format_lr", "nbtune.engine.x") == set()
+    )

@@ -37,7 +37,9 @@ class Displays:
 
         with self._lock:
             bundle = {**self._widget_view(), **self._picture}
-            self._handles.append(display(bundle, raw=True, metadata=self._metadata, display_id=True))
+            handle = display(bundle, raw=True, metadata=self._metadata, display_id=True)
+            if handle is not None:  # there is none outside IPython, which prints instead
+                self._handles.append(handle)
 
     def keep(self, png: bytes | None, text: str) -> None:
         """Put a picture and a sentence into every output, in place of those before.
