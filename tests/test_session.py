@@ -90,15 +90,20 @@ def test_stop_ends_an_endless_run_and_keeps_what_was_seen() -> None:
     states: list[str] = []
 
     def endless() -> Iterator[int]:
-        for i in iter(int, 1):
-            yield i
+        yield from iter(int, 1)
 
     run = Run(endless())
-    session = Session(run, lambda events: (shown.extend(events), session.stop())[1], on_state=states.append)
+
+    def show(events: list[int]) -> None:
+        shown.extend(events)
+        session.stop()
+
+    session = Session(run, show, on_state=states.append)
+    run.state_at_close = lambda: session.state
     ended(session)
     assert shown and session.is_stopped
     assert states == ["running", "stopping", "done"]
-    assert run.seen_at_close == [""] and session.error is None
+    assert run.seen_at_close == ["stopping"] and session.error is None
 
 
 def test_stop_returns_at_once_while_the_run_is_stuck() -> None:
@@ -174,14 +179,18 @@ def test_an_interrupt_gets_through_to_whoever_waits_and_the_run_goes_on() -> Non
     def events() -> Iterator[int]:
         yield 1
         waits.wait(PATIENCE_SECONDS)
-        _thread.interrupt_main()
+        _thread.interrupt_main()  # before or in the wait: either way the waiter gets it
         gate.wait(PATIENCE_SECONDS)
 
     session = Session(events(), lambda events: None)
     session.start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def cell() -> None:
         waits.set()
         session.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        cell()
     assert session.state == "running" and not session.has_ended
     gate.set()
     assert session.wait(PATIENCE_SECONDS)

@@ -20,7 +20,7 @@ RISE_TO_SUGGESTION = 12.0
 × 3 seeds (mean regret .075 after 200 steps), see tests/benchmarks."""
 
 PLATEAU_TO_SUGGESTION = 24.0
-"""The same where the loss never fell before it rose: less is known there, so twice the margin is kept."""
+"""The same where the loss hardly fell before it rose: less is known there, so twice the margin is kept."""
 
 USABLE_DROP = 0.05
 """The usable range begins where the loss has fallen by this part of its level at the start (or by half of the greatest
@@ -185,6 +185,7 @@ class _Curve:
     high: float  # η of the minimum
     last_lr: float
     rises_from: float | None
+    is_plateau: bool  # the loss fell by less than 5 %, if at all
 
     @classmethod
     def read(cls, lrs: Floats, losses: Floats, smoothed: Floats, has_diverged: bool) -> _Curve | None:
@@ -196,7 +197,8 @@ class _Curve:
         start, noise = float(np.mean(losses[: max(5, end // 10)])), SMOOTHED_NOISE * _noise(losses[:end])
         # The two points at either end are not smoothed, so a stray loss there could pass for the minimum.
         lowest = 2 + int(np.argmin(valley[2 : end - 2]))
-        fell = start - float(valley[lowest]) > max(LEAST_DROP * abs(start), 4 * noise)  # flat curves have minima too
+        drop = start - float(valley[lowest])
+        fell = drop > max(LEAST_DROP * abs(start), 4 * noise)  # flat curves have minima too
         rise = _clear_rise(valley, lowest, start, noise, fell)
         if not fell and not has_diverged:
             rise = None  # noise goes up now and then
@@ -208,6 +210,7 @@ class _Curve:
             high=float(lrs[lowest]),
             last_lr=float(lrs[end - 1]),
             rises_from=None if rise is None else float(lrs[rise]),
+            is_plateau=not fell or drop < USABLE_DROP * abs(start),
         )
 
 
@@ -242,7 +245,7 @@ def _noise(losses: Floats) -> float:
 
 
 def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, Any]:
-    factor = RISE_TO_SUGGESTION if curve.low is not None else PLATEAU_TO_SUGGESTION
+    factor = PLATEAU_TO_SUGGESTION if curve.is_plateau else RISE_TO_SUGGESTION
     suggestion = rises_from / factor
     if suggestion < lr_min:
         return {
@@ -250,7 +253,7 @@ def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, Any
             "reason": f"The loss rose at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η.",
             "retry": (lr_min / 1e4, rises_from),
         }
-    fell = "" if curve.low is not None else " It never fell before: a plateau."
+    fell = " It hardly fell before: a plateau." if curve.is_plateau else ""
     return {
         "suggestion": suggestion,
         "verdict": f"Use η = {format_lr(suggestion)}",

@@ -47,12 +47,12 @@ class Panel(anywidget.AnyWidget):
     _css = _frontend.style("panel.css")
 
     state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
-    fields = traitlets.List().tag(sync=True)
+    fields: traitlets.List[Any] = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
-    modes = traitlets.List().tag(sync=True)
+    modes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     mode = traitlets.Unicode().tag(sync=True)
     progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
-    sentence = traitlets.List().tag(sync=True)
+    sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     apply_label = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
@@ -64,7 +64,7 @@ class Panel(anywidget.AnyWidget):
         self._run: Any = None
         self._session: Session[Any] | None = None
         self._starting, self._drawing_lock = threading.Lock(), threading.RLock()
-        self._displays = Displays(lambda: self._repr_mimebundle_()[0])
+        self._displays = Displays(self._widget_view)
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
@@ -272,6 +272,10 @@ class Panel(anywidget.AnyWidget):
         if self.apply_label and self.state == "done":
             with self._drawing():
                 self.sentence, self.suggestion_action = self._apply(), None
+
+    def _widget_view(self) -> dict[str, Any]:
+        bundle = self._repr_mimebundle_()
+        return {} if bundle is None else bundle[0]
 
     def _ipython_display_(self) -> None:
         self._displays.show()

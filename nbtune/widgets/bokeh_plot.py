@@ -37,7 +37,7 @@ class View(Protocol):
     def label(self) -> str: ...
 
 
-class BokehJS(ipywidgets.Widget):
+class BokehJS(ipywidgets.Widget):  # type: ignore[misc]
     """The installed bokeh package's own JavaScript, so that no page asks another machine for it.
 
     One for all plots of a kernel (see ``shared``): 0.4 MB, once per page. It has no view.
@@ -120,8 +120,10 @@ class _Shown:
 
 def _shown(figure: figure) -> _Shown:
     """What a figure shows by itself."""
-    sources = {source.name: dict(source.data) for source in figure.select({"type": ColumnDataSource}) if source.name}
-    return _Shown(sources, (figure.y_range.start, figure.y_range.end), "")
+    sources: list[Any] = list(figure.select({"type": ColumnDataSource}))
+    y_range: Any = figure.y_range
+    columns = {source.name: dict(source.data) for source in sources if source.name}
+    return _Shown(columns, (y_range.start, y_range.end), "")
 
 
 def _document(figure: figure) -> dict[str, Any]:
