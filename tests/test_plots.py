@@ -19,7 +19,7 @@ from nbtune.plots.labels import Label, place, text_px
 from nbtune.plots.lr_curve import SOURCES, LRView, fill, lr_figure, lr_view
 from nbtune.plots.lr_labels import FRAME_WIDTHS
 from nbtune.plots.lr_scene import decades, loss_ticks
-from nbtune.plots.picture import draw_png
+from nbtune.plots.picture import _words, draw_png
 from nbtune.plots.tokens import TOKENS, themed
 
 INF, NAN = math.inf, math.nan
@@ -301,12 +301,23 @@ def test_plotting_something_else_names_what_can_be_plotted() -> None:
         plot({})
 
 
-def test_the_picture_is_twice_the_size_of_the_plot_in_every_state() -> None:
+def test_the_picture_has_room_for_the_plot_and_its_sentence_in_every_state() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states():
         png = draw_png(curve)
         assert png is not None
-        assert struct.unpack(">II", png[16:24]) == (1640, 544)
+        width, height = struct.unpack(">II", png[16:24])
+        assert width == 1640
+        assert height in (2 * (272 + 8 + 22), 2 * (272 + 8 + 44))
+
+
+def test_the_picture_says_the_sentence_in_words_that_stay_inside() -> None:
+    pytest.importorskip("matplotlib")
+    for curve, _ in states():
+        words = _words(curve)
+        assert " ".join(w.text for w in words).startswith(curve.verdict)
+        assert all(curve.reason.split()[-1] in text for text in [" ".join(w.text for w in words)])
+        assert all(w.x < 820 for w in words)
 
 
 def test_the_picture_shows_the_suggestion_in_green() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..formats import format_lr
@@ -20,11 +21,16 @@ WIDTH = 820
 POINT = 0.72
 """Points in a px at 100 dots per inch: matplotlib measures text and lines in points."""
 
+LINE = 22
+"""Height of a line of the sentence, in px."""
+
 COLOURS = TOKENS["light"]
 
 
 def draw_png(curve: LRCurve) -> bytes | None:
-    """The light picture of ``curve``, 820 × 272 px at twice the resolution.
+    """The light picture of ``curve`` with its sentence below, 820 px wide, at twice the resolution.
+
+    Exports show the picture alone, so the answer has to stand in it.
 
     Returns:
         A PNG, or None where matplotlib is not installed.
@@ -35,14 +41,55 @@ def draw_png(curve: LRCurve) -> bytes | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
+    words = _words(curve)
+    height = HEIGHT + 8 + LINE * (1 + words[-1].line)
     # Never pyplot: it keeps figures, and belongs to the user's thread.
-    picture = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=200, facecolor="white")
+    picture = Figure(figsize=(WIDTH / 100, height / 100), dpi=200, facecolor="white")
     FigureCanvasAgg(picture)
-    axes = picture.add_axes((56 / WIDTH, 46 / HEIGHT, (WIDTH - 66) / WIDTH, (HEIGHT - 52) / HEIGHT))
+    below = height - HEIGHT
+    axes = picture.add_axes((56 / WIDTH, (below + 46) / height, (WIDTH - 66) / WIDTH, (HEIGHT - 52) / height))
     with rc_context({"hatch.linewidth": 1.0, "font.size": 12 * POINT}):
         _style(axes, curve)
         _draw(axes, lr_view(curve))
+        for word in words:
+            y = below - LINE * (word.line + 0.5)
+            look: dict[str, Any] = {"fontsize": 14 * POINT, "fontweight": word.weight, "color": COLOURS[word.colour]}
+            picture.text(word.x / WIDTH, y / height, word.text, va="center_baseline", **look)
         return _encoded(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    weight: str
+    colour: str
+    line: int
+    x: float  # px from the left
+
+
+def _words(curve: LRCurve) -> list[_Word]:
+    """The sentence, set word by word in lines as wide as the picture: verdict bold, evidence, limit muted."""
+    from matplotlib.font_manager import FontProperties
+
+    colon = "" if curve.verdict.endswith(".") else ":"
+    answer = "ink" if curve.suggestion is None else "answer_text"
+    parts = [(curve.verdict + colon, "bold", answer), (curve.reason, "normal", "ink"), (curve.limit, "normal", "muted")]
+    placed: list[_Word] = []
+    line, x = 0, 0.0
+    for text, weight, colour in parts:
+        font = FontProperties(size=14, weight=weight)
+        for word in text.split():
+            if x + _width(word, font) > WIDTH - 8:
+                line, x = line + 1, 0.0
+            placed.append(_Word(word, weight, colour, line, x))
+            x += _width(f"{word} n", font) - _width("n", font)  # extents leave out the room around letters
+    return placed
+
+
+def _width(word: str, font: Any) -> float:
+    from matplotlib.textpath import TextPath
+
+    return float(TextPath((0, 0), word, prop=font).get_extents().width)
 
 
 def _encoded(picture: Any) -> bytes:
@@ -70,7 +117,7 @@ def _style(axes: Axes, curve: LRCurve) -> None:
     held_out = bool(curve.steps) and curve.steps[0].validation_loss is not None
     text: dict[str, Any] = {"color": COLOURS["muted"], "fontsize": 12 * POINT}
     axes.set_ylabel("held-out loss" if held_out else "training loss", **text)
-    axes.yaxis.set_label_coords(20 / WIDTH, 0.5, transform=axes.figure.transFigure)
+    axes.yaxis.set_label_coords(-36 / (WIDTH - 66), 0.5)
     axes.set_xlabel("learning rate η (log scale)", **text)
 
 

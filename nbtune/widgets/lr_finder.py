@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine import LRCurve, LRSettings, LRStep, LRSweep, Task, sweep_lr
 from ..engine.training import LOADING
@@ -14,6 +14,9 @@ from ..plots.lr_curve import lr_figure, lr_view
 from ..plots.picture import draw_png
 from ._panel import Panel, Sentence
 from .bokeh_plot import BokehPlot
+
+if TYPE_CHECKING:
+    from bokeh.plotting import figure
 
 _FIELDS = [
     {"name": "lr_min", "label": "η from", "kind": "number", "short": "{}"},
@@ -49,7 +52,7 @@ class LRFinder(Panel):
             modes=[["quick", "Quick sweep"]],
             mode="quick",
             sentence=[[idle, ""], *([f" {caveat}", "muted"] for caveat in task.caveats)],
-            plot=BokehPlot(lr_figure(self.settings.lr_min, self.settings.lr_max)),
+            plot=BokehPlot(_figure(self.settings)),
         )
 
     def _new_run(self) -> LRSweep:
@@ -61,7 +64,7 @@ class LRFinder(Panel):
             if has_same_axis:
                 self.plot.clear()
             else:
-                self.plot.show(lr_figure(settings.lr_min, settings.lr_max))
+                self.plot.show(_figure(settings))
         return run
 
     def _draw_start(self) -> None:
@@ -139,6 +142,10 @@ class LRFinder(Panel):
             self.result.apply(self.task)
         said = f" the optimizer now uses η = {format_lr(self.task.lr)}."
         return [["Applied:", "strong"], [said, ""], *([f" Note: {w.message}.", "muted"] for w in caught)]
+
+
+def _figure(settings: LRSettings) -> figure:
+    return lr_figure(settings.lr_min, settings.lr_max, held_out=settings.validation is not None)
 
 
 def _sentence(curve: LRCurve) -> Sentence:

@@ -140,7 +140,8 @@ class Notebook:
             self.foreign_requests.append(url)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, its event loop is this thread's, and asyncio.run refuses in other tests.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
