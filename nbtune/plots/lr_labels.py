@@ -111,11 +111,19 @@ class _Frame:
         return Label(text, "answer", (left, right), bold=True, boxed=True)
 
     def _start(self, loss: float) -> Label:
-        above = self.y(loss) - 12
+        text = f"loss at the start, {format_loss(loss)}"
+        above = self._clear_of_noise(loss, text_px(text))
         at_start, at_end = (self.x(self.scene.curve.settings.lr_min), above, "left"), (self.width - 6, above, "right")
         is_end_free = self.scene.rises_from is None and not self.scene.is_stopped
         places = (at_start, at_end) if is_end_free else (at_start,)
-        return Label(f"loss at the start, {format_loss(loss)}", "muted", places, droppable=True)
+        return Label(text, "muted", places, droppable=True)
+
+    def _clear_of_noise(self, loss: float, width: float) -> float:
+        """Above what is drawn within ``width`` px of the first step, or below it where there is no room above."""
+        end = self.lr_at(self.x(self.scene.curve.settings.lr_min) + width)
+        near = [self.y(float(v)) for v in self.scene.losses[self.scene.lrs <= end] if math.isfinite(v)]
+        top, bottom = min([self.y(loss), *near]), max([self.y(loss), *near])
+        return top - 12 if top >= 24 else min(bottom + 14, FRAME_HEIGHT - 40)
 
     def _usable(self, low: float, high: float) -> Label:
         text = f"usable range {format_lr(low)} – {format_lr(high)}"
