@@ -6,6 +6,7 @@ Standard library only: a session knows neither what an event is nor what is done
 from __future__ import annotations
 
 import contextvars
+import signal
 import threading
 import time
 import traceback
@@ -67,6 +68,12 @@ class Session(Generic[Event]):
         self._showing = threading.Lock()
         self._shown_at = float("-inf")
         self._is_closed = False
+        self._owner: int | None = None
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether the caller is the session's thread, which must not wait for its own end."""
+        return self._owner == threading.get_ident()
 
     @property
     def state(self) -> State:
@@ -124,6 +131,11 @@ class Session(Generic[Event]):
         return self._ended.is_set()
 
     def _own(self) -> None:
+        self._owner = threading.get_ident()
+        if hasattr(signal, "pthread_sigmask"):
+            # An interrupt is the main thread's business. Processes forked here, such as a loader's workers, inherit
+            # the mask; without it the kernel's interrupt would kill them and turn a clean stop into an error.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         for part in (self._take_events, self._show_unseen, self._close, self._call_finish):
             try:
                 part()

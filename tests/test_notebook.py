@@ -37,6 +37,7 @@ def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(execut
     assert right["suggested"] > 85
     assert right["30× too small"] < right["suggested"]
     assert right["30× too large"] < 30
+    assert re.search(r"30× too large: .* 1 different answer", printed(executed))
 
 
 def test_the_weights_change_by_more_than_themselves_at_a_large_eta(executed: nbformat.NotebookNode) -> None:

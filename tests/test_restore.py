@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tasks import blobs, everything, hard_task, plain_task
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, ModelBusyError, Task, find_lr, sweep_lr
 
@@ -227,3 +231,110 @@ def test_a_model_that_cannot_be_copied_is_trained_in_place() -> None:
     task.model.lock = threading.Lock()
     before = everything(task)
     assert find_lr(task, SHORT, progress=False).steps and everything(task) == before
+
+
+def test_two_runs_at_once_leave_the_callers_streams_as_they_were() -> None:
+    def slow_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        barrier.wait(10)  # both are inside a step
+        return nn.functional.cross_entropy(output, target)
+
+    barrier = threading.Barrier(2)
+    tasks = [plain_task(loss_fn=slow_loss), plain_task(loss_fn=slow_loss)]
+    before, generator = everything(tasks[0]), np.random.get_bit_generator()
+    threads = [
+        threading.Thread(target=find_lr, args=(t, LRSettings(steps=10)), kwargs={"progress": False}) for t in tasks
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert everything(tasks[0]) == before
+    assert np.random.get_bit_generator() is generator
+
+
+def test_an_interrupt_while_the_streams_are_swapped_leaves_them_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = plain_task()
+    before = everything(task)
+    set_state, calls = random.setstate, []
+
+    def interrupted(state: Any) -> None:
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        set_state(state)
+
+    monkeypatch.setattr(random, "setstate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        find_lr(task, SHORT, progress=False)
+    assert everything(task) == before
+
+
+def test_a_scheduler_stepped_in_the_update_leaves_the_users_rate_alone() -> None:
+    task = plain_task()
+    scheduler = torch.optim.lr_scheduler.StepLR(task.optimizer, 1, 0.5)
+    scheduled = task.with_(loss_fn=None, update=stepping(after=scheduler.step), preserve=[scheduler])
+    before = everything(scheduled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch sees the scheduler step before the user's own optimizer
+        find_lr(scheduled, SHORT, progress=False)
+    assert everything(scheduled) == before
+
+
+def test_an_update_that_steps_the_global_optimizer_is_told_and_put_back() -> None:
+    task = hard_task()
+    stray = task.with_(loss_fn=None, update=stepping(optimizer=task.optimizer))
+    before = everything(task)
+    with pytest.raises(RuntimeError, match="optimizer from outside"):
+        find_lr(stray, SHORT, progress=False)
+    assert everything(task) == before
+
+
+def stepping(optimizer: Any = None, after: Callable[[], None] = lambda: None) -> Callable[..., dict[str, Any]]:
+    """An update that steps the optimizer it is given, or another one."""
+
+    def update(model: nn.Module, given: Any, batch: Any) -> dict[str, Any]:
+        (optimizer or given).zero_grad()
+        loss = nn.functional.cross_entropy(model(batch[0]), batch[1])
+        loss.backward()
+        (optimizer or given).step()
+        after()
+        return {"loss": loss}
+
+    return update
+
+
+@pytest.mark.parametrize("kind", ["expanded buffer", "loose tensor", "closure", "wrapped forward"])
+def test_models_that_are_hard_to_copy_are_left_as_they_were(kind: str) -> None:
+    task = hard_task()
+    model, forward = task.model, task.model.forward
+    if kind == "expanded buffer":
+        model.register_buffer("mask", torch.ones(1, 2).expand(3, 2))
+        model.lock = threading.Lock()
+    elif kind == "loose tensor":
+        model.lock, model.hidden = threading.Lock(), torch.zeros(2)
+        model.register_forward_hook(lambda module, args, output: (module.hidden.add_(1), None)[1])
+    elif kind == "closure":
+        model[2].act = lambda x: model[1](x)
+    else:
+        model.forward = lambda x: forward(x) * 2
+    hidden, before = getattr(model, "hidden", torch.zeros(2)).clone(), everything(task)
+    assert find_lr(task, SHORT, progress=False).steps
+    assert everything(task) == before
+    assert torch.equal(getattr(model, "hidden", hidden), hidden)
+
+
+def test_optimizer_hooks_take_part_in_the_sweep() -> None:
+    task, calls = plain_task(), []
+    task.optimizer.register_step_pre_hook(lambda *_: calls.append(1))
+    before = everything(task)
+    find_lr(task, SHORT, progress=False)
+    assert len(calls) == 20
+    assert everything(task) == before
+
+
+def test_the_validation_loaders_generator_is_put_back() -> None:
+    generator = torch.Generator().manual_seed(5)
+    loader = DataLoader(TensorDataset(*blobs(seed=1)), 16, shuffle=True, generator=generator)
+    before = generator.get_state()
+    find_lr(plain_task(), SHORT, progress=False, validation=loader)
+    assert torch.equal(generator.get_state(), before)

@@ -188,6 +188,7 @@ class Empty(Dataset):
         ({"data": 3}, TypeError, "must be a DataLoader"),
         ({"data": DataLoader(TensorDataset(torch.zeros(3, 4)), 8, drop_last=True)}, ValueError, "drop_last=False"),
         ({"loss_fn": blobs()}, TypeError, "data is the fourth argument"),
+        ({"loss_fn": nn.CrossEntropyLoss}, TypeError, r"write CrossEntropyLoss\(\)"),
         ({"training_step": CE}, ValueError, "give one of"),
         ({"amp": torch.float64}, ValueError, "bfloat16"),
         ({"accumulate": 0}, ValueError, "accumulate"),
@@ -254,3 +255,23 @@ def test_shapes_that_do_not_fit_keep_their_own_error_with_the_batch_in_a_note() 
 def test_batches_of_another_form_than_loss_fn_needs_are_told() -> None:
     with pytest.raises(TypeError, match="give training_step"):
         swept(plain_task(data=[{"x": blobs()[0]}]))
+
+
+def test_what_is_no_task_or_no_settings_is_told_by_name() -> None:
+    with pytest.raises(TypeError, match=r"nbtune\.Task"):
+        find_lr(nn.Linear(4, 2))
+    with pytest.raises(TypeError, match="LRSettings"):
+        find_lr(plain_task(), 1e-5)
+
+
+def test_a_warm_up_that_begins_at_zero_keeps_the_groups_ratios() -> None:
+    task = hard_task()
+    torch.optim.lr_scheduler.LambdaLR(task.optimizer, lambda step: min(1.0, step / 10))
+    with pytest.warns(UserWarning, match="a scheduler holds"):
+        task.set_lr(0.05)
+    assert [g["lr"] for g in task.optimizer.param_groups] == pytest.approx([0.05, 0.5])
+
+
+def test_validation_data_without_a_batch_are_told() -> None:
+    with pytest.raises(ValueError, match="no batch"):
+        swept(plain_task(), validation=iter(()))

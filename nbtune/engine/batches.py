@@ -114,17 +114,22 @@ def endless(loader: Iterable[Any]) -> Iterator[Any]:
     Raises:
         ValueError: When a pass yields nothing, as a used-up iterator does.
     """
-    # Resetting a loader with persistent workers would pull them from under a loop of the user's own.
-    source = copy.copy(loader) if getattr(loader, "persistent_workers", False) else loader
-    if source is not loader:
-        source._iterator = None  # type: ignore[attr-defined]
     while True:
         is_empty = True
-        for batch in source:
+        for batch in one_pass(loader):
             is_empty = False
             yield batch
         if is_empty:
             raise ValueError("the data yield no batch (an iterator that is used up, or an empty stream)")
+
+
+def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
+    """The loader's batches once."""
+    # Resetting a loader with persistent workers would pull them from under a loop of the user's own.
+    source = copy.copy(loader) if getattr(loader, "persistent_workers", False) else loader
+    if source is not loader:
+        source._iterator = None  # type: ignore[attr-defined]
+    yield from source
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

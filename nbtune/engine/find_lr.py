@@ -48,6 +48,8 @@ def find_lr(
         >>> 0.001 < curve.suggestion < 1, curve.outcome
         (True, 'diverged')
     """
+    if not isinstance(task, Task) or not isinstance(settings, LRSettings | None):
+        raise TypeError("find_lr takes an nbtune.Task and an LRSettings; single settings go by name, e.g. lr_max=1.0")
     settings = replace(settings or LRSettings(), **changes)
     if max_seconds is not None:
         settings = replace(settings, max_seconds=max_seconds)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..formats import format_lr
@@ -38,22 +39,22 @@ class LRSettings:
     lr_max: float = 10.0
     steps: int = 100
     max_seconds: float | None = None
-    validation: Any = None
+    validation: Any = field(default=None, compare=False, repr=False)
     validation_batches: int = 4
 
     def __post_init__(self) -> None:
         for name in ("lr_min", "lr_max"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+            if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
                 raise ValueError(f"{name} must be a number above 0, not {value!r}")
         if self.lr_min >= self.lr_max:
             raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
-        if not isinstance(self.steps, int) or self.steps < 10:
+        if not isinstance(self.steps, Integral) or self.steps < 10:
             raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
-        if self.max_seconds is not None and not self.max_seconds > 0:
+        if self.max_seconds is not None and not (isinstance(self.max_seconds, Real) and self.max_seconds > 0):
             raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
-        if self.validation_batches < 1:
-            raise ValueError(f"validation_batches must be 1 or more, not {self.validation_batches!r}")
+        if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
+            raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,8 @@ class LRCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""
-        plain = asdict(self)
+        # Without the data: they would be copied, and are no result.
+        plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
         del plain["lrs"], plain["losses"], plain["settings"]["validation"]
         return {"kind": "lr_curve", "schema": 1, **_finite_or_none(plain)}
 

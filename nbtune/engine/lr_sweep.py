@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from . import batches, lr_rules
+from . import lr_rules
 from .lr_curve import LRSettings, LRStep
 from .task import Task
 from .training import LOADING, LossReader, Trainer, trainer
@@ -31,9 +31,11 @@ class LRSweep:
     """An iterator of ``LRStep`` that can be closed and says what it waits for."""
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
+        if not isinstance(task, Task):
+            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
         if settings.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
-        self._held_out = None if settings.validation is None else batches.as_loader(settings.validation)
+        self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         # The thread that iterates has a default device of its own; the user's code expects the one set out here.
         self._default_device = torch.get_default_device()
         self._trainer: Trainer | None = None

@@ -6,8 +6,9 @@ import copy
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -87,17 +88,18 @@ def _hold(task: Task) -> Iterator[None]:
 
 @contextmanager
 def _preserved(task: Task) -> Iterator[None]:
-    saved = [(thing, copy.deepcopy(thing.state_dict())) for thing in task.preserve]
-    try:
+    """Put back what ``preserve`` names, and the groups of the user's optimizer, which a scheduler in it changes."""
+    with ExitStack() as undo:  # one that fails keeps none of the others from being put back
+        for optimizer in task.optimizers.values() if task.preserve else ():
+            undo.callback(_put_back_groups, optimizer, _optimizer_backup(optimizer)[0])
+        for thing in task.preserve:
+            undo.callback(thing.load_state_dict, copy.deepcopy(thing.state_dict()))
         yield
-    finally:
-        for thing, state in saved:
-            thing.load_state_dict(state)
 
 
 def _copied(task: Task) -> Workpiece | None:
     """Deep copies of everything that holds parameters, made together so that they still refer to each other."""
-    if _has_hooked_parameters(task) or not _is_room_for_copy(task):
+    if _has_hooks(task) or _has_closures_over_modules(task) or not _is_room_for_copy(task):
         return None
     memo: dict[int, Any] = {}
     try:
@@ -134,9 +136,37 @@ def _copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> No
             setattr(ours, name, copy.deepcopy(value, memo))
 
 
-def _has_hooked_parameters(task: Task) -> bool:
-    # Parameter.__deepcopy__ drops hooks, e.g. gradient masks, and the copy would train differently.
-    return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in task.parameters)
+def _has_hooks(task: Task) -> bool:
+    # Deep copies drop the hooks of parameters (gradient masks) and optimizers (clipping); they would train differently.
+    names = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in task.parameters) or any(
+        getattr(o, name, None) for o in task.optimizers.values() for name in names
+    )
+
+
+def _has_closures_over_modules(task: Task) -> bool:
+    """Whether a function kept in a module (``m.forward = torch.compile(m.forward)``) leads a copy to the original."""
+    kept = [v for root in task.models.values() for m in root.modules() for v in _functions_of(m)]
+    return any(_closes_over_module(function) for function in kept)
+
+
+def _functions_of(module: nn.Module) -> list[Any]:
+    hooks = [h for named in (module._forward_hooks, module._forward_pre_hooks) for h in named.values()]
+    return [v for v in (*vars(module).values(), *hooks) if isinstance(v, FunctionType)]
+
+
+def _closes_over_module(value: Any, depth: int = 4) -> bool:
+    if isinstance(value, (nn.Module, nn.Parameter)) or isinstance(getattr(value, "__self__", None), nn.Module):
+        return True
+    cells = value.__closure__ or () if isinstance(value, FunctionType) and depth else ()
+    return any(_closes_over_module(cell.cell_contents, depth - 1) for cell in cells if _is_filled(cell))
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # a variable that is not set yet
+        return False
 
 
 def _is_room_for_copy(task: Task) -> bool:
@@ -165,7 +195,9 @@ class Backup:
         self._modules = list({id(m): m for root in roots for m in root.modules()}.values())
         self._attributes = [{k: v for k, v in vars(m).items() if _is_plain(v)} for m in self._modules]
         self._buffers = [dict(m._buffers) for m in self._modules]
-        tensors = [*task.parameters, *(b for named in self._buffers for b in named.values() if b is not None)]
+        buffers = [b for named in self._buffers for b in named.values() if b is not None]
+        loose = [v for m in self._modules for v in vars(m).values() if isinstance(v, torch.Tensor)]
+        tensors = [*task.parameters, *buffers, *loose]
         self._tensors = [(t, _to_host(t)) for t in tensors]
         self._parameters = [(p, p.requires_grad, p.grad, _to_host(p.grad)) for p in task.parameters]
         self._optimizers = [(o, *_optimizer_backup(o)) for o in task.optimizers.values()]
@@ -177,20 +209,36 @@ class Backup:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Everything as it was when the backup was made."""
-        for module, attributes, buffers in zip(self._modules, self._attributes, self._buffers, strict=True):
-            vars(module).update(attributes)
-            module._buffers.clear()
-            module._buffers.update(buffers)
-        for tensor, saved in self._tensors:
-            tensor.copy_(saved)
-        for parameter, requires_grad, grad, saved in self._parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
-            if grad is not None:
-                grad.copy_(saved)
-        for optimizer, groups, state in self._optimizers:
-            _put_back_optimizer(optimizer, groups, state)
+        """Everything as it was when the backup was made; what cannot be put back does not keep the rest from it."""
+        with ExitStack() as undo:
+            for optimizer, groups, state in self._optimizers:
+                undo.callback(_put_back_optimizer, optimizer, groups, state)
+            for parameter, requires_grad, grad, saved_grad in self._parameters:
+                undo.callback(_put_back_gradient, parameter, requires_grad, grad, saved_grad)
+            for tensor, saved in self._tensors:
+                undo.callback(_put_back_tensor, tensor, saved)
+            for module, attributes, buffers in zip(self._modules, self._attributes, self._buffers, strict=True):
+                undo.callback(_put_back_attributes, module, attributes, buffers)
+
+
+def _put_back_attributes(module: nn.Module, attributes: dict[str, Any], buffers: dict[str, Any]) -> None:
+    vars(module).update(attributes)
+    module._buffers.clear()
+    module._buffers.update(buffers)
+
+
+@torch.no_grad()
+def _put_back_tensor(tensor: torch.Tensor, saved: torch.Tensor) -> None:
+    # Unchanged ones are left alone: an expanded buffer cannot be written to, and so cannot have changed either.
+    if not torch.equal(tensor.detach().to("cpu"), saved):
+        tensor.copy_(saved)
+
+
+def _put_back_gradient(parameter: nn.Parameter, requires_grad: bool, grad: Any, saved: Any) -> None:
+    parameter.requires_grad_(requires_grad)
+    parameter.grad = grad
+    if grad is not None:
+        grad.copy_(saved)
 
 
 def _is_plain(value: Any) -> bool:
@@ -216,15 +264,19 @@ def _restored(saved: tuple[Any, Any]) -> Any:
 
 
 def _put_back_optimizer(optimizer: Any, groups: list[dict[str, Any]], state: dict[Any, dict[str, Any]]) -> None:
-    for group, saved in zip(optimizer.param_groups, groups, strict=True):
-        for name in set(group) - set(saved) - {"params"}:
-            del group[name]
-        group.update({k: _restored(v) for k, v in saved.items()})
+    _put_back_groups(optimizer, groups)
     for parameter in [p for p in optimizer.state if p not in state]:
         del optimizer.state[parameter]
     for parameter, entry in state.items():
         optimizer.state[parameter].clear()
         optimizer.state[parameter].update({k: _restored(v) for k, v in entry.items()})
+
+
+def _put_back_groups(optimizer: Any, groups: list[dict[str, Any]]) -> None:
+    for group, saved in zip(optimizer.param_groups, groups, strict=True):
+        for name in set(group) - set(saved) - {"params"}:
+            del group[name]
+        group.update({k: _restored(v) for k, v in saved.items()})
 
 
 class RandomStreams:
@@ -233,37 +285,124 @@ class RandomStreams:
     The caller's global streams (torch on the host and the task's device, numpy, python) never advance, so there is
     nothing to rewind at the end, and numbers another thread draws between two steps come from its own stream. Numbers
     it draws during a step come from the run's stream and are not repeated later. A ``torch.manual_seed`` or
-    ``random.seed`` during a step is noticed and left in force.
+    ``random.seed`` during a step is noticed and left in force. While several runs are in a step at once, the last one
+    out puts the caller's streams back.
     """
 
-    _SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds with it, so a changed seed tells of somebody else
-
     def __init__(self, device: torch.device) -> None:
-        self._generators = _torch_generators(device)
-        self._torch_states = [torch.Generator(g.device).manual_seed(self._SEED).get_state() for g in self._generators]
-        self._bit_generator = np.random.MT19937(self._SEED)
-        self._python_state = random.Random(self._SEED).getstate()
-        self._theirs: tuple[Any, ...] = ()
+        self._streams: list[_Stream] = [_TorchStream(g) for g in _torch_generators(device)]
+        self._streams += [_NumpyStream(), _PythonStream()]
 
     def __enter__(self) -> None:
-        torch_states = [g.get_state() for g in self._generators]
-        self._theirs = (torch_states, _numpy_random.get_bit_generator(), random.getstate())
-        for generator, state in zip(self._generators, self._torch_states, strict=True):
-            generator.set_state(state)
-        _numpy_random.set_bit_generator(self._bit_generator)
-        random.setstate(self._python_state)
+        with _callers_lock:
+            for stream in self._streams:
+                stream.swap_in()
 
     def __exit__(self, *_: object) -> None:
-        torch_states, bit_generator, python_state = self._theirs
-        for i, generator in enumerate(self._generators):
-            if generator.initial_seed() == self._SEED:
-                self._torch_states[i] = generator.get_state()
-                generator.set_state(torch_states[i])
-        _numpy_random.set_bit_generator(bit_generator)
-        now = random.getstate()
-        if not _was_reseeded(now, self._python_state):
-            self._python_state = now
-            random.setstate(python_state)
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Swap out what is swapped in; also after an interrupt in the middle of either."""
+        with _callers_lock:
+            for stream in self._streams:
+                stream.swap_out()
+
+
+_SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds with it, so a changed seed tells of somebody else
+_callers_lock = threading.RLock()
+_callers: dict[int, tuple[Any, set[int]]] = {}  # global stream → its state at the caller's, and the runs inside
+
+
+class _Stream:
+    """One global stream and this run's own state for it."""
+
+    own: Any
+    key: int
+
+    def get(self) -> Any:
+        raise NotImplementedError
+
+    def set(self, state: Any) -> None:
+        raise NotImplementedError
+
+    def is_own(self, now: Any) -> bool:
+        """Whether the global stream is still the run's, not one that somebody has seeded."""
+        raise NotImplementedError
+
+    def keep(self, now: Any) -> None:
+        self.own = now
+
+    # An interrupt may come between any two lines: whatever was done until then, swap_out undoes it, and may be
+    # interrupted and called again.
+
+    def swap_in(self) -> None:
+        if not _callers.get(self.key, (None, ()))[1]:
+            _callers[self.key] = self.get(), set()
+        _callers[self.key][1].add(id(self))
+        self.set(self.own)
+
+    def swap_out(self) -> None:
+        callers_state, runs = _callers.get(self.key, (None, set()))
+        if id(self) not in runs:
+            return
+        now = self.get()
+        if self.is_own(now):
+            self.keep(now)
+            if len(runs) == 1:
+                self.set(callers_state)
+        runs.discard(id(self))
+
+
+class _TorchStream(_Stream):
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator, self.key = generator, id(generator)
+        self.own = torch.Generator(generator.device).manual_seed(_SEED).get_state()
+
+    def get(self) -> Any:
+        return self.generator.get_state()
+
+    def set(self, state: Any) -> None:
+        self.generator.set_state(state)
+
+    def is_own(self, now: Any) -> bool:
+        return self.generator.initial_seed() == _SEED
+
+
+class _NumpyStream(_Stream):
+    """Swaps the bit generator as a whole: 100 times faster than its state."""
+
+    key = id(np.random)
+
+    def __init__(self) -> None:
+        self.own = np.random.MT19937(_SEED)
+
+    def get(self) -> Any:
+        return _numpy_random.get_bit_generator()
+
+    def set(self, state: Any) -> None:
+        _numpy_random.set_bit_generator(state)
+
+    def is_own(self, now: Any) -> bool:
+        return True  # seeding it changes it in place, and cannot be told from drawing
+
+    def keep(self, now: Any) -> None:
+        """Nothing to keep: the bit generator itself has moved on. (``now`` may be another run's.)"""
+
+
+class _PythonStream(_Stream):
+    key = id(random)
+
+    def __init__(self) -> None:
+        self.own = random.Random(_SEED).getstate()
+
+    def get(self) -> Any:
+        return random.getstate()
+
+    def set(self, state: Any) -> None:
+        random.setstate(state)
+
+    def is_own(self, now: Any) -> bool:
+        return not _was_reseeded(now, self.own)
 
 
 def _was_reseeded(now: Any, before: Any) -> bool:
@@ -287,12 +426,14 @@ class LoaderState:
 
     def __init__(self, loader: Any) -> None:
         samplers = _samplers(loader)
-        found = [getattr(owner, "generator", None) for owner in (loader, *samplers, getattr(loader, "dataset", None))]
-        self._generators = list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
+        dataset = getattr(loader, "dataset", None)
+        owners = [o for o in (loader, *samplers, dataset) if hasattr(o, "__dict__")]
+        kept = [v for owner in owners for v in vars(owner).values()]
+        self._generators = list({id(g): g for g in kept if isinstance(g, torch.Generator)}.values())
         self._saved = [g.get_state() for g in self._generators]
         self._left = list(self._saved)
         self._attributes = [(s, {k: v for k, v in vars(s).items() if _is_plain(v)}) for s in samplers]
-        self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for s in samplers for v in vars(s).values() if _is_source(v)]
+        self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for v in kept if _is_source(v)]
 
     def mark(self) -> None:
         """Note where the run leaves the generators, after each time it drew."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.utils.data import Dataset
 
 from . import batches
 
@@ -95,9 +97,9 @@ class Task:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Every parameter of the models and the loss once, trainable or not."""
-        modules = [*self.models.values(), *([self.loss_fn] if isinstance(self.loss_fn, nn.Module) else [])]
-        return list({id(p): p for m in modules for p in m.parameters()}.values())
+        """Every parameter of the models, the loss and the optimizers once, trainable or not."""
+        held = [p for o in self.optimizers.values() for group in o.param_groups for p in group["params"]]
+        return list({id(p): p for p in (*_module_parameters(self), *held)}.values())
 
     @property
     def batch_size(self) -> int | None:
@@ -163,11 +165,16 @@ class Task:
             task.loader = self.loader
         return task
 
+    def loader_of(self, data: Any) -> Iterable[Any]:
+        """Other data, such as a held-out part, in batches made as this task's are."""
+        return batches.as_loader(data, self._collate_fn if isinstance(data, Dataset) else None)
+
     def __repr__(self) -> str:
         names = " + ".join(type(m).__name__ for m in self.models.values())
         optimizers = " + ".join(type(o).__name__ for o in self.optimizers.values())
-        count = sum(p.numel() for p in self.parameters)
-        return f"Task({names}, {count:,} parameters, {optimizers}, batch_size={self.batch_size}, device={self.device})"
+        lazy = any(isinstance(p, UninitializedParameter) for p in self.parameters)
+        count = "lazy" if lazy else f"{sum(p.numel() for p in self.parameters):,}"
+        return f"Task({names}, {count} parameters, {optimizers}, batch_size={self.batch_size}, device={self.device})"
 
 
 def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
@@ -179,10 +186,13 @@ def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
 def lr_setter(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[float], None]:
     """A function that sets η, with the groups' present ratios kept, also over many calls.
 
-    Groups whose rate is 0 stay at 0; if all are (a warm-up has just begun), all get η.
+    Groups whose rate is 0 stay at 0. If all are, a warm-up has just begun: then the ratios are those of the rates it
+    leads to (``initial_lr``), or, where none is known, all get η.
     """
     groups = [group for o in optimizers for group in o.param_groups]
     rates = [float(group["lr"]) for group in groups]
+    if not any(rates):
+        rates = [float(group.get("initial_lr", 0.0)) for group in groups]
     reference = next((rate for rate in rates if rate > 0), 0.0)
     ratios = [rate / reference if reference else 1.0 for rate in rates]
 
@@ -208,6 +218,8 @@ def _check_kinds(task: Task) -> None:
                 f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}"
             )
     for name, optimizer in task.optimizers.items():
+        if any(group["lr"] is None for group in getattr(optimizer, "param_groups", ())):
+            raise ValueError(f"{type(optimizer).__name__} chooses its own rate (lr=None); give it an lr to tune")
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
             raise TypeError(
                 f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, "
@@ -218,6 +230,13 @@ def _check_kinds(task: Task) -> None:
         if value is not None and not callable(value):
             hint = "; data is the fourth argument" if name == "loss_fn" else ""
             raise TypeError(f"{name} must be callable, not {type(value).__name__}{hint}")
+        if isinstance(value, type):
+            raise TypeError(f"{name} must be an instance, not the class: write {value.__name__}()")
+    if getattr(task.training_step, "__self__", None) in task.models.values():
+        raise TypeError(
+            "training_step gets (model, batch), and a method of the model has its own idea of both: "
+            "write lambda model, batch: model.training_step(batch, 0)"
+        )
     for thing in task.preserve:
         if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
             raise TypeError(f"preserve takes objects with state_dict and load_state_dict, not {type(thing).__name__}")
@@ -238,6 +257,11 @@ def _check_choices(task: Task) -> None:
         raise ValueError("LBFGS calls a closure several times a step: give update= with your optimizer.step(closure)")
 
 
+def _module_parameters(task: Task) -> list[nn.Parameter]:
+    modules = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
+    return list({id(p): p for m in modules for p in m.parameters()}.values())
+
+
 def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
     found = {p.device for p in task.parameters}
     if len(found) > 1:
@@ -256,7 +280,8 @@ def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
 
 
 def _check_ownership(task: Task) -> None:
-    trainable = {id(p) for p in task.parameters if p.requires_grad}
+    own = {id(p): p.requires_grad for p in _module_parameters(task)}
+    trainable = {p for p, requires_grad in own.items() if requires_grad}
     if not trainable:
         raise ValueError("every parameter is frozen (requires_grad is False), so there is nothing to train")
     held = {id(p) for o in task.optimizers.values() for group in o.param_groups for p in group["params"]}
@@ -265,7 +290,7 @@ def _check_ownership(task: Task) -> None:
             "the optimizer holds none of the model's trainable parameters: build it after the model, "
             "e.g. torch.optim.Adam(model.parameters())"
         )
-    if held - {id(p) for p in task.parameters} and trainable - held:
+    if held - set(own) and trainable - held:
         warnings.warn(
             "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
             "the optimizer was built?",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import islice
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -48,6 +50,7 @@ class Trainer:
         self._batches = batches.endless(task.loader)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
+        self._is_in_step = False
         for model in workpiece.models:
             if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
                 model.train()
@@ -64,6 +67,7 @@ class Trainer:
             Exception: Whatever the user's code raises, with a note on the batch's shapes.
         """
         self._set_lr(lr)
+        self._is_in_step = True
         with self._streams, torch.inference_mode(False) if torch.is_inference_mode_enabled() else torch.enable_grad():
             try:
                 if self._steps_taken == 0 and self._workpiece.is_copy:
@@ -73,6 +77,7 @@ class Trainer:
                     loss = self._take_step()
             finally:
                 self._loader_state.mark()
+                self._is_in_step = False
         self._steps_taken += 1
         return loss
 
@@ -91,17 +96,27 @@ class Trainer:
                     module.training = mode
 
     def fixed_batches(self, loader: Any, count: int) -> list[Any]:
-        """The first ``count`` batches of a loader, on the task's device."""
-        with self._streams:
-            found = []
-            for batch in loader:
-                found.append(batches.to_device(batch, self._task.device))
-                if len(found) == count:
-                    break
-            return found
+        """The first ``count`` batches of a loader (all, if there are fewer), on the task's device.
+
+        Raises:
+            ValueError: When there is none.
+        """
+        state = LoaderState(loader)
+        try:
+            with self._streams:
+                found = list(islice(batches.one_pass(loader), count))
+            state.mark()
+        finally:
+            state.put_back()
+        if not found:
+            raise ValueError("the validation data yield no batch (an iterator that is used up?)")
+        return [batches.to_device(batch, self._task.device) for batch in found]
 
     def close(self) -> None:
-        """Let go of the loader's workers."""
+        """Let go of the loader's workers, and undo what an interrupt has left half done."""
+        self._streams.put_back()
+        if self._is_in_step:
+            self._loader_state.mark()
         self._batches.close()  # type: ignore[attr-defined]
 
     def _next_batch(self) -> Any:
@@ -225,7 +240,8 @@ def _check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
 def _global_model_error(task: Task) -> RuntimeError:
     name = next(n for n in ("update", "training_step", "loss_fn", "model") if getattr(task, n) is not None)
     return RuntimeError(
-        f"your {name} uses the global model, not the one it is given; nbtune trains a copy, so use the argument"
+        f"your {name} uses the global model, not the one it is given (or another module or optimizer from outside); "
+        "nbtune trains a copy, so use the arguments, and make every trained module part of the model"
     )
 
 
@@ -240,9 +256,20 @@ class _CopyWatch:
     def __enter__(self) -> None:
         self._before = self._theirs()
         self._copy_before = self._ours()
+        self._has_stepped_theirs, thread = False, get_ident()
+
+        def note(*_: Any) -> None:
+            # In another thread the user may train the model meanwhile.
+            self._has_stepped_theirs |= get_ident() == thread
+
+        # Accelerate's wrapper has no hooks of its own; what it wraps has.
+        wrapped = [getattr(o, "optimizer", o) for o in self._task.optimizers.values()]
+        self._handles = [o.register_step_post_hook(note) for o in wrapped if hasattr(o, "_optimizer_step_post_hooks")]
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        strayed = self._theirs() != self._before and self._ours() == self._copy_before
+        for handle in self._handles:
+            handle.remove()
+        strayed = self._has_stepped_theirs or (self._theirs() != self._before and self._ours() == self._copy_before)
         if self._backup is not None and (strayed or (error is not None and "global model" in str(error))):
             self._backup.put_back()
         if strayed and error is None:

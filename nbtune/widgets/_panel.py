@@ -165,6 +165,8 @@ class Panel(anywidget.AnyWidget):
             if self._session is not None and not self._session.has_ended:
                 if self.state in IS_RUNNING:
                     return RuntimeError(f"this {type(self).__name__} is running; stop() it first")
+                if self._session.is_own_thread:
+                    return RuntimeError("start it again after the run has ended, not from its own last message")
                 self._session.wait()  # it is closed, and only the picture for the saved notebook is still drawn
             try:
                 self._run = self._new_run()

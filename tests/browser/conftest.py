@@ -6,7 +6,9 @@ keep pictures of what they saw.
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -36,8 +38,9 @@ class Server:
     def __init__(self, kind: str, root: Path) -> None:
         self.kind, self.folder = kind, root / "notebooks"
         self.folder.mkdir()
-        self.port = _free_port()
-        self._process = subprocess.Popen(_command(kind, self.port), cwd=self.folder, env=_environment(root))
+        self.port, self._token = _free_port(), secrets.token_hex()
+        environment = {**_environment(root), "JUPYTER_TOKEN": self._token}
+        self._process = subprocess.Popen(_command(kind, self.port), cwd=self.folder, env=environment)
         self._wait()
 
     def write(self, name: str, *cells: str) -> Path:
@@ -50,8 +53,8 @@ class Server:
 
     def url(self, name: str) -> str:
         """Where the notebook opens."""
-        place = f"lab/tree/{name}?reset" if self.kind == "lab" else f"notebooks/{name}"
-        return f"http://127.0.0.1:{self.port}/{place}"
+        place = f"lab/tree/{name}?reset&" if self.kind == "lab" else f"notebooks/{name}?"
+        return f"http://127.0.0.1:{self.port}/{place}token={self._token}"
 
     def close(self) -> None:
         self._process.terminate()
@@ -62,7 +65,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the server ended at once"
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/status", timeout=5):
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/status?token={self._token}", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
@@ -78,6 +81,7 @@ class Notebook:
         self.foreign_requests: list[str] = []
         page.on("pageerror", lambda error: self.page_errors.append(f"{error}\n{error.stack}"))
         page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda socket: self._note(socket.url))
 
     def open(self, name: str) -> None:
         """Load it and wait until its kernel is connected and idle."""
@@ -206,7 +210,6 @@ def _command(kind: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", f"jupyter{'lab' if kind == 'lab' else ''}", *(["notebook"] if kind == "notebook" else []),
         "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
-        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
         f"--{app}.expose_app_in_browser=True", "--log-level=ERROR",
     ]  # fmt: skip
 
@@ -219,4 +222,9 @@ def _environment(root: Path) -> dict[str, str]:
     made = {name: str(root / folder) for name, folder in folders.items()}
     for path in made.values():
         Path(path).mkdir(exist_ok=True)
+    # Else Lab asks whether to fetch news, in a toast over the page.
+    settings = root / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     return {**os.environ, **made, "OMP_NUM_THREADS": "1"}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.image as image
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+
+from nbtune.plots.tokens import TOKENS
 
 if TYPE_CHECKING:
     from conftest import Notebook
@@ -113,14 +118,18 @@ def test_the_dark_theme_recolours_an_open_plot(lab: Notebook) -> None:
     lab.run(2)
     lab.wait_for_state("done")
     light = lab.panel().screenshot()
+    assert _brightness(light) > 0.7
+    assert _has_line(light, "light") and not _has_line(light, "dark")
     lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
     try:
         lab.wait("() => document.querySelector('[data-points]').dataset.theme === 'dark'")
-        lab.picture("dark")
-        assert _brightness(light) > 0.7
-        # The canvas is painted a moment after the theme is known.
+        # Lab's own dark splash covers the page meanwhile, and the canvas is painted a moment after the theme is known.
+        lab.wait("() => document.querySelector('#jupyterlab-splash') === null")
         lab.wait("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
-        assert _brightness(lab.panel().screenshot()) < 0.3
+        dark = lab.panel().screenshot()
+        lab.picture("dark")
+        assert _brightness(dark) < 0.3
+        assert _has_line(dark, "dark") and not _has_line(dark, "light")
     finally:
         lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})
         lab.wait("() => document.body.dataset.jpThemeLight === 'true'")
@@ -197,10 +206,14 @@ def assert_exports_the_picture(path: Path) -> None:
 
 def _brightness(png: bytes) -> float:
     """Median of a screenshot's pixels, 0 is black."""
-    from io import BytesIO
+    return float(np.median(_pixels(png)))
 
-    import matplotlib.image as image
-    import numpy as np
 
-    pixels: Any = image.imread(BytesIO(png), format="png")
-    return float(np.median(pixels[..., :3]))
+def _has_line(png: bytes, theme: str) -> bool:
+    """Whether the curve is there in the colour it has in this theme."""
+    colour = [int(TOKENS[theme]["data"][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return int((np.abs(_pixels(png) - colour).max(axis=-1) < 0.02).sum()) > 100
+
+
+def _pixels(png: bytes) -> Any:
+    return image.imread(BytesIO(png), format="png")[..., :3]
