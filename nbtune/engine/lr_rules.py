@@ -16,8 +16,8 @@ from ..formats import format_loss, format_lr
 Floats = NDArray[np.float64]
 
 RISE_TO_SUGGESTION = 12.0
-"""η where the loss clearly rises ÷ the suggested η. Folklore would say 10; 12 was the best single factor over 15 tasks
-× 3 seeds (mean regret .075 after 200 steps), see tests/benchmarks."""
+"""η where the loss clearly rises ÷ the suggested η. Folklore would say 10; 12 was the best single factor over the 15
+tasks the team first looked at. ``tests/benchmarks/suggestions.py`` prints what it is worth on seven of them."""
 
 PLATEAU_TO_SUGGESTION = 24.0
 """The same where the loss hardly fell before it rose: less is known there, so twice the margin is kept."""

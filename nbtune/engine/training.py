@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from . import batches
-from .preserve import Backup, LoaderState, RandomStreams, Workpiece, borrowed
+from .preserve import Backup, LoaderState, Workpiece, borrowed
+from .random_streams import RandomStreams
 from .task import Task, lr_setter
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
