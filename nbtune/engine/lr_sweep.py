@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import torch
 
 from . import lr_rules
+from .loss_reader import LossReader
 from .lr_curve import LRSettings, LRStep
 from .task import Task
-from .training import LOADING, LossReader, Trainer, trainer
+from .training import LOADING, Trainer, trainer
 
 
 def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:

@@ -1,8 +1,7 @@
-"""One training step as the task says it, and its loss read without making the device wait."""
+"""One training step as the task says it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -18,7 +17,6 @@ from .random_streams import RandomStreams
 from .task import Task, lr_setter
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
-MAX_LATE_STEPS = 16
 _NO_AUTOCAST = nullcontext()
 
 
@@ -282,38 +280,3 @@ class _CopyWatch:
     def _ours(self) -> list[Any]:
         parameters = [p for m in self._workpiece.models for p in nn.Module.parameters(m)]
         return [(p._version, p.grad is not None) for p in parameters]
-
-
-class LossReader:
-    """Turns losses on a device into floats, in order, up to 16 steps late, so that no step waits for the host.
-
-    On the CPU a loss is read at once. Elsewhere it is copied to pinned memory behind the step that made it, and read
-    when an event says that it has arrived.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._is_late = device.type == "cuda"
-        self._pending: deque[tuple[Any, torch.Tensor, Any]] = deque()
-
-    def put(self, tag: Any, loss: torch.Tensor) -> None:
-        """Add a loss of shape () or (n,), with whatever belongs to it."""
-        if not self._is_late:
-            self._pending.append((tag, loss, None))
-            return
-        # A tensor per step, not one buffer that turns: nothing may be overwritten before it was read.
-        host = torch.empty(loss.shape, dtype=torch.float64, pin_memory=True)
-        host.copy_(loss, non_blocking=True)
-        arrived = torch.cuda.Event()
-        arrived.record()
-        self._pending.append((tag, host, arrived))
-
-    def ready(self, *, everything: bool = False) -> Iterator[tuple[Any, list[float]]]:
-        """What has arrived: (tag, values); waits only for what is more than 16 steps old, or for ``everything``."""
-        while self._pending:
-            tag, loss, arrived = self._pending[0]
-            if arrived is not None and not arrived.query():
-                if not everything and len(self._pending) <= MAX_LATE_STEPS:
-                    return
-                arrived.synchronize()
-            self._pending.popleft()
-            yield tag, [float(v) for v in loss.reshape(-1).tolist()]
