@@ -97,16 +97,16 @@ def _preserved(task: Task) -> Iterator[None]:
 
 def _copied(task: Task) -> Workpiece | None:
     """Deep copies of everything that holds parameters, made together so that they still refer to each other."""
-    if _has_hooks(task) or _has_closures_over_modules(task) or not _is_room_for_copy(task):
+    if _has_hooks(task) or has_closures_over_modules(task) or not _is_room_for_copy(task):
         return None
     memo: dict[int, Any] = {}
     try:
         model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
         for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
-            _copy_missing_attributes(theirs, ours, memo)
-        loss_fn = _copied_function(task.loss_fn, memo)
-        training_step = _copied_function(task.training_step, memo)
-        update = _copied_function(task.update, memo)
+            copy_missing_attributes(theirs, ours, memo)
+        loss_fn = copied_function(task.loss_fn, memo)
+        training_step = copied_function(task.training_step, memo)
+        update = copied_function(task.update, memo)
     except Exception:
         # Whatever a module keeps that cannot be copied (a lock, a graph, a file): train in place instead.
         return None
@@ -120,13 +120,13 @@ def _values(one_or_many: Any) -> list[Any]:
     return list(one_or_many.values()) if isinstance(one_or_many, dict) else [one_or_many]
 
 
-def _copied_function(function: Any, memo: dict[int, Any]) -> Any:
+def copied_function(function: Any, memo: dict[int, Any]) -> Any:
     """Modules and methods of modules are copied; other callables may hold the user's world and stay."""
     owner = getattr(function, "__self__", function)
     return copy.deepcopy(function, memo) if isinstance(owner, nn.Module) else function
 
 
-def _copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> None:
+def copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> None:
     # Optimizer.__getstate__ keeps state and groups only, so LBFGS loses its _params. A "step" in the instance is a
     # scheduler's wrapper around the user's own optimizer and must not come along.
     for name, value in vars(theirs).items():
@@ -142,7 +142,7 @@ def _has_hooks(task: Task) -> bool:
     )
 
 
-def _has_closures_over_modules(task: Task) -> bool:
+def has_closures_over_modules(task: Task) -> bool:
     """Whether a function kept in a module (``m.forward = torch.compile(m.forward)``) leads a copy to the original."""
     kept = [v for root in task.models.values() for m in root.modules() for v in _functions_of(m)]
     return any(_closes_over_module(function) for function in kept)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,6 +15,9 @@ from . import batches
 from .preserve import Backup, LoaderState, Workpiece, borrowed
 from .random_streams import RandomStreams
 from .task import Task, lr_setter
+
+if TYPE_CHECKING:
+    from .memory.replica import Replica
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 _NO_AUTOCAST = nullcontext()
@@ -37,11 +40,13 @@ class Trainer:
     """Takes training steps on a workpiece.
 
     Attributes:
+        workpiece: What it trains.
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
     """
 
     def __init__(self, task: Task, workpiece: Workpiece, loader_state: LoaderState) -> None:
         self.waiting_for = LOADING
+        self.workpiece = workpiece
         self._task, self._workpiece, self._loader_state = task, workpiece, loader_state
         self._optimizers = workpiece.optimizers
         self._set_lr = lr_setter(self._optimizers)
@@ -155,17 +160,17 @@ class Trainer:
         amp = self._task.amp
         try:
             with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
-                loss = _raw_loss(self._workpiece, batch)
+                loss = raw_loss(self._workpiece, batch)
         except Exception as error:
             _note(error, batch)
             raise
-        loss = _checked_loss(loss, needs_graph)
+        loss = checked_loss(loss, needs_graph)
         if self._steps_taken == 0 and self._workpiece.is_copy and needs_graph:
-            _check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
+            check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
         return loss
 
 
-def _raw_loss(workpiece: Workpiece, batch: Any) -> Any:
+def raw_loss(workpiece: Workpiece | Replica, batch: Any) -> Any:
     model = workpiece.model
     if workpiece.training_step is not None:
         return workpiece.training_step(model, batch)
@@ -190,7 +195,7 @@ def _form(batch: Any) -> str:
     return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list, Mapping)) else "")
 
 
-def _checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
+def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
     if not isinstance(loss, torch.Tensor):
         raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
     if loss.numel() != 1:
@@ -222,7 +227,7 @@ def _note(error: Exception, batch: Any) -> None:
     error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
 
 
-def _check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
+def check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
     """Before any gradient flows: the loss must not hang on the user's own parameters while a copy trains."""
     seen: set[Any] = set()
     nodes = [loss.grad_fn]

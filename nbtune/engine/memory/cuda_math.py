@@ -1,0 +1,164 @@
+"""What PyTorch would do on a CUDA device, done on meta tensors: fused attention and dropout, cuDNN's LSTM, autocast."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from .autocast import Autocast
+
+_GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+class CudaMath(TorchFunctionMode):
+    """While active, functions of PyTorch take the road they would take on a CUDA device.
+
+    Attributes:
+        autocast: Casts as CUDA's autocast does, while it is switched on.
+    """
+
+    def __init__(self, amp: torch.dtype | None) -> None:
+        super().__init__()
+        self.autocast = Autocast(amp)
+        self._unguarded: dict[Any, Any] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.Tensor.backward:
+            with self:  # a mode is off inside its own call, and checkpoints compute again inside backward
+                return _backward(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        if func is F.scaled_dot_product_attention:
+            args, kwargs = self.autocast.cast(name, args, kwargs)
+            return _attention(*args, **kwargs)
+        if func is torch.dropout:
+            return _dropout(*args, **kwargs)
+        if name in ("lstm", "gru") and len(args) == 9:
+            args, kwargs = self.autocast.cast(name, args, kwargs)
+            return _lstm(*args) if name == "lstm" else _gru(*args)
+        if isinstance(func, FunctionType) and any(guard in func.__code__.co_names for guard in _GUARDS):
+            with self:
+                return self._without_guard(func)(*args, **kwargs)
+        args, kwargs = self.autocast.cast(name, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _without_guard(self, func: FunctionType) -> Any:
+        """The same Python function, whose first lines do not hand it back to this mode again."""
+        if func not in self._unguarded:
+            scope = {**func.__globals__, **dict.fromkeys(_GUARDS, lambda *_: False)}
+            copied = FunctionType(func.__code__, scope, func.__name__, func.__defaults__, func.__closure__)
+            copied.__kwdefaults__ = func.__kwdefaults__
+            self._unguarded[func] = copied
+        return self._unguarded[func]
+
+
+def _backward(
+    tensor: torch.Tensor, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False, inputs: Any = None
+) -> None:
+    torch.autograd.backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+def _dropout(x: torch.Tensor, p: float, train: bool) -> torch.Tensor:
+    if not train or p in (0, 1) or not x.requires_grad:
+        return torch.dropout(x, p, train)
+    return torch.native_dropout(x, p, True)[0]
+
+
+def _attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: Any = None, enable_gqa: bool = False,
+) -> Any:  # fmt: skip
+    """Flash attention for halves without a mask, the memory-efficient kernel for what else it can do."""
+    if enable_gqa:
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    if query.dim() != 4:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+    is_half = query.dtype in (torch.float16, torch.bfloat16)
+    if is_half and attn_mask is None and query.shape[-1] <= 256 and query.shape[-1] == value.shape[-1]:
+        return _flash(query, key, value, dropout_p, is_causal, scale)
+    # No fused kernel gives the gradient of a learned bias that is shared by the batch.
+    if attn_mask is not None and attn_mask.requires_grad and attn_mask.shape[0] != query.shape[0]:
+        return torch._scaled_dot_product_attention_math(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale
+        )[0]
+    bias = _bias(attn_mask, query, key)
+    saves_graph = torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value))
+    out = torch.ops.aten._scaled_dot_product_efficient_attention(
+        query, key, value, bias, saves_graph, dropout_p, is_causal, scale=scale
+    )
+    return out[0]
+
+
+def _flash(query: Any, key: Any, value: Any, dropout_p: float, is_causal: bool, scale: Any) -> Any:
+    width = query.shape[-1]
+    scale = width**-0.5 if scale is None else scale
+    if width % 8:
+        query, key, value = (F.pad(t, (0, 8 - width % 8)) for t in (query, key, value))
+    out = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, is_causal, scale=scale)[0]
+    return out[..., :width]
+
+
+def _bias(mask: Any, query: Any, key: Any) -> Any:
+    if mask is None:
+        return None
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(mask.logical_not(), float("-inf"))
+    return mask.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+
+
+def _lstm(
+    x: Any, state: Any, weights: Any, has_biases: bool, layers: int, dropout: float, train: bool, two_ways: bool,
+    batch_first: bool,
+) -> Any:  # fmt: skip
+    if not isinstance(x, torch.Tensor) or not isinstance(state, (list, tuple)):
+        return torch.lstm(x, state, weights, has_biases, layers, dropout, train, two_ways, batch_first)
+    y, h = _Recurrent.apply(x, state[0], 5, layers, two_ways, batch_first, state[0].shape[-1], *weights)
+    return y, h, torch.empty_like(state[1])
+
+
+def _gru(
+    x: Any, state: Any, weights: Any, has_biases: bool, layers: int, dropout: float, train: bool, two_ways: bool,
+    batch_first: bool,
+) -> Any:  # fmt: skip
+    return _Recurrent.apply(x, state, 5, layers, two_ways, batch_first, state.shape[-1], *weights)
+
+
+class _Recurrent(torch.autograd.Function):
+    """cuDNN's recurrent layers: one reserve buffer kept for backward, one workspace in each direction.
+
+    Measured on an H100 for LSTM, in units of one layer's outputs: the reserve is 5 per layer and one more between two
+    layers; the workspace 8 and twice the weights. GRU is taken to be the same.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Any, h: Any, per_layer: int, layers: int, two_ways: bool, batch_first: bool, width: int,
+        *weights: Any,
+    ) -> Any:  # fmt: skip
+        ways = 2 if two_ways else 1
+        length, count = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
+        y = x.new_empty((*x.shape[:2], ways * width))
+        cells = layers * ways * per_layer + (layers - 1) * ways
+        reserve = x.new_empty((length, count, width, cells))
+        _workspace(x, length, count, width, weights)
+        ctx.save_for_backward(x, y, reserve, h, *weights)
+        ctx.length, ctx.count, ctx.width = length, count, width
+        return y, h.new_empty(h.shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any, grad_h: Any) -> Any:
+        x, _, _, h, *weights = ctx.saved_tensors
+        dx = torch.empty_like(x)
+        _workspace(x, ctx.length, ctx.count, ctx.width, weights)
+        grads = [torch.empty_like(w) for w in weights]
+        _workspace(x, ctx.length, ctx.count, ctx.width, weights)
+        return (dx, torch.empty_like(h), None, None, None, None, None, *grads)
+
+
+def _workspace(x: Any, length: int, count: int, width: int, weights: Any) -> None:
+    x.new_empty((8, length, count, width)), x.new_empty(2 * sum(w.numel() for w in weights))

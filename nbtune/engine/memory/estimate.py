@@ -1,0 +1,344 @@
+"""The memory of every batch size, predicted from two rehearsed steps."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from ...formats import format_memory
+from ..batch_limit import PARTS
+from ..capacity import free_bytes, resident_bytes
+from ..preserve import LoaderState
+from ..random_streams import RandomStreams
+from ..task import Task
+from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
+from .layers import LayerShare, ModuleShare, layer_shares, module_shares
+from .recorder import Recording
+from .rehearsal import Plan, Stage, rehearse
+from .samples import NotPredictableError, Samples
+from .tape import Moment, NotAlikeError, Tape, add_up, replay
+
+Parts = tuple[tuple[str, int], ...]
+TRACED_AT = (2, 3)
+MARGIN, WIDE_MARGIN = 0.05, 0.10
+_WIDE_OPERATORS = ("_cudnn_rnn", "lstm", "gru", "rnn_tanh", "rnn_relu")
+LARGEST_SEARCHED = 2**24
+
+__all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
+
+
+def estimate_memory(
+    task: Task,
+    capacity: str | int | None = None,
+    *,
+    image_size: int | None = None,
+    amp: torch.dtype | Literal[False] | None = None,
+    checkpointing: bool | None = None,
+    optimizer: str | None = None,
+    device: str | None = None,
+) -> MemoryEstimate:
+    """The peak memory of training at every batch size, predicted; no GPU is needed and the model is not run.
+
+    Two training steps are rehearsed at k = 2 and at k = 3 on tensors that have shapes and no numbers, with the kernels
+    that CUDA would choose. Every allocation's lengths are a + b·k, so that any k can be replayed through a model of
+    PyTorch's caching allocator. Where a model can't be rehearsed so, it is tried with fake tensors, then with tiny
+    real steps on a copy.
+
+    Args:
+        task: What is to be trained; it is not changed.
+        capacity: "8 GB", a card's name ("T4"; see ``CARDS``), bytes, or None: what is free on the task's GPU now, and
+            without one the host's memory.
+        image_size: Height in pixels the images are scaled to; None for their own.
+        amp: dtype of autocast, False for none; None as in the task.
+        checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
+        optimizer: One of ``nbtune.engine.batch_limit.OPTIMIZERS`` instead of the task's; None for the task's.
+        device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
+            no capacity is named, else a CUDA card.
+    Raises:
+        NotPredictableError: When no rung of the ladder works, saying why.
+        ValueError: For a capacity or an image size that can't be.
+        Exception: Whatever the user's own code raises in a real step.
+
+    Examples:
+        >>> model = torch.nn.Linear(1000, 1000)
+        >>> data = (torch.randn(64, 1000), torch.randn(64, 1000))
+        >>> task = Task(model, torch.optim.Adam(model.parameters()), torch.nn.functional.mse_loss, data)
+        >>> estimate = estimate_memory(task, "8 GB")
+        >>> estimate.breakdown(32)["parameters"]
+        4004352
+        >>> estimate.fits(512)
+        True
+    """
+    is_host = device == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
+    wanted_amp = task.amp if amp is None else (amp or None)
+    plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
+    state, streams = LoaderState(task.loader), RandomStreams(torch.device("cpu"))
+    try:
+        with streams:
+            samples = Samples(task)
+        state.mark()
+    finally:
+        state.put_back()
+    source = _Source(task, samples, plan)
+    source.prepare()
+    size, name, context = _capacity(task, capacity, is_host)
+    return MemoryEstimate(
+        capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
+        image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
+        caveats=(*_surroundings(task, is_host), *samples.caveats, *source.caveats), _source=source,
+    )  # fmt: skip
+
+
+class _Source:
+    """The tapes behind an estimate, made when they are first needed."""
+
+    def __init__(self, task: Task, samples: Samples, plan: Plan) -> None:
+        self.task, self.samples, self.plan = task, samples, plan
+        self.method = ""
+        self.caveats: tuple[str, ...] = ()
+        self._tape: Tape | None = None
+        self._tapes: dict[int, Tape] = {}
+        self._moments: dict[int, Moment] = {}
+        self._evaluation: _Source | None = None
+
+    def prepare(self) -> None:
+        """Find the first rung of the ladder that holds, and trace on it.
+
+        Raises:
+            NotPredictableError: When none does.
+        """
+        reasons = []
+        for method in ("meta", "fake"):
+            try:
+                self._trace(method)
+                return
+            except NotPredictableError as error:
+                reasons.append(str(error))
+                break
+            except Exception as error:
+                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        self._trace_real(reasons)
+
+    def moment(self, k: int) -> Moment:
+        """When most is in use at batch size ``k``."""
+        if k not in self._moments:
+            run = replay if self.plan.is_cuda else add_up
+            self._moments[k] = run(self.tape(k), k)
+        return self._moments[k]
+
+    def tape(self, k: int) -> Tape:
+        if self._tape is not None:
+            return self._tape
+        if k not in self._tapes:
+            self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+        return self._tapes[k]
+
+    def evaluation(self) -> _Source:
+        """The same for forward passes in eval mode without gradients."""
+        if self._evaluation is None:
+            self._evaluation = _Source(self.task, self.samples, replace(self.plan, is_training=False))
+            self._evaluation.prepare()
+        return self._evaluation
+
+    def _trace(self, method: str) -> None:
+        stage = Stage(method)
+        traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
+        self.method, self.caveats = method, traced[0][1]
+        try:
+            self._tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
+        except NotAlikeError as error:
+            self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
+
+    def _trace_real(self, reasons: list[str]) -> None:
+        from .measured import record_steps
+
+        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
+        if changed or not _is_room_for_real_steps(self.task):
+            raise NotPredictableError(f"Not predictable: {reasons[-1]}. Measure it instead.")
+        first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+        try:
+            self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+        except NotAlikeError as error:
+            raise NotPredictableError(f"Not predictable: {error}. Measure it instead.") from error
+        self.method = "real steps"
+        self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
+
+
+def _differs(task: Task, plan: Plan, name: str) -> bool:
+    planned = getattr(plan, name)
+    return planned != task.amp if name == "amp" else planned is not None
+
+
+def _is_room_for_real_steps(task: Task) -> bool:
+    free = free_bytes(torch.device("cpu"))
+    return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryEstimate:
+    """Peak memory at every batch size, a prediction.
+
+    Attributes:
+        capacity_bytes, capacity_name: Of the card; None where nobody says.
+        context_bytes: What the driver and its kernels take beside the allocator; on the host, this process now.
+        device: "cuda" or "cpu".
+        image_size: Height in pixels of the images it is for; None for other data.
+        method: How it was traced: "meta", "fake" or "real steps".
+        caveats: What it does not know, in sentences.
+    """
+
+    capacity_bytes: int | None
+    capacity_name: str
+    context_bytes: int
+    device: str
+    image_size: int | None
+    method: str
+    caveats: tuple[str, ...]
+    _source: _Source = field(repr=False, compare=False)
+
+    def peak_bytes(self, k: int) -> int:
+        """Context and everything the allocator reserves at batch size ``k``, without a margin."""
+        return self.context_bytes + self._source.moment(_checked(k)).reserved_bytes
+
+    @property
+    def margin(self) -> float:
+        """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
+        operators = self._source.tape(TRACED_AT[0]).recording.operators
+        is_wide = any(word in operator for operator in operators for word in _WIDE_OPERATORS)
+        return WIDE_MARGIN if is_wide or self.method == "real steps" else MARGIN
+
+    def fits(self, k: int) -> bool:
+        """Whether the peak and its margin stay within the capacity; True where that is not known."""
+        if self.capacity_bytes is None:
+            return True
+        peak = self.peak_bytes(k)
+        return peak + self.margin * (peak - self.context_bytes) <= self.capacity_bytes
+
+    def headroom_bytes(self, k: int) -> int | None:
+        """What the peak leaves of the capacity; below 0 if it is too big, None without a capacity."""
+        return None if self.capacity_bytes is None else self.capacity_bytes - self.peak_bytes(k)
+
+    def largest_batch_size(self, power_of_two: bool = True) -> int:
+        """The largest k that fits, of the powers of two or of all; 0 if not even one sample does."""
+        k = 1
+        if not self.fits(k):
+            return 0
+        while 2 * k <= LARGEST_SEARCHED and self.fits(2 * k):
+            k *= 2
+        if power_of_two or k == LARGEST_SEARCHED:
+            return k
+        low, high = k, 2 * k
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.fits(middle) else (low, middle)
+        return low
+
+    def parts(self, k: int) -> Parts:
+        """(name, bytes) in the order of ``PARTS``: what is in use when most is, which adds up to ``peak_bytes(k)``."""
+        return parts_of(self._source.tape(_checked(k)).recording, self._source.moment(k), self.context_bytes)
+
+    def breakdown(self, k: int) -> dict[str, int]:
+        """Bytes of parameters, gradients, optimizer, activations, inputs and temporary buffers."""
+        sizes = dict(self.parts(k))
+        names = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
+        return {name: sizes[name] for name in names}
+
+    def layers(self, k: int) -> tuple[LayerShare, ...]:
+        """What each type of layers takes, the largest share of activations first."""
+        return layer_shares(self._source.tape(k).recording, self._source.moment(k).in_use, self._source.task.models)
+
+    def modules(self, k: int) -> tuple[ModuleShare, ...]:
+        """What each block of the model takes, by type of layer, the largest first."""
+        return module_shares(self._source.tape(k).recording, self._source.moment(k).in_use, self._source.task.models)
+
+    def evaluation_peak_bytes(self, k: int) -> int:
+        """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""
+        source = self._source.evaluation()
+        kept = sum(size for name, size in self.breakdown(k).items() if name in ("gradients", "optimizer"))
+        return int(self.context_bytes + source.moment(_checked(k)).reserved_bytes + kept)
+
+    def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
+        """The same estimate judged by another card; nothing is traced again.
+
+        Raises:
+            ValueError: For a capacity that can't be, or when a host's estimate is asked about a card.
+        """
+        if self.device == "cpu":
+            raise ValueError("an estimate of the host's memory can't be judged by a card: estimate again")
+        size, name, context = _capacity(self._source.task, capacity, False)
+        return replace(self, capacity_bytes=size, capacity_name=name, context_bytes=context)
+
+    def __repr__(self) -> str:
+        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]
+        for k in [2**i for i in range(10)]:
+            free = self.headroom_bytes(k)
+            left = "" if free is None else format_memory(free) if free >= 0 else "too big"
+            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>9}")
+        return "\n".join([*lines, *self.caveats])
+
+
+def parts_of(recording: Recording, moment: Moment, context_bytes: int = CONTEXT_BYTES) -> Parts:
+    """What is in use at a moment, by ``PARTS``; what the allocator holds beside it is "reserved"."""
+    sizes: Counter[str] = Counter(context=context_bytes)
+    for index, size in moment.in_use.items():
+        # What is still alive and has no name was kept for the backward pass.
+        sizes[recording.allocations[index].part or "activations"] += size
+    sizes["reserved"] = moment.reserved_bytes - sum(moment.in_use.values())
+    return tuple((name, sizes[name]) for name in PARTS)
+
+
+def _checked(k: int) -> int:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"a batch size is a whole number from 1 up, not {k!r}")
+    return k
+
+
+def _capacity(task: Task, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
+    """Bytes, name and context of a named card, of the task's GPU, or of the host."""
+    if is_host:
+        used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
+        size = parse_capacity(capacity) if capacity is not None else None if free is None else used + free
+        return size, "this machine's memory", used
+    if capacity is not None:
+        return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
+    if task.device.type != "cuda":
+        return None, "no card", CONTEXT_BYTES
+    return _this_gpu(task.device)
+
+
+def _this_gpu(device: torch.device) -> tuple[int, str, int]:
+    free, total = torch.cuda.mem_get_info(device)
+    mine = torch.cuda.memory_reserved(device)
+    # Whatever is taken beside PyTorch's segments: the context, and other processes.
+    return total, f"this GPU ({torch.cuda.get_device_name(device)})", max(CONTEXT_BYTES, total - free - mine)
+
+
+def _surroundings(task: Task, is_host: bool) -> list[str]:
+    """What is in use around the model that the allocator model does not know."""
+    if is_host:
+        return []
+    options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
+    modules = [m for model in task.models.values() for m in model.modules()]
+    known: list[tuple[bool, str]] = [
+        ("expandable_segments:True" in options, "expandable segments, which reserve less"),
+        ("garbage_collection" in options, "the allocator's garbage collection"),
+        (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
+        (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
+        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
+        (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
+    ]
+    found = [f"Not modelled: {what}." for is_used, what in known if is_used]
+    if any(isinstance(m, nn.RNNBase) for m in modules):
+        found.append("Recurrent layers: cuDNN's buffers are taken from one card, and may be off by a fifth.")
+    return found
+
+
+def _is_channels_last(parameter: torch.Tensor) -> bool:
+    return parameter.dim() == 4 and min(parameter.shape[1:]) > 1 and not parameter.is_contiguous()
+
+

@@ -1,0 +1,50 @@
+"""Real steps, watched: what they allocate, put through the same allocator model as a prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..task import Task
+from ..training import trainer
+from .estimate import Parts, parts_of
+from .recorder import Recorder, Recording
+from .samples import Samples
+from .tape import Tape, replay
+
+STEPS = 2
+
+
+def real_peak(task: Task, k: int, *, image_size: int | None = None) -> tuple[Parts, int]:
+    """What two real training steps at batch size ``k`` would have a CUDA card reserve.
+
+    The steps run where the task's model is; everything is put back afterwards.
+
+    Returns:
+        (name, bytes) in the order of ``PARTS``, and their sum.
+    Raises:
+        Exception: Whatever a step raises, memory errors included.
+    """
+    tape = Tape.fixed(record_steps(task, k, image_size=image_size))
+    moment = replay(tape, k)
+    parts = parts_of(tape.recording, moment)
+    return parts, sum(size for _, size in parts)
+
+
+def record_steps(task: Task, k: int, *, image_size: int | None = None) -> Recording:
+    """Every allocation of two real training steps at batch size ``k``."""
+    batch = Samples(task).batch_of(k, image_size)
+    batch = torch.utils._pytree.tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
+    on_batch = task.with_(data=[batch], collate_fn=None)
+    recorder = Recorder(task.device.type, emulate_kernels=False)
+    with trainer(on_batch) as made:
+        models: dict[str, Any] = {str(i or ""): m for i, m in enumerate(made.workpiece.models)}
+        if isinstance(made.workpiece.model, dict):
+            models = dict(made.workpiece.model)
+        with recorder.following(models, made.workpiece.optimizers), recorder:
+            recorder.see([list(m.state_dict(keep_vars=True).values()) for m in models.values()], "parameters")
+            recorder.see(batch, "inputs")
+            for _ in range(STEPS):
+                made.step(task.lr)
+    return recorder.recording

@@ -1,0 +1,235 @@
+"""Every tensor a step allocates and lets go of, in order, seen from below autograd."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, workspaces
+from .values import UNKNOWN, Values
+
+FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+Shape = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Allocation:
+    """One storage.
+
+    Attributes:
+        shape: Lengths of the tensor that made it.
+        item_bytes: Bytes of one element, or a function from ``shape`` to the bytes it takes.
+        part: One of ``PARTS``, as far as it is known while recording.
+        phase: Of the step, in which it was made.
+        module: Index of the module under whose call it was made, in ``Recording.modules``; -1 for none.
+        operator: Name of the operator, e.g. "aten.convolution".
+    """
+
+    shape: Shape
+    item_bytes: int | Callable[[Shape], int]
+    part: str
+    phase: str
+    module: int
+    operator: str
+
+    def size_bytes(self, shape: Shape | None = None) -> int:
+        """What it takes, also for other lengths."""
+        shape = self.shape if shape is None else shape
+        return self.item_bytes(shape) if callable(self.item_bytes) else self.item_bytes * math.prod(shape)
+
+
+@dataclass(slots=True)
+class Recording:
+    """What was seen of a run.
+
+    Attributes:
+        allocations: By id.
+        events: In order: ``id`` for a birth, ``~id`` for a death.
+        modules: Path and class of every module that was called, by index.
+        operators: Names of all operators seen.
+    """
+
+    allocations: list[Allocation] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+    modules: list[tuple[str, type[nn.Module]]] = field(default_factory=list)
+    operators: set[str] = field(default_factory=set)
+
+
+class Recorder(TorchDispatchMode):
+    """Notes the birth and death of every storage on one device while it is active.
+
+    A storage is born with the first tensor seen on it, and dies with the storage object, which PyTorch keeps one per
+    storage. Works on meta, fake and real tensors alike: nothing is asked of a storage but its identity.
+
+    Args:
+        device_type: Tensors elsewhere (an optimizer's step counter on the host) are not counted.
+    """
+
+    def __init__(self, device_type: str, *, emulate_kernels: bool = True) -> None:
+        super().__init__()
+        self.recording = Recording()
+        self.phase = FORWARD
+        self.values = Values()
+        self._workspaces: set[bool] = set()
+        self._device_type, self._emulate_kernels = device_type, emulate_kernels
+        self._ids: dict[int, tuple[int, Any]] = {}
+        self._stack: list[int] = []
+        self._names: dict[Any, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
+            self.phase = BACKWARD
+        scalar = self.values.scalar(func, args)
+        if scalar is not UNKNOWN:
+            return scalar
+        result = self._run(func, args, kwargs)
+        name = self._names.get(func)
+        if name is None:
+            name = self._names[func] = str(func).rpartition(".")[0]
+            self.recording.operators.add(name)
+        born = False
+        for tensor in result if isinstance(result, (list, tuple)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                born |= self._see(tensor, name)
+            elif isinstance(tensor, (list, tuple)):
+                for inner in tree_leaves(tensor):
+                    born |= isinstance(inner, torch.Tensor) and self._see(inner, name)
+        if self._emulate_kernels and name in MATRIX_PRODUCTS:
+            self._hold_workspace(name)
+        if born and self._emulate_kernels:
+            for shape, size in workspaces(name, args, result):
+                self._let_go(self._add(Allocation(shape, size, "temporary", self.phase, self._module, name)))
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        real = self.values.run(func, args, kwargs)
+        if real is UNKNOWN:
+            return func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except (RuntimeError, NotImplementedError):  # its shape depends on the numbers
+            result = self.values.shaped_like(real)
+        self.values.note(result, real)
+        return result
+
+    def see(self, tensors: Any, part: str) -> None:
+        """Count tensors that were there before, or that no operator made, as ``part``."""
+        for tensor in tree_leaves(tensors):
+            if isinstance(tensor, torch.Tensor) and not self._see(tensor, part, part):
+                self.name_part(tensor, part)
+
+    def name_part(self, tensor: torch.Tensor, part: str) -> None:
+        """What a storage already counted turned out to be, such as a gradient."""
+        known = self._ids.get(_storage_of(tensor)._cdata) if tensor.device.type == self._device_type else None
+        if known is not None:
+            self.recording.allocations[known[0]].part = part
+
+    @contextmanager
+    def following(self, models: dict[str, nn.Module], optimizers: list[Any]) -> Iterator[None]:
+        """Know which module is being called and when an optimizer steps, by hooks on models and optimizers."""
+        handles: list[Any] = []
+        for root, model in models.items():
+            for path, module in model.named_modules(prefix=root):
+                self.recording.modules.append((path, type(module)))
+                index = len(self.recording.modules) - 1
+                handles.append(module.register_forward_pre_hook(self._enter(index)))
+                handles.append(module.register_forward_hook(self._leave, always_call=True))
+        for optimizer in optimizers:
+            if hasattr(optimizer, "register_step_pre_hook"):
+                handles.append(optimizer.register_step_pre_hook(self._before_update))
+                handles.append(optimizer.register_step_post_hook(self._after_update))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _before_update(self, optimizer: Any, *_: Any) -> None:
+        self.phase = UPDATE
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.name_part(parameter.grad, "gradients")
+
+    def _after_update(self, optimizer: Any, *_: Any) -> None:
+        self.phase = FORWARD
+        for entry in optimizer.state.values():
+            for value in entry.values() if isinstance(entry, dict) else ():
+                if isinstance(value, torch.Tensor):
+                    self.name_part(value, "optimizer")
+
+    def _enter(self, index: int) -> Callable[..., None]:
+        def enter(*_: Any) -> None:
+            if torch._C._current_autograd_node() is None:  # else a checkpoint computes it again
+                self.phase = FORWARD
+            self._stack.append(index)
+
+        return enter
+
+    def _leave(self, *_: Any) -> None:
+        if self._stack:
+            self._stack.pop()
+
+    @property
+    def _module(self) -> int:
+        return self._stack[-1] if self._stack else -1
+
+    def _see(self, tensor: torch.Tensor, operator: str, part: str = "") -> bool:
+        if tensor.device.type != self._device_type:
+            return False
+        try:
+            storage = _storage_of(tensor)
+        except (NotImplementedError, RuntimeError):  # sparse and the like have none
+            return False
+        key = storage._cdata
+        if key in self._ids:
+            return False
+        shape, item = tuple(tensor.shape), tensor.element_size()
+        if math.prod(shape) * item != storage.nbytes():  # a view of something larger, or padded
+            shape, item = (storage.nbytes(),), 1
+        index = self._add(Allocation(shape, item, part, self.phase, self._module, operator))
+        self._ids[key] = (index, weakref.ref(storage, lambda _, key=key: self._forget(key)))  # type: ignore[misc]
+        return True
+
+    def _hold_workspace(self, name: str) -> None:
+        """cuBLAS keeps one for each thread that multiplies matrices: the caller's, and the backward pass's."""
+        thread = self.phase == BACKWARD
+        if thread not in self._workspaces:
+            self._workspaces.add(thread)
+            self._add(Allocation((1,), WORKSPACE_BYTES, "context", self.phase, -1, name))
+
+    def _add(self, allocation: Allocation) -> int:
+        index = len(self.recording.allocations)
+        self.recording.allocations.append(allocation)
+        self.recording.events.append(index)
+        return index
+
+    def _let_go(self, index: int) -> None:
+        allocation = self.recording.allocations[index]
+        if not allocation.part:
+            allocation.part = "activations" if self._outlives_its_making(allocation) else "temporary"
+        self.recording.events.append(~index)
+
+    def _outlives_its_making(self, allocation: Allocation) -> bool:
+        """Whether it was kept for the backward pass: beyond its module's call, or beyond the forward pass."""
+        if allocation.module >= 0:
+            return not self._stack
+        return allocation.phase == FORWARD != self.phase
+
+    def _forget(self, key: int) -> None:
+        index, _ = self._ids.pop(key)
+        self._let_go(index)
+
+
+def _storage_of(tensor: torch.Tensor) -> Any:
+    return tensor.untyped_storage()

@@ -1,0 +1,74 @@
+"""The numbers behind tensors that hold none: whole numbers and truth values, as far as the batch tells them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+
+MOST_ELEMENTS = 2**22
+_SCALAR = torch.ops.aten._local_scalar_dense.default
+_RANGES = (torch.ops.aten.arange.default, torch.ops.aten.arange.start, torch.ops.aten.arange.start_step)
+UNKNOWN = object()
+
+
+class Values:
+    """Follows integer and boolean tensors (token ids, masks, positions) on the host, beside a rehearsal.
+
+    Models ask them which way to go: whether a mask is full, where a sequence ends. The batch is a real one, so they
+    can be answered. Floating-point values are not followed.
+
+    Attributes:
+        guessed: Whether a floating-point number was asked for, and answered by 1.
+    """
+
+    def __init__(self) -> None:
+        self.guessed = False
+        self._known: dict[int, tuple[Any, torch.Tensor]] = {}
+
+    def know(self, tensor: torch.Tensor, real: torch.Tensor) -> None:
+        """From now on ``tensor`` has the numbers of ``real`` (a copy of its own), if it is one that is followed."""
+        if not real.is_floating_point() and not real.is_complex() and real.numel() <= MOST_ELEMENTS:
+            key = id(tensor)
+            self._known[key] = (weakref.ref(tensor, lambda _: self._known.pop(key, None)), real)
+
+    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What ``func`` gives for the known numbers; ``UNKNOWN`` where one of them is not known."""
+        leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        if any(id(x) not in self._known for x in leaves):
+            return UNKNOWN
+        if not leaves and kwargs.get("dtype") not in (torch.int64, torch.int32, torch.bool) and func not in _RANGES:
+            return UNKNOWN
+        try:
+            return func(*tree_map(self._real, args), **tree_map(self._real, kwargs))
+        except RuntimeError:
+            return UNKNOWN
+
+    def scalar(self, func: Any, args: Any) -> Any:
+        """The number asked for by ``.item()``; UNKNOWN for another operator or a truth value that is not known."""
+        if func is not _SCALAR:
+            return UNKNOWN
+        known = self._known.get(id(args[0]))
+        if known is not None:
+            return known[1].item()
+        if args[0].device.type == "meta" and args[0].is_floating_point():
+            self.guessed = True
+            return 1.0
+        return UNKNOWN
+
+    def note(self, result: Any, real: Any) -> None:
+        """Connect the results of an operator with the numbers found for them."""
+        for tensor, number in zip(tree_leaves(result), tree_leaves(real), strict=False):
+            if isinstance(tensor, torch.Tensor) and isinstance(number, torch.Tensor) and tensor is not number:
+                self.know(tensor, number)
+
+    def shaped_like(self, real: Any) -> Any:
+        """Tensors without numbers for results whose shape depends on numbers, such as ``nonzero``."""
+        return tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x, real)
+
+    def _real(self, x: Any) -> Any:
+        if isinstance(x, torch.Tensor):
+            return self._known[id(x)][1]
+        return torch.device("cpu") if isinstance(x, torch.device) else x
