@@ -69,5 +69,77 @@ def format_remaining(seconds: float) -> str:
     return f"about {math.ceil(seconds / 60)} min left"
 
 
+def format_memory(size_bytes: float, unit: str = "auto") -> str:
+    """A size with its unit: GiB with one decimal, none from 100 up, and whole MiB below 1 GiB.
+
+    Args:
+        size_bytes: In bytes, ≥ 0.
+        unit: "GiB" or "MiB" for that unit whatever the size; "auto" for the one that suits it.
+
+    Examples:
+        >>> [format_memory(b * 2**20) for b in (27, 1740, 8192, 181862, 0.01)]
+        ['27 MiB', '1.7 GiB', '8.0 GiB', '178 GiB', '< 0.1 MiB']
+        >>> format_memory(5172 * 2**20, "MiB"), format_memory(27 * 2**20, "GiB")
+        ('5\u202f172 MiB', '< 0.1 GiB')
+    """
+    if unit == "auto":
+        # What would read "1 024 MiB" is 1.0 GiB.
+        unit = "MiB" if size_bytes < 1023.5 * 2**20 else "GiB"
+    return f"{format_gib(size_bytes) if unit == 'GiB' else format_mib(size_bytes)} {unit}"
+
+
+def format_gib(size_bytes: float) -> str:
+    """The number alone, for a column or an axis that names the unit.
+
+    Examples:
+        >>> [format_gib(b * 2**30) for b in (0, 0.04, 0.66, 6.275, 99.96, 355.2, 2100)]
+        ['0', '< 0.1', '0.7', '6.3', '100', '355', '2\u202f100']
+    """
+    gib = size_bytes / 2**30
+    return _at_least_a_tenth(gib, 1 if gib < 99.95 else 0)
+
+
+def format_mib(size_bytes: float) -> str:
+    """The number alone, whole; one decimal below 1.
+
+    Examples:
+        >>> [format_mib(b * 2**20) for b in (0, 0.01, 0.4, 27.4, 5172)]
+        ['0', '< 0.1', '0.4', '27', '5\u202f172']
+    """
+    mib = size_bytes / 2**20
+    return _at_least_a_tenth(mib, 1 if mib < 0.95 else 0)
+
+
+def format_count(count: float) -> str:
+    """A whole number with a thin no-break space between thousands.
+
+    Examples:
+        >>> [format_count(n) for n in (8, 8192, 28000000)]
+        ['8', '8\u202f192', '28\u202f000\u202f000']
+    """
+    return f"{count:,.0f}".replace(",", "\u202f")
+
+
+def format_percent(fraction: float, sign: bool = True) -> str:
+    """A share in per cent: no decimals above 10, and never 0 for something that exists.
+
+    Args:
+        fraction: 1.0 for all.
+        sign: Whether the sign follows; a column's head may carry it.
+
+    Examples:
+        >>> [format_percent(f) for f in (0, 2e-4, 0.0123, 0.0998, 0.48, 1)]
+        ['0 %', '< 0.1 %', '1.2 %', '10 %', '48 %', '100 %']
+    """
+    percent = 100 * fraction
+    return _at_least_a_tenth(percent, 1 if percent < 9.95 else 0) + (" %" if sign else "")
+
+
+def _at_least_a_tenth(number: float, decimals: int) -> str:
+    if 0 < number < 0.05:
+        return "< 0.1"
+    return "0" if number == 0 else f"{number:,.{decimals}f}".replace(",", "\u202f")
+
+
 def _strip(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number

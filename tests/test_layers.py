@@ -24,6 +24,9 @@ ALLOWED = {
     "__init__": {"nbtune.engine", "nbtune.plots", "nbtune.widgets"},
 }  # fmt: skip
 
+PICTURES = {f"nbtune.plots.{name}" for name in ("picture", "memory_picture", "memory_table_pictures", "sentence")}
+"""They draw with matplotlib, where it is installed."""
+
 
 def imports(source: str, module: str) -> set[str]:
     """Absolute names of what a module imports at run time; imports for type checkers alone do not count."""
@@ -45,7 +48,7 @@ def imports(source: str, module: str) -> set[str]:
 def violations(source: str, module: str) -> set[str]:
     layer = module.split(".")[1]
     allowed = ALLOWED[layer] | {f"nbtune.{layer}"}
-    if module == "nbtune.plots.picture":
+    if module in PICTURES:
         allowed = allowed | {"matplotlib"}
     return {
         name

@@ -182,16 +182,17 @@ class BatchProbe:
             self._as_planned(), estimate=estimate, image_size=self._settings.image_size,
             default_device=self._default_device,
         )  # fmt: skip
-        begun, took = time.perf_counter(), 0.0
+        begun, took, growth = time.perf_counter(), 0.0, 1.5
         for k in powers_of_two(self._settings.max_batch_size):
             left = self._settings.measure_seconds - (time.perf_counter() - begun)
-            # A size takes at most about twice as long as half of it.
-            if 2 * took > left or host.is_over or not host.has_room_for(k):
+            if growth * took > left or host.is_over or not host.has_room_for(k):
                 return
             self._wait_for(f"steps with k = {k}")
             started = time.perf_counter()
             attempt = host.attempt(k, max_seconds=left / 4)
-            took = time.perf_counter() - started
+            before, took = took, time.perf_counter() - started
+            # Small sizes take equally long, large ones twice as long as half of them.
+            growth = min(2.0, max(1.0, took / before)) if before else growth
             if attempt.why != "ended early":
                 yield self._trial(k, attempt)
 

@@ -8,10 +8,17 @@ from typing import Any
 from bokeh.plotting import figure
 
 from .lr_curve import lr_curve_figure
+from .memory_bars import estimate_figure, limit_figure
+from .memory_grid import grid_figure
 
 __all__ = ["plot"]
 
-FIGURES: dict[str, Callable[[Any], figure]] = {"LRCurve": lr_curve_figure}
+FIGURES: dict[str, Callable[[Any], figure]] = {
+    "LRCurve": lr_curve_figure,
+    "BatchLimit": limit_figure,
+    "MemoryGrid": grid_figure,
+    "MemoryEstimate": estimate_figure,
+}
 """Name of a result's type → what draws it: asking for the type itself would import torch."""
 
 
@@ -19,7 +26,8 @@ def plot(result: Any) -> figure:
     """A Bokeh figure of any result.
 
     Args:
-        result: What a tool of nbtune gave, such as the ``LRCurve`` of ``find_lr``.
+        result: What a tool of nbtune gave, such as the ``LRCurve`` of ``find_lr`` or the ``BatchLimit`` of
+            ``find_batch_size``.
     Returns:
         A figure of its own, to show, save or embed.
     Raises:

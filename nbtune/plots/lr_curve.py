@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from bokeh.core.properties import value
-from bokeh.models import BasicTicker, ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool, Range1d
-from bokeh.models.annotations import Title
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
 from ..formats import format_lr
+from .frame import LABEL, bare_figure, caption, draw_labels, fill, sources_of, style_axes
 from .lr_labels import FRAME_WIDTHS, LABEL_COLOURS, NARROW_BELOW
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
-from .tokens import FONT, themed
+from .tokens import themed
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["LRView", "fill", "lr_curve_figure", "lr_figure", "lr_view"]
 
 REGION = ("left", "right", "bottom", "top")
-LABEL = ("x", "y", "text", "align", "weight", "size", "box_alpha")
 SOURCES: dict[str, tuple[str, ...]] = {
     "raw": ("x", "y", "step"),
     "smooth": ("x", "y"),
@@ -66,12 +63,15 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
     Returns:
         A figure with one named ``ColumnDataSource`` per entry of ``SOURCES``.
     """
-    fig = _bare_figure(lr_min, lr_max)
-    sources = {name: ColumnDataSource({c: [] for c in columns}, name=name) for name, columns in SOURCES.items()}
+    fig = bare_figure(
+        HEIGHT, x_edges(lr_min, lr_max), EMPTY_RANGE, x_axis_type="log", min_border_left=48, min_border_right=10,
+        min_border_top=6,
+    )  # fmt: skip
+    sources = sources_of(SOURCES)
     _draw_regions(fig, sources)
     _draw_lines(fig, sources)
     _draw_marks(fig, sources)
-    labels = {prefix: list(_draw_labels(fig, sources, prefix)) for prefix in FRAME_WIDTHS}
+    labels = {prefix: list(draw_labels(fig, sources, prefix, prefix == "labels")) for prefix in FRAME_WIDTHS}
     _add_hover(fig, sources)
     ticks = decades(lr_min, lr_max)
     _style_axes(fig, ticks)
@@ -79,41 +79,11 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
     return fig
 
 
-def fill(fig: figure, view: LRView) -> None:
-    """Show ``view`` in a figure made by ``lr_figure``."""
-    sources = {source.name: source for source in fig.select({"type": ColumnDataSource})}
-    for name, columns in view.columns.items():
-        sources[name].update(data=columns)
-    fig.y_range.update(start=view.y_range[0], end=view.y_range[1])
-
-
 def lr_curve_figure(curve: LRCurve) -> figure:
     """The finished figure of ``curve``."""
     held_out = bool(curve.steps) and curve.steps[0].validation_loss is not None
     fig = lr_figure(curve.settings.lr_min, curve.settings.lr_max, held_out=held_out)
     fill(fig, lr_view(curve))
-    return fig
-
-
-def _bare_figure(lr_min: float, lr_max: float) -> figure:
-    left, right = x_edges(lr_min, lr_max)
-    fig = figure(
-        height=HEIGHT,
-        sizing_mode="stretch_width",
-        x_axis_type="log",
-        x_range=Range1d(start=left, end=right),
-        y_range=Range1d(start=EMPTY_RANGE[0], end=EMPTY_RANGE[1]),
-        tools="",
-        toolbar_location=None,
-        min_border_left=48,
-        min_border_right=10,
-        min_border_top=6,
-        outline_line_color=None,
-        # The notebook's own surface shows through, whatever its theme.
-        background_fill_color=None,
-        border_fill_color=None,
-    )
-    fig.xgrid.visible = False
     return fig
 
 
@@ -159,18 +129,6 @@ def _draw_marks(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     themed(head.glyph, fill_color="data", line_color="background")
 
 
-def _draw_labels(fig: figure, sources: dict[str, ColumnDataSource], prefix: str) -> Iterator[GlyphRenderer[Any]]:
-    look: dict[str, Any] = {
-        "text_align": "align", "text_baseline": "middle", "text_font": value(FONT), "text_font_style": "weight",
-        "text_font_size": "size", "background_fill_alpha": "box_alpha", "padding": (1, 3),
-        "visible": prefix == "labels",
-    }  # fmt: skip
-    for colour, token in LABEL_COLOURS.items():
-        renderer = fig.text("x", "y", "text", source=sources[f"{prefix}_{colour}"], **look)
-        themed(renderer.glyph, text_color=token, background_fill_color="background")
-        yield renderer
-
-
 def _add_hover(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     formatters: dict[str, Any] = {
         "@x": CustomJSHover(code=LR_JS),
@@ -185,32 +143,21 @@ def _add_hover(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
 
 
 def _style_axes(fig: figure, ticks: list[float]) -> None:
-    x_axis, y_axis = fig.xaxis[0], fig.yaxis[0]
+    x_axis = fig.xaxis[0]
     x_axis.ticker = FixedTicker(ticks=_at_most(ticks, 13))
     x_axis.major_label_overrides = {tick: format_lr(tick) for tick in ticks}
     x_axis.axis_label = "learning rate η (log scale)"
-    # Intervals of 1, 2, 3 and 5: four ticks or fewer on any range.
-    y_axis.ticker = BasicTicker(desired_num_ticks=3, mantissas=[1, 2, 3, 5], num_minor_ticks=0)
-    y_axis.update(axis_line_color=None, major_tick_line_color=None, minor_tick_line_color=None)
-    x_axis.update(minor_tick_line_color=None, major_tick_in=0, major_tick_out=4)
-    themed(x_axis, axis_line_color="axis", major_tick_line_color="axis")
-    for axis in (x_axis, y_axis):
-        axis.update(major_label_text_font=FONT, major_label_text_font_size="12px")
-        axis.update(axis_label_text_font=FONT, axis_label_text_font_size="12px", axis_label_text_font_style="normal")
-        themed(axis, major_label_text_color="muted", axis_label_text_color="muted")
-    themed(fig.ygrid[0], grid_line_color="grid")
+    # Four ticks or fewer on any range.
+    style_axes(fig, [1, 2, 3, 5])
 
 
 def _follow_width(fig: figure, ticks: list[float], labels: dict[str, list[GlyphRenderer[Any]]], y_label: str) -> None:
     x_axis, y_axis = fig.xaxis[0], fig.yaxis[0]
     y_axis.axis_label = y_label
-    caption = Title(text=y_label, text_font=FONT, text_font_size="12px", text_font_style="normal", visible=False)
-    themed(caption, text_color="muted")
-    fig.add_layout(caption, "above")
     args = {
         "limit": NARROW_BELOW, "wide_labels": labels["labels"], "narrow_labels": labels["narrow_labels"],
-        "x_axis": x_axis, "y_axis": y_axis, "caption": caption, "ticks": _at_most(ticks, 13),
-        "narrow_ticks": _at_most(ticks, 4),
+        "x_axis": x_axis, "y_axis": y_axis, "caption": caption(fig, y_label, visible=False),
+        "ticks": _at_most(ticks, 13), "narrow_ticks": _at_most(ticks, 4),
     }  # fmt: skip
     fig.js_on_change("outer_width", CustomJS(args=args, code=NARROW_JS))
 

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from bokeh.model import Model
 
+# Parts of the memory are three families: blue grows with k, purple is the model, grey is overhead.
+# heat0 … heat2 are the steps of one ramp, the last the farthest from the background.
 TOKENS: dict[str, dict[str, str]] = {
     "light": {
         "ink": "#212121",
@@ -20,6 +22,17 @@ TOKENS: dict[str, dict[str, str]] = {
         "series2": "#A2497D",
         "series3": "#8A6100",
         "action": "#1976D2",
+        "part_context": "#767676",
+        "part_parameters": "#6E2C57",
+        "part_gradients": "#A2497D",
+        "part_optimizer": "#CC79A7",
+        "part_inputs": "#56B4E9",
+        "part_activations": "#0072B2",
+        "part_temporary": "#A6D4F2",
+        "part_reserved": "#C4C4C4",
+        "heat0": "#E4F0F8",
+        "heat1": "#C9E1F0",
+        "heat2": "#9CC9E4",
         "background": "#FFFFFF",
     },
     "dark": {
@@ -35,6 +48,17 @@ TOKENS: dict[str, dict[str, str]] = {
         "series2": "#DB93BC",
         "series3": "#E6B000",
         "action": "#1976D2",
+        "part_context": "#8C8C8C",
+        "part_parameters": "#F0CDE0",
+        "part_gradients": "#CC79A7",
+        "part_optimizer": "#8F4E75",
+        "part_inputs": "#2C7FB8",
+        "part_activations": "#56B4E9",
+        "part_temporary": "#1D4F73",
+        "part_reserved": "#4A4A4A",
+        "heat0": "#12303F",
+        "heat1": "#1B4C66",
+        "heat2": "#235D7F",
         "background": "#111111",
     },
 }

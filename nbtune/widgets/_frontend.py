@@ -9,20 +9,20 @@ from ..plots.tokens import TOKENS
 _HERE = Path(__file__).parent
 
 
-def script(name: str) -> str:
-    """The widget's module, with the shared theme.js above it."""
-    return _text("theme.js") + _text(name)
+def script(*names: str) -> str:
+    """The widget's module: these files, with the shared theme.js above them."""
+    return "".join(map(_text, ("theme.js", *names)))
 
 
-def style(name: str) -> str:
-    """The widget's style sheet, with the tokens of ``plots.tokens`` as ``--nbtune-…`` variables above it."""
+def style(*names: str) -> str:
+    """The widget's style sheet: these files, with ``plots.tokens`` as ``--nbtune-…`` variables above them."""
     themes = [
         f'.nbtune[data-nbtune-theme="{theme}"] {{ '
         + " ".join(f"--nbtune-{token.replace('_', '-')}: {colour};" for token, colour in tokens.items())
         + " }\n"
         for theme, tokens in TOKENS.items()
     ]
-    return "".join(themes) + _text(name)
+    return "".join([*themes, *map(_text, names)])
 
 
 def _text(name: str) -> str:

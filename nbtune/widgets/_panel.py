@@ -1,4 +1,4 @@
-"""What every tool's widget shares: controls, plot, progress, sentence, and the life of a run behind them."""
+"""What every tool's widget shares: controls, stage, progress, sentence, and the life of a run behind them."""
 
 from __future__ import annotations
 
@@ -26,26 +26,37 @@ IS_RUNNING = ("running", "stopping")
 
 
 class Panel(anywidget.AnyWidget):
-    """Controls over a live plot, one run at a time.
+    """Controls over a stage of live plots and tables, one run at a time.
 
     A tool says what a run is (``_new_run``) and what to draw when it begins, goes on and ends. The browser never sets
-    a trait, it sends messages: they may arrive on any thread, and only start and stop runs. All drawing happens under
-    one lock.
+    a trait, it sends messages: they may arrive on any thread, and only start and stop runs, or draw what is known in
+    another way. All drawing happens under one lock. While a run is under way the settings are locked.
 
     Attributes:
         state: idle, running, stopping, done or failed.
         result: Of the last run, also of a stopped one; None before its end and after an error.
         error: What the last run raised, or None.
-        fields: Of the settings: name, label, kind ("number" or "integer"), and short, how the folded settings of a
-            narrow panel show it ("{}" is the value).
-        values: What stands in the fields, as text.
+        fields: Of the settings: name, label, kind, and short, how the folded settings of a narrow panel show it ("{}"
+            is the value); where needed row (1 or 2) and modes, those it belongs to. Kinds: "number", "integer",
+            "text"; "choice" and "segments" with options [value, label], a choice where any other value may be typed
+            with other (that entry's name) and example; "switch".
+        values: What stands in the fields, as text; of a switch "on" or "".
+        modes: [name, label] of each view or way to run.
+        blocks: The places of the stage, in reading order: name, kind ("plot", or what ``contents`` holds: "table",
+            "key", "text"), modes, where it does not belong to all, and is_unspoken, where another says the same. A
+            style sheet lays them out by name.
+        plots: What stands in the blocks of kind "plot".
+        contents: What stands in the others; see panel_blocks.js.
+        progress: Of the run, or empty for a tool whose plots show it.
+        notes: Sentences for those who ask, behind a button after the result's.
         problem: None, or an error's title, text, where and traceback; shown in place of the plot.
         suggestion_action: None, or what to try next: its label and the values it starts with.
     """
 
-    _esm = _frontend.script("panel.js")
+    _esm = _frontend.script("panel_fields.js", "panel_blocks.js", "panel_problem.js", "panel.js")
     _css = _frontend.style("panel.css")
 
+    tool = traitlets.Unicode().tag(sync=True)
     state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
     fields: traitlets.List[Any] = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
@@ -53,10 +64,13 @@ class Panel(anywidget.AnyWidget):
     mode = traitlets.Unicode().tag(sync=True)
     progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
     sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     apply_label = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
-    plot = traitlets.Instance(BokehPlot).tag(sync=True, **ipywidgets.widget_serialization)
+    blocks: traitlets.List[Any] = traitlets.List([{"name": "plot", "kind": "plot"}]).tag(sync=True)
+    plots = traitlets.Dict(value_trait=traitlets.Instance(BokehPlot)).tag(sync=True, **ipywidgets.widget_serialization)
+    contents = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         self.result: Any = None
@@ -64,8 +78,8 @@ class Panel(anywidget.AnyWidget):
         self._run: Any = None
         self._session: Session[Any] | None = None
         self._starting, self._drawing_lock = threading.Lock(), threading.RLock()
-        self._displays = Displays(self._widget_view)
-        super().__init__(**traits)
+        self._displays, self._is_kept = Displays(self._widget_view), True
+        super().__init__(tool=type(self).__name__, **traits)
         self.on_msg(self._on_message)
 
     def start(self) -> None:
@@ -158,6 +172,17 @@ class Panel(anywidget.AnyWidget):
         """Set what was found, and say so."""
         raise NotImplementedError
 
+    def _changed(self, names: set[str]) -> bool:
+        """Draw what follows from settings (or "mode") just changed, not while a run is under way but for the mode.
+
+        Returns:
+            Whether that needs a new run, which then starts.
+        """
+        return False
+
+    def _picked(self, name: str, value: Any) -> None:
+        """Draw what was asked for by clicking at ``name`` in the stage."""
+
     # The life of a run
 
     def _try_to_start(self) -> Exception | None:
@@ -176,7 +201,7 @@ class Panel(anywidget.AnyWidget):
             self.result = self.error = None
             self._session = Session(self._run, self._on_events, on_state=self._on_state, finish=self._on_end)
             with self._drawing():
-                self.problem, self.suggestion_action, self.apply_label = None, None, ""
+                self.problem, self.suggestion_action, self.apply_label, self.notes = None, None, "", []
                 self._draw_start()
             self._session.start()
             return None
@@ -205,6 +230,10 @@ class Panel(anywidget.AnyWidget):
                 self._draw_error()
             self.state = "done" if self._session.error is None else "failed"
         self._run = None
+        self._keep_picture()
+
+    def _keep_picture(self) -> None:
+        self._is_kept = True
         self._displays.keep(self._picture_or_warning(), "".join(text for text, _ in self.sentence))
 
     def _picture_or_warning(self) -> bytes | None:
@@ -248,27 +277,49 @@ class Panel(anywidget.AnyWidget):
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
         actions = {
             "hello": lambda: self._displays.greet(),
-            "set": lambda: self._take(content),
+            "set": lambda: self._clicked_set(content),
             "start": lambda: self._clicked_start(content),
             "try": lambda: self._clicked_start(content),
             "stop": self.stop,
             "apply": self._clicked_apply,
+            "pick": lambda: self._clicked_pick(content),
+            "leave": self._left,
         }
         action = actions.get(content.get("type", ""))
         if action is not None:
             action()
 
-    def _take(self, content: dict[str, Any]) -> None:
+    def _take(self, content: dict[str, Any]) -> set[str]:
+        """What the browser says stands in the fields; returns what is new."""
+        before = {**self.values, "mode": self.mode}
         names, given = [field["name"] for field in self.fields], content.get("values", {})
         with self._drawing():
-            self.values = {**self.values, **{name: str(given[name]) for name in names if name in given}}
+            if self.state not in IS_RUNNING:
+                self.values = {**self.values, **{name: str(given[name]) for name in names if name in given}}
             if content.get("mode") in [name for name, _ in self.modes]:
                 self.mode = content["mode"]
+        return {name for name, value in {**self.values, "mode": self.mode}.items() if before.get(name) != value}
+
+    def _clicked_set(self, content: dict[str, Any]) -> None:
+        with self._drawing():
+            changed = self._take(content)
+            needs_run = bool(changed) and self._changed(changed)
+        if needs_run:
+            self._try_to_start()
 
     def _clicked_start(self, content: dict[str, Any]) -> None:
         if self.state not in IS_RUNNING:
             self._take(content)
             self._try_to_start()  # what it returns is on the panel
+
+    def _clicked_pick(self, content: dict[str, Any]) -> None:
+        with self._drawing():
+            self._picked(str(content.get("name", "")), content.get("value"))
+
+    def _left(self) -> None:
+        """The reader went elsewhere. Not sooner: a new picture makes Lab draw the widget anew under their hands."""
+        if not self._is_kept and self.state not in IS_RUNNING:
+            self._keep_picture()
 
     def _clicked_apply(self) -> None:
         if self.apply_label and self.state == "done":

@@ -22,11 +22,12 @@ def problem_of(error: BaseException, title: str) -> dict[str, str]:
             widget does not guess at causes.
     """
     frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename.startswith(_PACKAGE)]
     own_words = isinstance(error, (ValueError, TypeError, RuntimeError))
     if frames and own_words and frames[-1].filename.startswith(_ENGINE):
         cause = error.__cause__
         title, text = str(error), "" if cause is None else quoted(cause)
-    elif any(f.filename.startswith(_PACKAGE) and Path(f.filename).parent.name in ("widgets", "plots") for f in frames):
+    elif own and Path(own[-1].filename).parent.name in ("widgets", "plots"):
         title, text = "nbtune could not draw this run", quoted(error)
     else:
         text = quoted(error)

@@ -61,6 +61,9 @@ class PlotView {
     this.sources = new Map(this.models.filter((m) => m.type === "ColumnDataSource").map((m) => [m.name, m]));
     this.figure = doc.roots()[0];
     this.figure.setv({ sizing_mode: "stretch_width" });
+    this.figure.on_event("tap", ({ x: value }) => {
+      this.el.dispatchEvent(new CustomEvent("nbtune-pick", { bubbles: true, detail: { value } }));
+    });
     this.recolour();
     this.apply();
     const views = await this.Bokeh.embed.add_document_standalone(doc, this.plotEl);

@@ -52,8 +52,13 @@ class LRFinder(Panel):
             modes=[["quick", "Quick sweep"]],
             mode="quick",
             sentence=[[idle, ""], *([f" {caveat}", "muted"] for caveat in task.caveats)],
-            plot=BokehPlot(_figure(self.settings)),
+            plots={"plot": BokehPlot(_figure(self.settings))},
         )
+
+    @property
+    def plot(self) -> BokehPlot:
+        """The live view of the curve."""
+        return self.plots["plot"]
 
     def _new_run(self) -> LRSweep:
         settings = _settings_from(self.values, self.settings)

@@ -1,47 +1,40 @@
 /* What every tool's panel shares, from the model's synced traits. It sets none: it sends messages.
-   theme.js stands above this file: see _frontend.py. */
+   theme.js and the other panel_*.js stand above this file: see _frontend.py. */
 
 /* What outlives a view: when a run ends, the output gets its picture, and Lab then makes the view anew. */
 const kept = { isUnfolded: false, focus: "", lostAt: -Infinity };
 const REMADE_MS = 1500;
 
-function element(name, className, properties = {}) {
-  return Object.assign(document.createElement(name), { className, ...properties });
-}
-
-/** A button whose sign in front is hidden from screen readers. */
-function label(button, sign, text) {
-  const glyph = element("span", "", { textContent: `${sign} `, ariaHidden: "true" });
-  button.replaceChildren(...(sign ? [glyph] : []), text);
-}
-
 class PanelView {
   constructor(model, el, signal) {
-    Object.assign(this, { model, signal, root: element("div", "nbtune nbtune-panel") });
+    Object.assign(this, { model, signal, root: element("div", "nbtune nbtune-panel"), fields: new Map() });
+    Object.assign(this, { blocks: new Map(), plots: new Map() });
+    this.root.dataset.tool = model.get("tool");
     this.buildControls();
     this.stage = element("div", "nbtune-stage");
-    this.problem = element("div", "nbtune-problem", { hidden: true });
-    this.alert = element("div", "nbtune-problem-alert");
-    this.alert.setAttribute("role", "alert");
-    this.problem.append(this.alert);
+    this.stage.addEventListener("nbtune-pick", ({ target, detail: { name, value } }) => {
+      this.send("pick", { name: name ?? target.closest(".nbtune-block").dataset.block, value });
+    });
+    this.problem = new ProblemBox();
     this.buildProgress();
     this.buildSentence();
-    this.root.append(this.controls, this.problem, this.stage, this.progress, this.answer);
+    this.root.append(this.controls, this.problem.el, this.stage, this.progress, this.answer);
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.addEventListener("focusin", ({ target }) => {
       kept.focus = target.name ? `[name="${target.name}"]` : `.${target.classList[1] ?? target.classList[0]}`;
       kept.lostAt = Infinity;
     });
-    this.root.addEventListener("focusout", () => (kept.lostAt = performance.now()));
+    this.root.addEventListener("focusout", ({ relatedTarget }) => {
+      kept.lostAt = performance.now();
+      if (!this.root.contains(relatedTarget)) this.send("leave");
+    });
     el.append(this.root);
   }
 
   buildControls() {
     this.controls = element("div", "nbtune-controls");
     this.modes = element("div", "nbtune-modes");
-    this.modes.setAttribute("role", "radiogroup");
-    this.modes.setAttribute("aria-label", "mode");
-    this.settings = element("div", "nbtune-fields");
+    this.settings = [1, 2].map((row) => element("div", `nbtune-fields nbtune-row-${row}`));
     this.fold = element("button", "nbtune-button nbtune-fold", { type: "button" });
     this.fold.addEventListener("click", () => {
       kept.isUnfolded = !kept.isUnfolded;
@@ -54,7 +47,7 @@ class PanelView {
     this.apply = element("button", "nbtune-button nbtune-apply", { type: "button" });
     this.apply.addEventListener("click", () => this.send("apply"));
     actions.append(this.run, this.apply);
-    this.controls.append(this.modes, this.settings, this.fold, actions);
+    this.controls.append(this.modes, this.settings[0], this.fold, actions, this.settings[1]);
   }
 
   buildProgress() {
@@ -80,7 +73,10 @@ class PanelView {
       const action = this.model.get("suggestion_action");
       if (action) this.send("try", { values: action.values });
     });
-    this.answer.append(this.sentence, this.next);
+    this.notes = element("ul", "nbtune-notes", { hidden: true });
+    this.more = element("button", "nbtune-link nbtune-more", { type: "button", hidden: true });
+    this.more.addEventListener("click", () => this.toggleNotes(this.notes.hidden));
+    this.answer.append(this.sentence, this.next, this.more, this.notes);
   }
 
   isRunning() {
@@ -92,7 +88,7 @@ class PanelView {
   }
 
   typed() {
-    return Object.fromEntries([...this.settings.querySelectorAll("input")].map((input) => [input.name, input.value]));
+    return Object.fromEntries([...this.fields].map(([name, field]) => [name, field.read()]));
   }
 
   start() {
@@ -109,40 +105,41 @@ class PanelView {
 
   onKey(event) {
     if (event.key === "Escape" && this.isRunning()) this.send("stop");
-    else if (event.key === "Enter" && event.target.tagName === "INPUT" && !this.isRunning()) this.start();
+    else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) this.start();
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
   drawFields() {
-    const inputs = this.model.get("fields").map((field) => {
-      const wrapper = element("label", "nbtune-field", { textContent: field.label });
-      const input = element("input", "", { name: field.name, type: "text", autocomplete: "off", spellcheck: false });
-      input.inputMode = field.kind === "integer" ? "numeric" : "decimal";
-      input.addEventListener("input", () => this.fit(input));
-      input.addEventListener("change", () => this.send("set", { values: this.typed() }));
-      wrapper.append(input);
-      return wrapper;
-    });
-    this.settings.replaceChildren(...inputs);
+    const onChange = (isFinal) => {
+      this.drawShort();
+      if (isFinal) this.send("set", { values: this.typed() });
+    };
+    this.settings.forEach((row) => row.replaceChildren());
+    this.fields = new Map(
+      this.model.get("fields").map((field) => {
+        const made = FIELDS[field.kind](field, onChange);
+        this.settings[(field.row ?? 1) - 1].append(made.el);
+        return [field.name, made];
+      }),
+    );
+    this.settings[1].hidden = !this.settings[1].firstChild;
     this.drawValues();
+    this.drawState();
+    this.drawMode();
   }
 
   drawValues() {
     const values = this.model.get("values");
-    for (const input of this.settings.querySelectorAll("input")) {
-      input.value = values[input.name] ?? "";
-      this.fit(input);
-    }
+    for (const [name, field] of this.fields) field.write(values[name] ?? "");
+    this.drawShort();
   }
 
-  /** An input as wide as its text, and the folded button with the new text. */
-  fit(input) {
-    input.style.width = `calc(${Math.max(2, input.value.length)}ch + 24px)`;
+  /** The folded button says what is set. */
+  drawShort() {
     const typed = this.typed();
-    const parts = this.model.get("fields").map(({ name, short }) => short.replace("{}", () => typed[name] ?? ""));
-    label(this.fold, "⚙", parts.join(""));
+    label(this.fold, "⚙", this.model.get("fields").map((field) => inShort(field, typed[field.name] ?? "")).join(""));
   }
 
   drawFold() {
@@ -151,23 +148,22 @@ class PanelView {
   }
 
   drawModes() {
-    const chosen = this.model.get("mode");
-    const buttons = this.model.get("modes").map(([name, text]) => {
-      const button = element("button", "nbtune-mode", { type: "button", role: "radio", textContent: text });
-      button.ariaChecked = String(name === chosen);
-      button.tabIndex = name === chosen ? 0 : -1;
-      button.addEventListener("click", () => this.send("set", { mode: name }));
-      return button;
-    });
-    this.modes.onkeydown = (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!step || !buttons.length) return;
-      const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
-      next.focus();
-      next.click();
-      event.preventDefault();
-    };
-    this.modes.replaceChildren(...buttons);
+    this.modeGroup = radioGroup("mode", "view", this.model.get("modes"), (mode) => this.send("set", { mode }));
+    this.modes.replaceChildren(this.modeGroup.el);
+    this.drawMode();
+  }
+
+  /** What belongs to other modes is hidden, and stays as it is. */
+  drawMode() {
+    const mode = this.model.get("mode");
+    const belongs = ({ modes }) => !modes || modes.includes(mode);
+    this.modeGroup?.choose(mode);
+    this.root.dataset.mode = mode;
+    const made = [
+      ...this.model.get("fields").map((field) => [field, this.fields.get(field.name)?.el]),
+      ...this.model.get("blocks").map((block) => [block, this.blocks.get(block.name)]),
+    ];
+    for (const [part, el] of made) if (el) el.hidden = !belongs(part);
   }
 
   drawState() {
@@ -177,6 +173,7 @@ class PanelView {
     label(this.run, isRunning ? "■" : "▶", isRunning ? "Stop" : "Start");
     this.run.classList.toggle("nbtune-primary", !isRunning);
     this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
+    for (const field of this.fields.values()) field.lock(isRunning);
   }
 
   drawApply() {
@@ -187,6 +184,8 @@ class PanelView {
 
   drawProgress() {
     const { fraction, text, short, kind } = this.model.get("progress");
+    this.progress.hidden = kind === undefined; // a tool whose plot is its progress
+    if (this.progress.hidden) return;
     const percent = Math.round(1000 * Math.min(1, fraction)) / 10;
     this.done.style.width = `${percent}%`;
     this.bar.dataset.kind = kind;
@@ -210,45 +209,60 @@ class PanelView {
     this.next.textContent = action?.label ?? "";
   }
 
+  drawNotes() {
+    const notes = this.model.get("notes");
+    this.more.hidden = !notes.length;
+    this.notes.replaceChildren(...notes.map((textContent) => element("li", "", { textContent })));
+    this.toggleNotes(notes.length > 0 && !this.notes.hidden);
+  }
+
+  toggleNotes(isShown) {
+    const count = this.model.get("notes").length;
+    this.notes.hidden = !isShown;
+    this.more.ariaExpanded = String(isShown);
+    label(this.more, isShown ? "▾" : "▸", count === 1 ? "1 note" : `${count} notes`);
+  }
+
   drawProblem() {
     const problem = this.model.get("problem");
-    this.problem.hidden = !problem;
     this.stage.hidden = Boolean(problem);
-    this.problem.querySelector("pre")?.remove();
-    this.alert.replaceChildren();
-    if (!problem) return;
-    const title = element("div", "nbtune-problem-title");
-    label(title, "✕", problem.title);
-    const where = element("div", "nbtune-problem-where", { textContent: problem.where ? `${problem.where} ` : "" });
-    this.alert.append(title);
-    if (problem.text) this.alert.append(element("code", "nbtune-problem-text", { textContent: problem.text }));
-    if (problem.traceback) where.append(this.tracebackLink(problem.traceback));
-    this.alert.append(where);
+    this.problem.draw(problem);
   }
 
-  tracebackLink(text) {
-    const link = element("button", "nbtune-link", { type: "button", ariaExpanded: "false" });
-    const trace = element("pre", "nbtune-traceback", { textContent: text, hidden: true, tabIndex: 0 });
-    this.problem.append(trace);
-    const draw = () => label(link, trace.hidden ? "▸" : "▾", trace.hidden ? "Show the traceback" : "Hide the traceback");
-    link.addEventListener("click", () => {
-      trace.hidden = !trace.hidden;
-      link.ariaExpanded = String(!trace.hidden);
-      draw();
-    });
-    draw();
-    return link;
+  drawBlocks() {
+    for (const { name, kind, is_unspoken } of this.model.get("blocks")) {
+      const el = element("div", `nbtune-block nbtune-${kind}`);
+      el.dataset.block = name;
+      if (is_unspoken) el.ariaHidden = "true";
+      this.blocks.set(name, el);
+    }
+    this.stage.replaceChildren(...this.blocks.values());
+    this.drawMode();
   }
 
-  async drawPlot() {
-    const reference = this.model.get("plot");
+  drawContents() {
+    const contents = this.model.get("contents");
+    for (const { name, kind } of this.model.get("blocks")) {
+      const text = JSON.stringify(contents[name]);
+      const el = this.blocks.get(name);
+      if (text === undefined || text === el.dataset.drawn) continue;
+      el.dataset.drawn = text;
+      BLOCKS[kind](el, contents[name]);
+    }
+  }
+
+  async drawPlots() {
+    await Promise.all(Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)));
+  }
+
+  async drawPlot(name, reference) {
     const manager = this.model.widget_manager;
     const plot = await manager.get_model(reference.slice("IPY_MODEL_".length));
     const view = await manager.create_view(plot, {});
-    if (this.signal.aborted || this.model.get("plot") !== reference) return view.remove();
-    this.plot?.remove();
-    this.plot = view;
-    this.stage.replaceChildren(view.el);
+    if (this.signal.aborted || this.model.get("plots")[name] !== reference) return view.remove();
+    this.plots.get(name)?.remove();
+    this.plots.set(name, view);
+    this.blocks.get(name).replaceChildren(view.el);
   }
 
   drawTheme() {
@@ -270,20 +284,24 @@ function render({ model, el }) {
   const view = new PanelView(model, el, ended.signal);
   view.drawTheme();
   watchTheme(() => view.drawTheme(), ended.signal);
-  view.follow(["modes", "mode"], view.drawModes);
+  view.follow(["modes"], view.drawModes);
   view.follow(["fields"], view.drawFields);
   view.follow(["values"], view.drawValues);
+  view.follow(["blocks"], view.drawBlocks);
+  view.follow(["mode"], view.drawMode);
+  view.follow(["contents"], view.drawContents);
   view.follow(["state"], view.drawState);
   view.follow(["apply_label"], view.drawApply);
   view.follow(["progress"], view.drawProgress);
   view.follow(["sentence", "suggestion_action"], view.drawSentence);
+  view.follow(["notes"], view.drawNotes);
   view.follow(["problem"], view.drawProblem);
-  view.follow(["plot"], view.drawPlot);
+  view.follow(["plots"], view.drawPlots);
   requestAnimationFrame(() => view.takeFocus()); // once it is on the page
   view.send("hello");
   return () => {
     ended.abort();
-    view.plot?.remove();
+    for (const plot of view.plots.values()) plot.remove();
   };
 }
 

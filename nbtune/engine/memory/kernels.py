@@ -43,7 +43,7 @@ def _convolution_backward(args: Any, result: Any) -> list[Workspace]:
 
 def _layout_copies(x: Any, y: Any, weight: Any, stride: Any, groups: int) -> list[Workspace]:
     """Tensor-core kernels want channels last: input, output and filter are transposed into one buffer."""
-    if _is_depthwise(weight, groups) or (_is_pointwise(weight, stride) and _is_aligned(x)):
+    if _is_depthwise(weight, groups) or (_is_pointwise(weight, stride) and _is_aligned(x, weight)):
         return []
     filters = weight.numel() if weight[0][0].numel() > 1 else 0
     return [((x.numel() + y.numel() + filters,), partial(_elements, x.element_size()))]
@@ -52,16 +52,23 @@ def _layout_copies(x: Any, y: Any, weight: Any, stride: Any, groups: int) -> lis
 def _weight_gradient(grad: Any, x: Any, weight: Any, stride: Any, groups: int) -> list[Workspace]:
     """The gradient of a filter is summed in parts, side by side in float32."""
     if _is_depthwise(weight, groups):
-        return []
+        return _depthwise_sums(x, weight)
     copies, filters = (grad.numel() + x.numel()) * x.element_size(), weight.numel() * 4
     shape = (x.shape[0], copies // max(1, x.shape[0]), filters)
-    rule = _pointwise_sums if _is_pointwise(weight, stride) and _is_aligned(x) else _filter_sums
-    return [(shape, rule)]
+    is_plain_product = _is_pointwise(weight, stride) and _is_aligned(x, weight) and min(weight.shape[:2]) >= 32
+    return [(shape, _pointwise_sums if is_plain_product else _filter_sums)]
+
+
+def _depthwise_sums(x: Any, weight: Any) -> list[Workspace]:
+    """Large depthwise filters (ConvNeXt's 7 × 7) in float32 take about nine times their input."""
+    if x.element_size() < 4 or weight[0][0].numel() < 49 or math.prod(x.shape[2:]) < 784:
+        return []
+    return [((9 * x.numel(),), partial(_elements, 4))]
 
 
 def _pointwise_sums(shape: Shape) -> int:
     k, copies, filters = shape
-    return k * filters if k * filters <= 16 * MIB else min(k * filters, k * copies)
+    return k * filters if k * filters <= 32 * MIB else min(k * filters, k * copies)
 
 
 def _filter_sums(shape: Shape) -> int:
@@ -77,9 +84,10 @@ def _is_pointwise(weight: Any, stride: Any) -> bool:
     return all(s == 1 for s in stride) and all(n == 1 for n in weight.shape[2:])
 
 
-def _is_aligned(x: Any) -> bool:
-    """Whether pixels can be read in groups without a copy."""
-    return bool(math.prod(x.shape[2:]) % 4 == 0)
+def _is_aligned(x: Any, weight: Any) -> bool:
+    """Whether pixels and channels can be read in groups without a copy."""
+    pixels = math.prod(x.shape[2:])
+    return pixels == 1 or all(n % 4 == 0 for n in (pixels, *weight.shape[:2]))
 
 
 def _sum(args: Any, result: Any) -> list[Workspace]:
@@ -109,6 +117,14 @@ def _attention_backward(args: Any, result: Any) -> list[Workspace]:
     return [(tuple(query.shape), partial(_elements, query.element_size())), (gathered, partial(_elements, 4))]
 
 
+def _embedding_backward(args: Any, result: Any) -> list[Workspace]:
+    """More than 3,072 indices are sorted first, and gradients summed by segments."""
+    grad, indices = args[0], args[1]
+    if indices.numel() <= 3072:
+        return []
+    return [((grad.numel(),), partial(_elements, 4)), ((10 * indices.numel(),), partial(_elements, 8))]
+
+
 def _elements(item_bytes: int, shape: Shape) -> int:
     return item_bytes * math.prod(shape)
 
@@ -119,4 +135,5 @@ _RULES: dict[str, Callable[[Any, Any], list[Workspace]]] = {
     "aten.sum": _sum,
     "aten._scaled_dot_product_efficient_attention_backward": _attention_backward,
     "aten._scaled_dot_product_flash_attention_backward": _attention_backward,
+    "aten.embedding_dense_backward": _embedding_backward,
 }

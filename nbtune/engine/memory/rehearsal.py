@@ -16,9 +16,9 @@ from ..random_streams import RandomStreams
 from ..task import Task
 from ..training import check_graph, checked_loss, raw_loss
 from . import replica as replicas
-from .cuda_math import CudaMath
 from .recorder import Recorder, Recording
 from .replica import Replica, replica_of
+from .roads import CudaRoads, HostRoads, Roads
 from .samples import Samples
 
 STEPS = 2
@@ -88,7 +88,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     replica = replica_of(task, stage.empty)
     caveats = _prepare(replica, plan)
     recorder = Recorder(stage.device.type, emulate_kernels=plan.is_cuda)
-    math = CudaMath(plan.amp) if plan.is_cuda else None
+    roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
 
     def next_batch() -> Any:
         return stage.put(samples.batch_of(k, plan.image_size), recorder)
@@ -106,7 +106,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
             _know_buffers(task, replica, recorder)
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.models.values()], "parameters")
         for _ in range(STEPS):
-            _step(task, replica, recorder, math, plan, next_batch)
+            _step(task, replica, recorder, roads, plan, next_batch)
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
     return recorder.recording, caveats
@@ -129,21 +129,21 @@ def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
 
 
 def _step(
-    task: Task, replica: Replica, recorder: Recorder, math: CudaMath | None, plan: Plan, next_batch: Callable[[], Any]
+    task: Task, replica: Replica, recorder: Recorder, roads: Roads, plan: Plan, next_batch: Callable[[], Any]
 ) -> None:  # fmt: skip
     for optimizer in replica.optimizers if replica.update is None else ():
         optimizer.zero_grad(set_to_none=True)
     if replica.update is not None and plan.is_training:
-        with _emulated(math, keep_weights=True):
+        with _emulated(roads, keep_weights=True):
             replica.update(replica.model, replica.optimizer, _seen(recorder, next_batch()))
         return
     for _ in range(task.accumulate if plan.is_training else 1):
-        with _emulated(math, keep_weights=True):
+        with _emulated(roads, keep_weights=True):
             batch = _seen(recorder, next_batch())
             loss = checked_loss(raw_loss(replica, batch), needs_graph=plan.is_training)
         if plan.is_training:
             check_graph(loss, {id(p) for p in task.parameters}, task)
-            with _emulated(math, keep_weights=False):
+            with _emulated(roads, keep_weights=False):
                 torch.autograd.backward(loss / task.accumulate if task.accumulate > 1 else loss)
         del loss, batch
     if plan.is_training:
@@ -165,9 +165,6 @@ def _seen(recorder: Recorder, batch: Any) -> Any:
 
 
 @contextmanager
-def _emulated(math: CudaMath | None, *, keep_weights: bool) -> Iterator[None]:
-    if math is None:
-        yield
-        return
-    with math, math.autocast.on(keep_weights=keep_weights):
+def _emulated(roads: Roads, *, keep_weights: bool) -> Iterator[None]:
+    with roads, roads.autocast.on(keep_weights=keep_weights):
         yield

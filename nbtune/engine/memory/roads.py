@@ -1,7 +1,8 @@
-"""What PyTorch would do on a CUDA device, done on meta tensors: fused attention and dropout, cuDNN's LSTM, autocast."""
+"""What PyTorch would do on a real device, done on meta tensors: fused attention and dropout, cuDNN's LSTM, autocast."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -14,17 +15,18 @@ from .autocast import Autocast
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
-class CudaMath(TorchFunctionMode):
-    """While active, functions of PyTorch take the road they would take on a CUDA device.
+class Roads(TorchFunctionMode):
+    """While active, functions of PyTorch take the road they would take on a real device.
 
     Attributes:
-        autocast: Casts as CUDA's autocast does, while it is switched on.
+        autocast: Casts as autocast does, while it is switched on.
     """
 
     def __init__(self, amp: torch.dtype | None) -> None:
         super().__init__()
         self.autocast = Autocast(amp)
         self._unguarded: dict[Any, Any] = {}
+        self._attention: Callable[..., Any] = _attention
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -34,17 +36,19 @@ class CudaMath(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if func is F.scaled_dot_product_attention:
             args, kwargs = self.autocast.cast(name, args, kwargs)
-            return _attention(*args, **kwargs)
-        if func is torch.dropout:
-            return _dropout(*args, **kwargs)
-        if name in ("lstm", "gru") and len(args) == 9:
-            args, kwargs = self.autocast.cast(name, args, kwargs)
-            return _lstm(*args) if name == "lstm" else _gru(*args)
+            return self._attention(*args, **kwargs)
+        special = self._special(func, name, args, kwargs)
+        if special is not NotImplemented:
+            return special
         if isinstance(func, FunctionType) and any(guard in func.__code__.co_names for guard in _GUARDS):
             with self:
                 return self._without_guard(func)(*args, **kwargs)
         args, kwargs = self.autocast.cast(name, args, kwargs)
         return func(*args, **kwargs)
+
+    def _special(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """The result of a function this device does in its own way; NotImplemented for the others."""
+        return NotImplemented
 
     def _without_guard(self, func: FunctionType) -> Any:
         """The same Python function, whose first lines do not hand it back to this mode again."""
@@ -54,6 +58,26 @@ class CudaMath(TorchFunctionMode):
             copied.__kwdefaults__ = func.__kwdefaults__
             self._unguarded[func] = copied
         return self._unguarded[func]
+
+
+class CudaRoads(Roads):
+    """Fused attention and dropout and cuDNN's recurrent layers, as on a CUDA device."""
+
+    def _special(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if func is torch.dropout:
+            return _dropout(*args, **kwargs)
+        if name in ("lstm", "gru") and len(args) == 9:
+            args, kwargs = self.autocast.cast(name, args, kwargs)
+            return _lstm(*args) if name == "lstm" else _gru(*args)
+        return NotImplemented
+
+
+class HostRoads(Roads):
+    """The host's fused attention."""
+
+    def __init__(self, amp: torch.dtype | None) -> None:
+        super().__init__(amp)
+        self._attention = _host_attention
 
 
 def _backward(
@@ -83,15 +107,33 @@ def _attention(
         return _flash(query, key, value, dropout_p, is_causal, scale)
     # No fused kernel gives the gradient of a learned bias that is shared by the batch.
     if attn_mask is not None and attn_mask.requires_grad and attn_mask.shape[0] != query.shape[0]:
-        return torch._scaled_dot_product_attention_math(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale
-        )[0]
+        return _plain_attention(query, key, value, attn_mask, dropout_p, scale)
     bias = _bias(attn_mask, query, key)
     saves_graph = torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value))
     out = torch.ops.aten._scaled_dot_product_efficient_attention(
         query, key, value, bias, saves_graph, dropout_p, is_causal, scale=scale
     )
     return out[0]
+
+
+def _host_attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: Any = None, enable_gqa: bool = False,
+) -> Any:  # fmt: skip
+    learns_bias = attn_mask is not None and attn_mask.requires_grad
+    if query.dim() != 4 or dropout_p or learns_bias or enable_gqa or query.shape[-1] != value.shape[-1]:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    return flash(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
+
+
+def _plain_attention(query: Any, key: Any, value: Any, bias: Any, dropout_p: float, scale: Any) -> Any:
+    root = (query.shape[-1] ** -0.5 if scale is None else scale) ** 0.5
+    scores = (query * root) @ (key.transpose(-2, -1) * root) + bias
+    weights = torch._safe_softmax(scores, -1)
+    return (_dropout(weights, dropout_p, True) if dropout_p else weights) @ value
 
 
 def _flash(query: Any, key: Any, value: Any, dropout_p: float, is_causal: bool, scale: Any) -> Any:

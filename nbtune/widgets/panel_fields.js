@@ -1,0 +1,170 @@
+/* The settings of a panel. Each kind makes an object: its element, and read(), write(text), lock(bool), since values
+   are text: of a switch "on" or "". Locked fields keep the focus, which disabled ones would lose. */
+
+function element(name, className, properties = {}) {
+  return Object.assign(document.createElement(name), { className, ...properties });
+}
+
+/** A button whose sign in front is hidden from screen readers. */
+function label(button, sign, text) {
+  const glyph = element("span", "", { textContent: `${sign} `, ariaHidden: "true" });
+  button.replaceChildren(...(sign ? [glyph] : []), text);
+}
+
+/** Buttons of which one is chosen: arrows move inside, Tab goes past. */
+function radioGroup(name, label, options, onPick) {
+  const group = element("div", "nbtune-segments");
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-label", label);
+  const buttons = options.map(([value, text]) => {
+    const button = element("button", "nbtune-segment", { type: "button", role: "radio", textContent: text, value });
+    button.name = `${name}=${value}`;
+    button.addEventListener("click", () => onPick(value));
+    return button;
+  });
+  group.append(...buttons);
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step || !buttons.length) return;
+    const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
+    next.focus();
+    next.click();
+    event.preventDefault();
+  });
+  const choose = (chosen) => {
+    const isKnown = options.some(([value]) => value === chosen);
+    buttons.forEach((button, place) => {
+      button.ariaChecked = String(button.value === chosen);
+      button.tabIndex = button.value === chosen || (!isKnown && place === 0) ? 0 : -1;
+    });
+  };
+  return { el: group, choose, lock: (isLocked) => buttons.forEach((b) => (b.ariaDisabled = String(isLocked))) };
+}
+
+function labelled(field, control) {
+  const wrapper = element("label", "nbtune-field", { textContent: field.label });
+  wrapper.append(control);
+  return wrapper;
+}
+
+function textField(field, onChange) {
+  const input = element("input", "", { name: field.name, type: "text", autocomplete: "off", spellcheck: false });
+  input.inputMode = { integer: "numeric", number: "decimal" }[field.kind] ?? "text";
+  const fit = () => (input.style.width = `calc(${Math.max(2, input.value.length)}ch + 24px)`);
+  input.addEventListener("input", () => (fit(), onChange(false)));
+  input.addEventListener("change", () => onChange(true));
+  return {
+    el: labelled(field, input),
+    read: () => input.value,
+    write: (text) => ((input.value = text), fit()),
+    lock: (isLocked) => (input.readOnly = isLocked),
+  };
+}
+
+/** Nothing happens to a locked control but that the focus comes and goes. */
+function freeze(control, events) {
+  let isLocked = false;
+  for (const type of events) {
+    control.addEventListener(type, (event) => {
+      if (isLocked && !["Tab", "Escape", "Shift"].includes(event.key)) event.preventDefault();
+    });
+  }
+  return (now) => {
+    isLocked = now;
+    control.ariaDisabled = String(now);
+  };
+}
+
+/** One of several; with `other`, the name of a last entry, also what is typed in the picker's place. */
+function choiceField(field, onChange) {
+  const picker = element("select", "", { name: field.name });
+  if (field.other) picker.dataset.givesWay = ""; // of all pickers the one that grows without limit
+  const typed = element("input", "", { name: `${field.name}-other`, type: "text", hidden: true, autocomplete: "off" });
+  typed.setAttribute("aria-label", `${field.label}: ${field.other}`);
+  typed.placeholder = field.example ?? "";
+  const OTHER = "\0other";
+  let value = "";
+  const draw = () => {
+    const known = field.options.some(([option]) => option === value);
+    const options = [...field.options, ...(known ? [] : [[value, value]]), ...(field.other ? [[OTHER, field.other]] : [])];
+    picker.replaceChildren(...options.map(([option, text]) => element("option", "", { value: option, textContent: text })));
+    picker.value = value;
+  };
+  const swap = (isTyping) => {
+    typed.style.width = `${picker.offsetWidth || 130}px`;
+    [typed.hidden, picker.hidden] = [!isTyping, isTyping];
+    (isTyping ? typed : picker).focus();
+  };
+  const take = (text) => {
+    value = text;
+    draw();
+    onChange(true);
+  };
+  picker.addEventListener("change", () => {
+    if (picker.value !== OTHER) return take(picker.value);
+    picker.value = value;
+    typed.value = "";
+    swap(true);
+  });
+  const leave = (text) => {
+    if (typed.hidden) return;
+    const hadFocus = document.activeElement === typed;
+    typed.hidden = true;
+    picker.hidden = false;
+    if (hadFocus) picker.focus();
+    if (text) take(text);
+  };
+  typed.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation(); // neither starts nor stops a run
+    leave(event.key === "Enter" ? typed.value.trim() : "");
+  });
+  // A view that is made anew takes the focus away too, and must not take half a text for a whole one.
+  typed.addEventListener("blur", () => setTimeout(() => typed.isConnected && leave(typed.value.trim())));
+  const el = labelled(field, picker);
+  el.append(typed);
+  const lock = freeze(picker, ["mousedown", "keydown"]);
+  return { el, read: () => value, write: (text) => ((value = text), draw()), lock };
+}
+
+function segmentsField(field, onChange) {
+  let value = "";
+  let isLocked = false;
+  const group = radioGroup(field.name, field.label, field.options, (picked) => {
+    if (isLocked || picked === value) return;
+    value = picked;
+    group.choose(value);
+    onChange(true);
+  });
+  const el = element("div", "nbtune-field");
+  el.append(element("span", "", { textContent: field.label, ariaHidden: "true" }), group.el);
+  const lock = (now) => ((isLocked = now), group.lock(now));
+  return { el, read: () => value, write: (text) => group.choose((value = text)), lock };
+}
+
+function switchField(field, onChange) {
+  const box = element("input", "", { name: field.name, type: "checkbox" });
+  box.addEventListener("change", () => onChange(true));
+  const el = element("label", "nbtune-field nbtune-switch");
+  el.append(box, field.label);
+  const lock = freeze(box, ["click", "keydown"]);
+  return { el, read: () => (box.checked ? "on" : ""), write: (text) => (box.checked = Boolean(text)), lock };
+}
+
+const FIELDS = {
+  number: textField,
+  integer: textField,
+  text: textField,
+  choice: choiceField,
+  segments: segmentsField,
+  switch: switchField,
+};
+
+/** How the folded settings of a narrow panel show one of them: its label where it has one, nothing for a switch off. */
+function inShort({ kind, short, options = [] }, text) {
+  if (kind === "switch" && !text) return "";
+  const [, shown] = options.find(([value]) => value === text) ?? [text, text];
+  return short.replace("{}", () => shown);
+}
+

@@ -1,0 +1,267 @@
+"""How far predicted memory is off, and how long predicting takes. Prints tables; no GPU is needed.
+
+    python tests/benchmarks/memory.py                     # all four
+    python tests/benchmarks/memory.py host replay         # some: host, replay, published, curve
+
+host        the tracer, with the emulation of CUDA off, against every allocation that PyTorch's profiler sees in two real
+            steps on the CPU; no statement about a GPU
+replay      a tape made at k = 2 and 3 against a rehearsal at that very k
+published   against figures that others measured on a V100; nothing here was fitted to them
+curve       the whole curve of DenseNet121 at 512 × 512 pixels in a fresh process with one thread
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import torch
+from torch import nn
+from torch._C._profiler import _EventType
+from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked
+
+from nbtune.engine import Task
+from nbtune.engine.memory import estimate_memory
+from nbtune.engine.memory.rehearsal import Plan, Stage, rehearse
+from nbtune.engine.memory.samples import Samples
+from nbtune.engine.memory.tape import Tape, replay
+
+MIB = 2**20
+SIZES = (1, 2, 8, 32, 128, 512)
+Built = tuple[nn.Module, Any]
+
+
+def main() -> None:
+    parts: dict[str, Callable[[], None]] = {"host": host, "replay": replayed, "published": published, "curve": curve}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("which", nargs="*", help=", ".join(parts))
+    parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if unknown := set(asked.which) - set(parts):
+        parser.error(f"unknown: {', '.join(sorted(unknown))} (there are {', '.join(parts)})")
+    warnings.simplefilter("ignore")
+    if asked.in_this_process:
+        curve_here()
+        return
+    for name, part in parts.items():
+        if name in asked.which or not asked.which:
+            part()
+            print()
+
+
+# --- the tracer against every real allocation -------------------------------------------------------------------------
+
+
+def host() -> None:
+    """Per model: both peaks of two steps under AdamW, as far as they are above 0 before the first."""
+    print(f"{'model':16} {'k':>3} {'real':>11} {'predicted':>11} {'error':>8}   activations' share")
+    errors = []
+    for name, (make, k) in small_zoo().items():
+        torch.manual_seed(0)
+        model, sample = make()
+        optimizer = optimizer_of("AdamW", model.train())
+        estimate = estimate_memory(task_of(model, optimizer, sample), device="cpu")
+        predicted = estimate.peak_bytes(k) - estimate.context_bytes
+        real = real_peak(model, optimizer, sample, k)
+        errors.append(predicted / real - 1)
+        share = estimate.breakdown(k)["activations"] / predicted
+        print(f"{name:16} {k:3} {mib(real)} {mib(predicted)} {errors[-1]:8.2%}   {share:.0%}", flush=True)
+    sizes = sorted(abs(error) for error in errors)
+    print(f"error of the peak, without its sign: median {statistics.median(sizes):.2%} (wanted ≤ 0.3 %), "
+          f"p90 {statistics.quantiles(sizes, n=10, method='inclusive')[-1]:.2%} (≤ 2 %), {len(sizes)} models")  # fmt: skip
+
+
+def small_zoo() -> dict[str, tuple[Callable[[], Built], int]]:
+    """The zoo's twelve kinds, narrower or on less data, so that real steps are quick: how to build, and k."""
+    import transformers as t
+
+    t.logging.set_verbosity_error()
+    image = lambda size: (torch.randn(3, size, size), torch.tensor(1))  # noqa: E731
+    pixels = lambda size: {"pixel_values": torch.randn(3, size, size), "labels": torch.tensor(1)}  # noqa: E731
+    words = lambda length: torch.arange(length)  # noqa: E731
+    narrow = {"num_hidden_layers": 4, "hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512}
+    bert = {**narrow, "vocab_size": 1000, "num_labels": 2}
+    return {
+        "densenet121": (lambda: (DenseNet(), image(96)), 4),
+        "resnet": (lambda: (
+            t.ResNetForImageClassification(t.ResNetConfig(depths=[2, 2, 2, 2], hidden_sizes=[32, 64, 128, 256])),
+            pixels(96)), 16),
+        "convnext": (lambda: (
+            t.ConvNextForImageClassification(t.ConvNextConfig(depths=[2, 2, 2, 2], hidden_sizes=[24, 48, 96, 192])),
+            pixels(96)), 8),
+        "efficientnet_b0": (lambda: ZOO["efficientnet_b0"](64), 4),
+        "unet": (lambda: (UNet(8), (torch.randn(3, 128, 128), torch.ones(128, 128).long())), 4),
+        "vit": (lambda: (t.ViTForImageClassification(t.ViTConfig(**narrow, image_size=96, patch_size=8)), pixels(96)), 8),
+        "swin": (lambda: (
+            t.SwinForImageClassification(t.SwinConfig(depths=[2, 2], num_heads=[2, 4], embed_dim=48, image_size=112)),
+            pixels(112)), 4),
+        "bert": (lambda: (t.BertForSequenceClassification(t.BertConfig(**bert)), {
+            "input_ids": words(128), "attention_mask": torch.ones(128).long(), "labels": torch.tensor(1)}), 8),
+        "gpt2": (lambda: (
+            t.GPT2LMHeadModel(t.GPT2Config(n_layer=4, n_embd=128, n_head=4, vocab_size=1000, use_cache=False)),
+            {"input_ids": words(128), "labels": words(128)}), 8),
+        "t5": (lambda: (
+            t.T5ForConditionalGeneration(t.T5Config(
+                d_model=128, d_ff=512, d_kv=32, num_layers=3, num_heads=4, vocab_size=1000, decoder_start_token_id=0,
+                use_cache=False)),
+            {"input_ids": words(64), "labels": words(64)}), 8),
+        "lstm": (lambda: (LSTMTagger(1000, 64), (words(64), torch.tensor(1))), 16),
+        "mlp": (lambda: ZOO["mlp"](), 512),
+    }  # fmt: skip
+
+
+def task_of(model: nn.Module, optimizer: Any, sample: Any) -> Task:
+    return Task(model, optimizer, None if isinstance(sample, dict) else nn.functional.cross_entropy, [stacked(sample, 2)])
+
+
+def real_peak(model: nn.Module, optimizer: Any, sample: Any, k: int) -> int:
+    """The most bytes alive at once during two steps, by the profiler's record of each malloc and free."""
+    held = {id(t): t for t in model.state_dict(keep_vars=True).values() if isinstance(t, torch.Tensor)}
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        for _ in range(2):
+            optimizer.zero_grad()
+            batch = stacked(sample, k)
+            loss = loss_of(model, batch)
+            loss.backward()
+            del loss, batch
+            optimizer.step()
+    now = most = sum(t.nbytes for t in held.values())
+    for _, size in allocations(profile):
+        now += size
+        most = max(most, now)
+    return most
+
+
+def allocations(profile: Any) -> list[tuple[int, int]]:
+    """(time, bytes) of every malloc, and of every free with a minus, in order."""
+    found, queue = [], list(profile.profiler.kineto_results.experimental_event_tree())
+    while queue:
+        event = queue.pop()
+        queue += event.children
+        if event.tag == _EventType.Allocation:
+            found.append((event.start_time_ns, event.extra_fields.alloc_size))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+# --- replay against direct rehearsal ----------------------------------------------------------------------------------
+
+
+def replayed() -> None:
+    """Per model of the zoo in its usual size: the largest error over ``SIZES``."""
+    print(f"{'model':16} {'largest error of the reserved bytes, k = ' + ', '.join(map(str, SIZES))}")
+    largest = 0.0
+    for name, make in ZOO.items():
+        model, sample = make()
+        task = task_of(model, optimizer_of("AdamW", model), sample)
+        samples, plan, stage = Samples(task), Plan(), Stage("meta")
+        recorded = {k: rehearse(task, samples, k, plan, stage)[0] for k in {2, 3, *SIZES}}
+        tape = Tape.from_recordings(recorded[2], 2, recorded[3], 3)
+        pairs = [(replay(tape, k), replay(Tape.fixed(recorded[k]), k)) for k in SIZES]
+        error = max(abs(one.reserved_bytes / other.reserved_bytes - 1) for one, other in pairs)
+        largest = max(largest, error)
+        print(f"{name:16} {error:.4%}", flush=True)
+    print(f"largest of all {largest:.4%} (wanted ≤ 0.1 %)")
+
+
+# --- published figures ------------------------------------------------------------------------------------------------
+
+PUBLISHED_CONTEXT = 1343
+PUBLISHED = (
+    # batch size, micro-batches, checkpointing, MB on the card
+    (4, 1, False, 14949),
+    (1, 4, False, 8681),
+    (1, 4, True, 6775),
+)
+"""BERT-large, 512 tokens, float32, on a V100: what the driver says is taken. Source: "Efficient training on a single
+GPU", documentation of transformers 4.2x."""
+
+
+def published() -> None:
+    """Predicted with their context, as PyTorch and transformers are today and as they were then."""
+    print(f"BERT-large, 512 tokens, float32, AdamW; context {PUBLISHED_CONTEXT:,} MB as they measured it")
+    print(f"{'':44} {'published':>11} {'today':>11} {'error':>8} {'as then':>11} {'error':>8}")
+    for k, micro_batches, checkpointing, real in PUBLISHED:
+        cells = ""
+        for is_then in (False, True):
+            predicted = PUBLISHED_CONTEXT + bert_large_bytes(k, micro_batches, checkpointing, is_then=is_then) / MIB
+            cells += f" {predicted:8,.0f} MB {predicted / real - 1:8.1%}"
+        title = f"k = {k}, {micro_batches} micro-batch(es){', checkpointing' if checkpointing else ''}"
+        print(f"{title:44} {real:8,} MB{cells}", flush=True)
+    print("today: fused attention, the optimizer updates lists of tensors, gradients None between steps;")
+    print("as then: plain attention, one tensor after the other, gradients zeroed and kept.")
+
+
+def bert_large_bytes(k: int, micro_batches: int, checkpointing: bool, *, is_then: bool) -> int:
+    import transformers as t
+
+    t.logging.set_verbosity_error()
+    config = t.BertConfig(
+        hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096, num_labels=2,
+        attn_implementation="eager" if is_then else "sdpa",
+    )  # fmt: skip
+    model = t.BertForSequenceClassification(config)
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-5, foreach=False if is_then else None)
+    sample = {"input_ids": torch.arange(512), "labels": torch.tensor(1)}
+
+    def update(model: Any, optimizer: Any, batch: Any) -> dict[str, Any]:
+        for _ in range(micro_batches):
+            loss = model(**batch).loss / micro_batches
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=not is_then)
+        return {"loss": loss.detach()}
+
+    estimate = estimate_memory(Task(model, optimizer, data=[stacked(sample, 2)], update=update), "80 GB")
+    return estimate.peak_bytes(k) - estimate.context_bytes
+
+
+# --- the whole curve --------------------------------------------------------------------------------------------------
+
+
+def curve() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, __file__, "--in-this-process"], check=True, env=environment)
+
+
+def curve_here() -> None:
+    """Seconds and memory of the call with which a widget begins; PyTorch and the model are there before."""
+    torch.set_num_threads(1)
+    model, sample = ZOO["densenet121"](512)
+    task = task_of(model, optimizer_of("AdamW", model), sample)
+    before = resident_peak()
+    begun, used = time.perf_counter(), time.process_time()
+    estimate = estimate_memory(task, "8 GB")
+    traced = time.perf_counter()
+    parts = [estimate.parts(2**i) for i in range(10)]
+    ended, busy = time.perf_counter(), time.process_time()
+    print(f"DenseNet121, 512 × 512, AdamW, k = 1, 2, 4 … 512 with all parts ({len(parts)} points), one thread: "
+          f"{ended - begun:.1f} s (wanted ≤ 5), of which tracing {traced - begun:.1f} s; "
+          f"{busy - used:.1f} s of processor time; {(resident_peak() - before) / MIB:.0f} MiB more RAM (≤ 1,024)")  # fmt: skip
+    print(f"on an 8 GB card: largest k {estimate.largest_batch_size(power_of_two=False)}, "
+          f"power of two {estimate.largest_batch_size()}")  # fmt: skip
+
+
+def resident_peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def mib(size: int) -> str:
+    return f"{size / MIB:7,.1f} MiB"
+
+
+if __name__ == "__main__":
+    main()
