@@ -181,7 +181,10 @@ class BatchProber(Panel):
         except ValueError as error:
             self._draw_refusal(error)
             return
-        self.settings, self.grid, self.problem = settings, None, None
+        # A grid of the host's memory says nothing of a card, nor the other way round.
+        is_card = self.grid is not None and self.grid.settings.capacity is not None and settings.capacity is not None
+        self.grid = self.grid.with_capacity(settings.capacity) if is_card else None
+        self.settings, self.problem = settings, None
         if self._limit is not None and self._limit.estimate is not None:
             self.result = self._limit = judged(self._limit, settings.capacity)
             self._trials = list(self._limit.trials)

@@ -38,7 +38,7 @@ def name_of(case: dict[str, Any]) -> str:
 
 def test_the_allocator_model_reserves_what_the_card_does_at_every_event(table: Callable[..., None]) -> None:
     differing = 0
-    for index in (0, 2, 5, 8, 13, 14, 15, 16, 18, 21, 24):
+    for index in (2, 5, 8, 11, 14, 18, 21, 24):
         case = CASES[index]
 
         def run(case: dict[str, Any] = case) -> None:
@@ -60,24 +60,25 @@ def test_estimates_meet_the_measured_peak_reserved_memory(table: Callable[..., N
         cleared()
         task = task_of(case)
         estimate = estimate_memory(task, "H100 80")
-        predicted = {k: estimate.peak_bytes(k) - estimate.context_bytes for k in case["ks"]}
+        sizes = (case["ks"][1], case["ks"][-1])
+        predicted = {k: estimate.peak_bytes(k) - estimate.context_bytes for k in sizes}
         margin = estimate.margin
         del task, estimate
         row = []
-        for k in case["ks"]:
+        for k in sizes:
             reserved, allocated = plain(case, k)["peaks"][-1]
             error = predicted[k] / reserved - 1
             errors.append(100 * error)
             with_margin.append(100 * (predicted[k] * (1 + margin) / reserved - 1))
             row.append([k, predicted[k] // MIB, reserved // MIB, allocated // MIB, round(100 * error, 1)])
         table(f"estimate, {name_of(case)}: k, predicted, reserved, allocated MiB, error %", row)
-    sizes = sorted(abs(error) for error in errors)
+    apart = sorted(abs(error) for error in errors)
     table("estimates: cases, median and p95 of |error| %, least and most %", [
-        len(errors), round(statistics.median(sizes), 2), round(sizes[int(0.95 * len(sizes))], 1),
+        len(errors), round(statistics.median(apart), 2), round(apart[int(0.95 * len(apart))], 1),
         round(min(errors), 1), round(max(errors), 1),
     ])  # fmt: skip
     table("with the margin: most under %", round(min(with_margin), 1))
-    assert statistics.median(sizes) <= 3 and sizes[int(0.95 * len(sizes))] <= 12 and min(with_margin) > -10
+    assert statistics.median(apart) <= 3 and apart[int(0.95 * len(apart))] <= 12 and min(with_margin) > -10
 
 
 def test_what_is_beside_the_allocator_is_about_what_is_assumed(table: Callable[..., None]) -> None:
@@ -90,7 +91,7 @@ def test_what_is_beside_the_allocator_is_about_what_is_assumed(table: Callable[.
 @pytest.mark.parametrize("gigabytes", [8, 16, 24, 40])
 def test_the_largest_size_is_that_of_an_exhaustive_search(table: Callable[..., None], gigabytes: int) -> None:
     equal, total, oom = 0, torch.cuda.mem_get_info()[1], 0
-    chosen = [CASES[i] for i in (1, 3, 5, 7, 8, 9, 11, 13, 14, 16, 18, 21, 24)]
+    chosen = [CASES[i] for i in (1, 5, 8, 9, 14, 16, 18, 21, 24)]
     for case in chosen:
         cleared()
         estimate = estimate_memory(task_of(case), f"{gigabytes} GB")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ...formats import format_memory
-from ..batch_limit import PARTS
+from ..batch_limit import OPTIMIZERS, PARTS
 from ..capacity import free_bytes, resident_bytes
 from ..preserve import LoaderState
 from ..random_streams import RandomStreams
@@ -26,7 +26,8 @@ from .tape import Moment, NotAlikeError, Tape, add_up, replay
 Parts = tuple[tuple[str, int], ...]
 TRACED_AT = (2, 3)
 MARGIN, WIDE_MARGIN = 0.05, 0.10
-_WIDE_OPERATORS = ("_cudnn_rnn", "lstm", "gru", "rnn_tanh", "rnn_relu")
+RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
+RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
 LARGEST_SEARCHED = 2**24
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
@@ -74,6 +75,7 @@ def estimate_memory(
         >>> estimate.fits(512)
         True
     """
+    _check_plan(task, optimizer, image_size)
     is_host = device == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
@@ -92,6 +94,15 @@ def estimate_memory(
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
         caveats=(*_surroundings(task, is_host), *samples.caveats, *source.caveats), _source=source,
     )  # fmt: skip
+
+
+def _check_plan(task: Task, optimizer: str | None, image_size: int | None) -> None:
+    if optimizer is not None and optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
+    if optimizer is not None and task.update is not None:
+        raise ValueError("update= steps its own optimizers, so another one can't be planned with")
+    if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
+        raise ValueError(f"image_size is a whole number of pixels from 1 up, not {image_size!r}")
 
 
 class _Source:
@@ -132,11 +143,21 @@ class _Source:
         return self._moments[k]
 
     def tape(self, k: int) -> Tape:
-        if self._tape is not None:
+        if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
+        if k not in self._tapes and self._tape is not None:
+            self._tapes[k] = self._alone(k)
         if k not in self._tapes:
             self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
         return self._tapes[k]
+
+    def _alone(self, k: int) -> Tape:
+        """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
+        assert self._tape is not None
+        try:
+            return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+        except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
+            return self._tape
 
     def evaluation(self) -> _Source:
         """The same for forward passes in eval mode without gradients."""
@@ -208,16 +229,18 @@ class MemoryEstimate:
     @property
     def margin(self) -> float:
         """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
-        operators = self._source.tape(TRACED_AT[0]).recording.operators
-        is_wide = any(word in operator for operator in operators for word in _WIDE_OPERATORS)
-        return WIDE_MARGIN if is_wide or self.method == "real steps" else MARGIN
+        return WIDE_MARGIN if _is_recurrent(self._source.task) or self.method == "real steps" else MARGIN
 
     def fits(self, k: int) -> bool:
         """Whether the peak and its margin stay within the capacity; True where that is not known."""
         if self.capacity_bytes is None:
             return True
+        return self.needed_bytes(k) <= self.capacity_bytes
+
+    def needed_bytes(self, k: int) -> int:
+        """The peak and its margin: what ``fits`` compares with the capacity."""
         peak = self.peak_bytes(k)
-        return peak + self.margin * (peak - self.context_bytes) <= self.capacity_bytes
+        return round(peak + self.margin * (peak - self.context_bytes))
 
     def headroom_bytes(self, k: int) -> int | None:
         """What the peak leaves of the capacity; below 0 if it is too big, None without a capacity."""
@@ -320,8 +343,9 @@ def _this_gpu(device: torch.device) -> tuple[int, str, int]:
 
 def _surroundings(task: Task, is_host: bool) -> list[str]:
     """What is in use around the model that the allocator model does not know."""
+    recurrent = [RECURRENT_ON_HOST if is_host else RECURRENT] if _is_recurrent(task) else []
     if is_host:
-        return []
+        return recurrent
     options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
     modules = [m for model in task.models.values() for m in model.modules()]
     known: list[tuple[bool, str]] = [
@@ -332,10 +356,11 @@ def _surroundings(task: Task, is_host: bool) -> list[str]:
         (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
-    found = [f"Not modelled: {what}." for is_used, what in known if is_used]
-    if any(isinstance(m, nn.RNNBase) for m in modules):
-        found.append("Recurrent layers: cuDNN's buffers are taken from one card, and may be off by a fifth.")
-    return found
+    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
+
+
+def _is_recurrent(task: Task) -> bool:
+    return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
 
 
 def _is_channels_last(parameter: torch.Tensor) -> bool:

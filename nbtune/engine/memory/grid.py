@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..batch_limit import BatchSettings
 from ..task import Task
+from .cards import capacity_name, parse_capacity
 from .estimate import MemoryEstimate, estimate_memory
 from .samples import image_size_of
 
@@ -23,13 +24,15 @@ class MemoryGridRow:
         image_size: Height in pixels.
         batch_sizes: k of each column.
         peak_bytes: Predicted peak of each.
-        fits: Whether it stays within the capacity.
+        needed_bytes: The peak and its margin.
+        fits: Whether that stays within the capacity.
         largest: Largest of ``batch_sizes`` that fits; 0 for none.
     """
 
     image_size: int
     batch_sizes: tuple[int, ...]
     peak_bytes: tuple[int, ...]
+    needed_bytes: tuple[int, ...]
     fits: tuple[bool, ...]
     largest: int
 
@@ -67,8 +70,17 @@ class MemoryGrid:
         return cls(
             rows=rows, settings=settings, capacity_bytes=capacity_bytes, capacity_name=capacity_name,
             batch_size=(rows[0].largest or None) if rows else None, verdict=verdict, reason=reason,
-            limit="Predicted." if rows else "", outcome=outcome,
+            limit="", outcome=outcome,
         )  # fmt: skip
+
+    def with_capacity(self, capacity: str | int) -> MemoryGrid:
+        """The same peaks judged by another card; nothing is predicted again."""
+        size, name = parse_capacity(capacity), capacity_name(capacity)
+        rows = [_judged(row, size) for row in self.rows]
+        settings = replace(self.settings, capacity=capacity)
+        return MemoryGrid.from_rows(
+            rows, settings=settings, capacity_bytes=size, capacity_name=name, outcome=self.outcome
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -144,6 +156,12 @@ class ImageSizeSweep:
         )  # fmt: skip
 
 
+def _judged(row: MemoryGridRow, capacity_bytes: int) -> MemoryGridRow:
+    fits = tuple(needed <= capacity_bytes for needed in row.needed_bytes)
+    largest = max((k for k, does in zip(row.batch_sizes, fits, strict=True) if does), default=0)
+    return replace(row, fits=fits, largest=largest)
+
+
 def image_sizes(full: int) -> list[int]:
     """Sides worth comparing, the data's own first.
 
@@ -159,7 +177,8 @@ def _row(estimate: MemoryEstimate, side: int, most: int) -> MemoryGridRow:
     sizes = tuple(2**i for i in range(most.bit_length()))
     fits = tuple(estimate.fits(k) for k in sizes)
     return MemoryGridRow(
-        image_size=side, batch_sizes=sizes, peak_bytes=tuple(estimate.peak_bytes(k) for k in sizes), fits=fits,
+        image_size=side, batch_sizes=sizes, peak_bytes=tuple(estimate.peak_bytes(k) for k in sizes),
+        needed_bytes=tuple(estimate.needed_bytes(k) for k in sizes), fits=fits,
         largest=max((k for k, does in zip(sizes, fits, strict=True) if does), default=0),
     )  # fmt: skip
 
@@ -173,7 +192,7 @@ def _told(rows: tuple[MemoryGridRow, ...], capacity: str) -> tuple[str, str]:
     first, second = halves[0].largest, halves[1].largest if len(halves) > 1 else 0
     place = f"On the {capacity}"
     if first and second > first:
-        return f"{place}, halving the image side lets k grow {second // first}×", f"{listed}."
+        return f"{place}, halving the image side lets k grow {second // first}×:", f"{listed}."
     if not first and second:
-        return f"{place}, half the image side is what lets it fit", f"{listed}."
-    return f"{place}, halving the image side changes nothing here", f"{listed}."
+        return f"{place}, half the image side is what lets it fit:", f"{listed}."
+    return f"{place}, halving the image side changes nothing here:", f"{listed}."

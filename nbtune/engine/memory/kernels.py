@@ -24,7 +24,7 @@ WORKSPACE_BYTES = 33 * MIB
 SM_COUNT, THREADS_PER_SM = 132, 2048
 
 
-def workspaces(operator: str, args: Any, result: Any) -> list[Workspace]:
+def cuda_workspaces(operator: str, args: Any, result: Any) -> list[Workspace]:
     """Buffers an operator takes beside its results."""
     rule = _RULES.get(operator)
     return [] if rule is None else rule(args, result)
@@ -43,7 +43,7 @@ def _convolution_backward(args: Any, result: Any) -> list[Workspace]:
 
 def _layout_copies(x: Any, y: Any, weight: Any, stride: Any, groups: int) -> list[Workspace]:
     """Tensor-core kernels want channels last: input, output and filter are transposed into one buffer."""
-    if _is_depthwise(weight, groups) or (_is_pointwise(weight, stride) and _is_aligned(x, weight)):
+    if is_depthwise(weight, groups) or (_is_pointwise(weight, stride) and _is_aligned(x, weight)):
         return []
     filters = weight.numel() if weight[0][0].numel() > 1 else 0
     return [((x.numel() + y.numel() + filters,), partial(_elements, x.element_size()))]
@@ -51,7 +51,7 @@ def _layout_copies(x: Any, y: Any, weight: Any, stride: Any, groups: int) -> lis
 
 def _weight_gradient(grad: Any, x: Any, weight: Any, stride: Any, groups: int) -> list[Workspace]:
     """The gradient of a filter is summed in parts, side by side in float32."""
-    if _is_depthwise(weight, groups):
+    if is_depthwise(weight, groups):
         return _depthwise_sums(x, weight)
     copies, filters = (grad.numel() + x.numel()) * x.element_size(), weight.numel() * 4
     shape = (x.shape[0], copies // max(1, x.shape[0]), filters)
@@ -76,7 +76,8 @@ def _filter_sums(shape: Shape) -> int:
     return k * copies + min(max(16 * filters, 2 * MIB), max(9 * MIB, filters))
 
 
-def _is_depthwise(weight: Any, groups: int) -> bool:
+def is_depthwise(weight: Any, groups: int) -> bool:
+    """Whether every channel is filtered by itself."""
     return groups > 1 and groups == weight.shape[0]
 
 

@@ -74,7 +74,7 @@ def layer_shares(recording: Recording, in_use: dict[int, int], models: Models) -
     shares = []
     for kind in {*activations, *classes}:
         found = classes.get(kind, Counter())
-        example = found.most_common(1)[0][0] if found else {"concatenation": "joins"}.get(kind, "results")
+        example = found.most_common(1)[0][0] if found else {"concatenation": "joins"}.get(kind, "")
         shares.append(
             LayerShare(
                 kind=kind, count=sum(found.values()) or results[kind], example=example,

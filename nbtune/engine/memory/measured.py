@@ -37,7 +37,7 @@ def record_steps(task: Task, k: int, *, image_size: int | None = None) -> Record
     batch = Samples(task).batch_of(k, image_size)
     batch = torch.utils._pytree.tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
     on_batch = task.with_(data=[batch], collate_fn=None)
-    recorder = Recorder(task.device.type, emulate_kernels=False)
+    recorder = Recorder(task.device.type, None)
     with trainer(on_batch) as made:
         models: dict[str, Any] = {str(i or ""): m for i, m in enumerate(made.workpiece.models)}
         if isinstance(made.workpiece.model, dict):

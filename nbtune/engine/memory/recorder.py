@@ -14,12 +14,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, workspaces
+from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
 from .shortcuts import shortcut
 from .values import UNKNOWN, Values
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 Shape = tuple[int, ...]
+Workspaces = Callable[[str, Any, Any], list[Workspace]]
 
 
 @dataclass(slots=True)
@@ -73,15 +74,16 @@ class Recorder(TorchDispatchMode):
 
     Args:
         device_type: Tensors elsewhere (an optimizer's step counter on the host) are not counted.
+        workspaces: What kernels allocate for themselves; None where they really run.
     """
 
-    def __init__(self, device_type: str, *, emulate_kernels: bool = True) -> None:
+    def __init__(self, device_type: str, workspaces: Workspaces | None = cuda_workspaces) -> None:
         super().__init__()
         self.recording = Recording()
         self.phase = FORWARD
         self.values = Values()
-        self._workspaces: set[bool] = set()
-        self._device_type, self._emulate_kernels = device_type, emulate_kernels
+        self._threads_with_workspace: set[bool] = set()
+        self._device_type, self._kernels = device_type, workspaces
         self._ids: dict[int, tuple[int, Any]] = {}
         self._stack: list[int] = []
         self._names: dict[Any, str] = {}
@@ -105,10 +107,10 @@ class Recorder(TorchDispatchMode):
             elif isinstance(tensor, (list, tuple)):
                 for inner in tree_leaves(tensor):
                     born |= isinstance(inner, torch.Tensor) and self._see(inner, name)
-        if self._emulate_kernels and name in MATRIX_PRODUCTS:
+        if self._kernels is cuda_workspaces and name in MATRIX_PRODUCTS:
             self._hold_workspace(name)
-        if born and self._emulate_kernels:
-            for shape, size in workspaces(name, args, result):
+        if born and self._kernels is not None:
+            for shape, size in self._kernels(name, args, result):
                 self._let_go(self._add(Allocation(shape, size, "temporary", self.phase, self._module, name)))
         return result
 
@@ -208,8 +210,8 @@ class Recorder(TorchDispatchMode):
     def _hold_workspace(self, name: str) -> None:
         """cuBLAS keeps one for each thread that multiplies matrices: the caller's, and the backward pass's."""
         thread = self.phase == BACKWARD
-        if thread not in self._workspaces:
-            self._workspaces.add(thread)
+        if thread not in self._threads_with_workspace:
+            self._threads_with_workspace.add(thread)
             self._add(Allocation((1,), WORKSPACE_BYTES, "context", self.phase, -1, name))
 
     def _add(self, allocation: Allocation) -> int:

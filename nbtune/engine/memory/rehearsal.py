@@ -16,6 +16,8 @@ from ..random_streams import RandomStreams
 from ..task import Task
 from ..training import check_graph, checked_loss, raw_loss
 from . import replica as replicas
+from .host_kernels import host_workspaces
+from .kernels import cuda_workspaces
 from .recorder import Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
@@ -86,8 +88,10 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         Exception: Whatever the model raises when its tensors hold no numbers.
     """
     replica = replica_of(task, stage.empty)
-    caveats = _prepare(replica, plan)
-    recorder = Recorder(stage.device.type, emulate_kernels=plan.is_cuda)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        caveats = _prepare(replica, plan)
+    recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces)
     roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
 
     def next_batch() -> Any:
@@ -104,7 +108,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         stack.enter_context(recorder)
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
-        recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.models.values()], "parameters")
+        recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         for _ in range(STEPS):
             _step(task, replica, recorder, roads, plan, next_batch)
     if recorder.values.guessed:

@@ -33,6 +33,12 @@ class Replica:
         return dict(self.model) if isinstance(self.model, dict) else {"": self.model}
 
     @property
+    def modules(self) -> list[nn.Module]:
+        """Everything that may hold parameters: the models, and a loss or a step that is a module itself."""
+        functions = [getattr(f, "__self__", f) for f in (self.loss_fn, self.training_step, self.update)]
+        return [*self.models.values(), *(f for f in functions if isinstance(f, nn.Module))]
+
+    @property
     def optimizers(self) -> list[Any]:
         return list(self.optimizer.values()) if isinstance(self.optimizer, dict) else [self.optimizer]
 
@@ -88,12 +94,7 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
 
 def plan_optimizer(replica: Replica, name: str) -> None:
     """Another optimizer over the same parameters, with PyTorch's defaults, for planning.
-
-    Raises:
-        ValueError: With ``update``, whose optimizers only the user knows how to replace.
     """
-    if replica.update is not None:
-        raise ValueError("update= steps its own optimizers, so another one can't be planned with")
     held = [p for group in replica.optimizer.param_groups for p in group["params"]]
     made: dict[str, Callable[[], Any]] = {
         "SGD": lambda: torch.optim.SGD(held, 0.1),
