@@ -16,7 +16,7 @@ from nbtune.engine.memory import estimate_memory
 from nbtune.engine.memory.self_check import check_allocator
 
 RESULTS = Path(__file__).parent / "benchmarks" / "results"
-TRACES = json.loads(gzip.open(RESULTS / "allocator_traces_h100.json.gz").read())["traces"]
+TRACES = json.loads(gzip.decompress((RESULTS / "allocator_traces_h100.json.gz").read_bytes()))["traces"]
 CASES = json.loads((RESULTS / "memory_h100.json").read_text())["cases"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -12,46 +13,103 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
-@pytest.fixture(scope="module")
-def executed() -> nbformat.NotebookNode:
-    notebook = nbformat.read(FOLDER / "01_learning_rate.ipynb", as_version=4)
+@cache
+def executed(name: str) -> nbformat.NotebookNode:
+    """The notebook after a run of its own kernel; once for all tests."""
+    notebook = nbformat.read(FOLDER / name, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     return notebook
 
 
+@pytest.fixture
+def learning_rate() -> nbformat.NotebookNode:
+    return executed("01_learning_rate.ipynb")
+
+
+@pytest.fixture
+def batch_size() -> nbformat.NotebookNode:
+    return executed("02_batch_size.ipynb")
+
+
+def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [o for cell in notebook.cells for o in cell.get("outputs", [])]
+
+
 def printed(notebook: nbformat.NotebookNode) -> str:
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    return "".join(o.get("text", "") for o in outputs)
+    return "".join(o.get("text", "") for o in outputs(notebook))
 
 
-def test_the_tutorial_is_kept_without_outputs() -> None:
-    notebook = nbformat.read(FOLDER / "01_learning_rate.ipynb", as_version=4)
+def has_picture_beside(words: str, notebook: nbformat.NotebookNode) -> bool:
+    shown = [o.data for o in outputs(notebook) if words in str(o.get("data", ""))]
+    return any("image/png" in data for data in shown)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_tutorial_is_kept_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
     assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in notebook.cells)
 
 
-def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(executed: nbformat.NotebookNode) -> None:
+def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(learning_rate: nbformat.NotebookNode) -> None:
     right = {
         name.strip(): int(share)
-        for name, share in re.findall(r"([\w× ]+): η.*?(\d+)% of the held-out", printed(executed))
+        for name, share in re.findall(r"([\w× ]+): η.*?(\d+)% of the held-out", printed(learning_rate))
     }
     assert right["suggested"] > 85
     assert right["30× too small"] < right["suggested"]
     assert right["30× too large"] < 30
-    assert re.search(r"30× too large: .* 1 different answer", printed(executed))
+    assert re.search(r"30× too large: .* 1 different answer", printed(learning_rate))
 
 
-def test_the_weights_change_by_more_than_themselves_at_a_large_eta(executed: nbformat.NotebookNode) -> None:
-    shares = [float(share) for share in re.findall(r"([\d.]+)%\s+[\d.]+ →", printed(executed))]
+def test_the_weights_change_by_more_than_themselves_at_a_large_eta(learning_rate: nbformat.NotebookNode) -> None:
+    shares = [float(share) for share in re.findall(r"([\d.]+)%\s+[\d.]+ →", printed(learning_rate))]
     assert shares == sorted(shares)
     assert shares[0] < 1
     assert shares[-1] > 100
 
 
-def test_the_finder_leaves_the_readers_model_alone(executed: nbformat.NotebookNode) -> None:
-    assert "weights untouched: True" in printed(executed)
-    assert "learning rate untouched: 0.001" in printed(executed)
+def test_the_finder_leaves_the_readers_model_alone(learning_rate: nbformat.NotebookNode) -> None:
+    assert "weights untouched: True" in printed(learning_rate)
+    assert "learning rate untouched: 0.001" in printed(learning_rate)
 
 
-def test_the_widgets_output_holds_the_picture_and_the_sentence(executed: nbformat.NotebookNode) -> None:
-    shown = [o.data for cell in executed.cells for o in cell.get("outputs", []) if "Use η" in str(o.get("data", ""))]
-    assert any("image/png" in data for data in shown)
+def test_the_widgets_output_holds_the_picture_and_the_sentence(learning_rate: nbformat.NotebookNode) -> None:
+    assert has_picture_beside("Use η", learning_rate)
+
+
+def test_the_division_suggests_8192_and_what_really_fits_is_8_32_and_128(batch_size: nbformat.NotebookNode) -> None:
+    assert "8 GB card ÷ 1 MB images = 8,192 samples" in printed(batch_size)
+    fits = re.findall(r"(\d+)² .*k = (\d+) is the largest power of two", printed(batch_size))
+    assert dict(fits) == {"512": "8", "256": "32", "128": "128"}
+
+
+def test_the_grid_the_halving_and_the_estimate_agree_with_the_first_table(batch_size: nbformat.NotebookNode) -> None:
+    rows = dict(re.findall(r"^ *(\d+)²: k = (\d+)$", printed(batch_size), re.MULTILINE))
+    assert (rows["512"], rows["256"], rows["128"]) == ("8", "32", "128")
+    assert re.search(r"halving: +7 trials, 6 out-of-memory errors, k = 8\n", printed(batch_size))
+    assert re.search(r"estimate: +0 trials, 0 out-of-memory errors, k = 8\n", printed(batch_size))
+
+
+def test_activations_outweigh_parameters_and_dense_layers_have_few_of_them(batch_size: nbformat.NotebookNode) -> None:
+    outweigh = re.search(r"activations outweigh parameters (\d+)×", printed(batch_size))
+    dense = re.search(r"dense layers hold ([\d.]+)% of the parameters", printed(batch_size))
+    assert outweigh is not None and int(outweigh[1]) > 100
+    assert dense is not None and float(dense[1]) < 1
+
+
+def test_one_image_works_until_the_last_maps_are_one_pixel(batch_size: nbformat.NotebookNode) -> None:
+    outcomes = dict(re.findall(r"(\d+)²: .* k = 1 (works|fails)", printed(batch_size)))
+    assert outcomes == {"512": "works", "128": "works", "32": "fails"}
+    assert "k = 1: BatchNorm needs more than one value per channel\nk = 2: " in printed(batch_size)
+
+
+def test_half_precision_and_checkpointing_make_room(batch_size: nbformat.NotebookNode) -> None:
+    counts = re.findall(r"^ *([a-z ]+): +(\d+) fit; k = \d+ as", printed(batch_size), re.MULTILINE)
+    neither, half, recomputed, both = (int(count) for _, count in counts)
+    assert neither < recomputed < both
+    assert neither < half < both
+
+
+def test_the_three_probers_leave_pictures_and_sentences(batch_size: nbformat.NotebookNode) -> None:
+    for words in ("k = 128 is the largest", "halving the image side lets k grow", "played, 7 trials"):
+        assert has_picture_beside(words, batch_size)

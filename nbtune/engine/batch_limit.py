@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -63,6 +64,8 @@ class BatchSettings:
             value, may_be_none = getattr(self, name), name != "max_batch_size"
             if not (value is None and may_be_none) and not _is_count(value):
                 raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+            if value is not None:
+                object.__setattr__(self, name, index(value))  # numpy's integers are taken too
         if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.amp is not None and self.amp is not False and self.amp not in (torch.bfloat16, torch.float16):
@@ -71,6 +74,7 @@ class BatchSettings:
             raise ValueError(f"checkpointing must be True, False or None, not {self.checkpointing!r}")
         if not isinstance(self.measure_seconds, Real) or not 0 <= self.measure_seconds < math.inf:
             raise ValueError(f"measure_seconds must be a number from 0 up, not {self.measure_seconds!r}")
+        object.__setattr__(self, "measure_seconds", float(self.measure_seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

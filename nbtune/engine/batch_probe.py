@@ -64,7 +64,10 @@ class BatchProbe:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is not known or went wrong so far; first why nothing could be predicted, if so."""
-        predicted = () if self.estimate is None else self.estimate.caveats
+        predicted: tuple[str, ...] = ()
+        if self.estimate is not None:
+            shortage = self.estimate.samples.shortage(self._settings.max_batch_size)
+            predicted = (*self.estimate.caveats, *shortage)
         return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
 
     def __iter__(self) -> BatchProbe:
@@ -144,11 +147,11 @@ class BatchProbe:
 
     def _can_run(self) -> bool:
         """Whether real steps are wanted, and would be those that were planned."""
-        if self._settings.measure_seconds == 0:
+        if self._settings.measure_seconds == 0 or (self.estimate is not None and not self.estimate.fits(1)):
             return False
         other = [what for what, is_other in _planned_otherwise(self._task, self._settings).items() if is_other]
         if other:
-            self._own_caveats.append(f"Nothing was run: {' and '.join(other)} planned here, and the task has another.")
+            self._own_caveats.append(f"Nothing was run: the plan has {' and '.join(other)} than the task.")
         return not other
 
     def _as_planned(self) -> Task:
@@ -161,6 +164,7 @@ class BatchProbe:
         self._real = card = RealCard(
             self._as_planned(), capacity_bytes=self.capacity_bytes, context_bytes=context,
             image_size=self._settings.image_size, default_device=self._default_device,
+            samples=None if self.estimate is None else self.estimate.samples,
         )  # fmt: skip
         fitting: list[int] = []
         self._wait_for("trials on this GPU")
@@ -180,21 +184,33 @@ class BatchProbe:
     def _on_host(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
         self._real = host = RealHost(
             self._as_planned(), estimate=estimate, image_size=self._settings.image_size,
-            default_device=self._default_device,
+            default_device=self._default_device, samples=estimate.samples,
         )  # fmt: skip
         begun, took, growth = time.perf_counter(), 0.0, 1.5
+        alone: Exception | None = None
         for k in powers_of_two(self._settings.max_batch_size):
             left = self._settings.measure_seconds - (time.perf_counter() - begun)
             if growth * took > left or host.is_over or not host.has_room_for(k):
-                return
+                break
             self._wait_for(f"steps with k = {k}")
             started = time.perf_counter()
-            attempt = host.attempt(k, max_seconds=left / 4)
+            try:
+                attempt = host.attempt(k, max_seconds=left / 4)
+            except Exception as error:
+                if k > 1 or self._settings.max_batch_size == 1:
+                    raise
+                # Others may run where one sample alone does not (a squeeze too many, pairs within the batch).
+                alone = error
+                self._own_caveats.append(f"k = 1 does not run: {str(error).splitlines()[0]}")
+                continue
+            alone = None
             before, took = took, time.perf_counter() - started
             # Small sizes take equally long, large ones twice as long as half of them.
             growth = min(2.0, max(1.0, took / before)) if before else growth
             if attempt.why != "ended early":
                 yield self._trial(k, attempt)
+        if alone is not None:  # nothing ran at all
+            raise alone
 
     def _wait_for(self, what: str) -> None:
         self.waiting_for = what
@@ -217,11 +233,11 @@ class BatchProbe:
 def _planned_otherwise(task: Task, settings: BatchSettings) -> dict[str, bool]:
     """What was planned that real steps of the task would not have."""
     models: list[Any] = list(task.models.values())
-    is_checkpointing = any(getattr(m, "is_gradient_checkpointing", False) for m in models)
+    is_checkpointing = any(getattr(part, "gradient_checkpointing", False) for m in models for part in m.modules())
     return {
-        "an optimizer was": settings.optimizer is not None and settings.optimizer != _optimizer_name(task),
-        "checkpointing was": settings.checkpointing is not None and settings.checkpointing != is_checkpointing,
-        "mixed precision was": settings.amp is not None and task.update is not None,
+        "another optimizer": settings.optimizer is not None and settings.optimizer != _optimizer_name(task),
+        "other checkpointing": settings.checkpointing is not None and settings.checkpointing != is_checkpointing,
+        "other mixed precision": settings.amp is not None and task.update is not None,
     }
 
 

@@ -15,6 +15,7 @@ from .capacity import free_bytes
 from .fence import HostFence, HostFenceError, reserved_at_most
 from .memory.estimate import MemoryEstimate, Parts
 from .memory.measured import real_peak
+from .memory.samples import Samples
 from .search import Attempt
 from .task import Task
 
@@ -28,6 +29,7 @@ class RealSteps:
         task: What is run.
         image_size: Side of the images; None for the data's own.
         default_device: torch's default device for the user's code.
+        samples: Of the task, where they have been looked at already.
     Attributes:
         caveats: What went wrong beside the attempts themselves, in sentences.
         doubtful: (k, error) of an error that was memory only if a smaller size ran; None without one.
@@ -36,11 +38,14 @@ class RealSteps:
 
     place = ""
 
-    def __init__(self, task: Task, *, image_size: int | None = None, default_device: Any = None) -> None:
+    def __init__(
+        self, task: Task, *, image_size: int | None = None, default_device: Any = None, samples: Samples | None = None
+    ) -> None:
         self._task, self._image_size, self._default_device = task, image_size, default_device
         self.caveats: list[str] = []
         self.doubtful: tuple[int, Exception] | None = None
         self.smallest_run: int | None = None
+        self._samples = samples or Samples(task)
 
     def attempt(self, batch_size: int, /, max_seconds: float = 0.0) -> Attempt:
         """Run at least two steps.
@@ -85,7 +90,7 @@ class RealSteps:
         return Attempt(fits=False, is_error=True, why="out of memory")
 
     def _seconds(self, k: int, max_seconds: float, first_step: AbstractContextManager[Any] | None = None) -> float:
-        batch = throughput.batch_for(self._task, k, self._image_size)
+        batch = self._samples.real_batch_of(k, self._image_size)
         return throughput.step_seconds(
             self._task, batch, max_seconds=max_seconds, first_step=first_step, default_device=self._default_device
         )
@@ -178,12 +183,14 @@ class RealHost(RealSteps):
 
     def _run(self, k: int, max_seconds: float) -> Attempt:
         with HostFence((free_bytes(self._task.device) or 0) // 2):
-            parts, peak = real_peak(self._task, k, image_size=self._image_size)
+            parts, peak = real_peak(self._task, k, image_size=self._image_size, samples=self._samples)
         if self._estimate.device == "cpu":
             parts, peak = _on_the_host(parts, self._estimate.context_bytes)
         seconds = self._seconds(k, max_seconds)
         capacity = self._estimate.capacity_bytes
-        return Attempt(fits=capacity is None or peak <= capacity, peak_bytes=peak, parts=parts, seconds=seconds)
+        # A card's own kernels were not run: what is predicted not to fit does not, whatever was measured here.
+        fits = self._estimate.fits(k) and (capacity is None or peak <= capacity)
+        return Attempt(fits=fits, peak_bytes=peak, parts=parts, seconds=seconds)
 
     def _told(self, k: int, error: Exception) -> Attempt:
         told = super()._told(k, error)

@@ -8,11 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
 
-from .memory.samples import batch_of
-from .preserve import LoaderState
-from .random_streams import RandomStreams
 from .task import Task
 from .training import Trainer, trainer
 
@@ -50,20 +46,6 @@ def step_seconds(
         while not times or _goes_on(times, time.perf_counter() - begun, max_seconds):
             times.append(_timed_step(made, task, default_device))
     return statistics.median(times)
-
-
-def batch_for(task: Task, k: int, image_size: int | None = None) -> Any:
-    """A batch of k samples for real steps; the loader and the random streams stay where they were."""
-    state, streams = LoaderState(task.loader), RandomStreams(task.device)
-    try:
-        with streams:
-            batch = batch_of(task, k, image_size)
-        state.mark()
-    finally:
-        streams.put_back()
-        state.put_back()
-    # Repeated samples may share one memory, and a real batch does not.
-    return tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
 
 
 def on_batch(task: Task, batch: Any) -> Task:

@@ -167,13 +167,21 @@ class BatchProber(Panel):
             self._draw_blank()
             return False
         self._is_kept = False
-        if "capacity" in names:
+        # The host's memory and a card's are two predictions; one card's serves for any other.
+        changes_place = "capacity" in names and self._changes_place()
+        if "capacity" in names and not changes_place:
             self._judge_anew()
         needs_sweep = self.mode == "grid" and self.grid is None
-        self._is_preview = bool(names & PLANNED) or needs_sweep
+        self._is_preview = bool(names & PLANNED) or needs_sweep or changes_place
         if not self._is_preview:
             self._draw_known()
         return self._is_preview
+
+    def _changes_place(self) -> bool:
+        if self.task.device.type == "cuda" or self._limit is None:
+            return False
+        was_host = self._limit.estimate is None or self._limit.estimate.device == "cpu"
+        return was_host != (not self.values["capacity"])
 
     def _judge_anew(self) -> None:
         try:

@@ -167,10 +167,11 @@ def replayed() -> None:
         model, sample = make()
         task = task_of(model, optimizer_of("AdamW", model), sample)
         samples, plan, stage = Samples(task), Plan(), Stage("meta")
-        recorded = {k: rehearse(task, samples, k, plan, stage)[0] for k in {2, 3, *SIZES}}
-        tape = Tape.from_recordings(recorded[2], 2, recorded[3], 3)
-        pairs = [(replay(tape, k), replay(Tape.fixed(recorded[k]), k)) for k in SIZES]
-        errors = [one.reserved_bytes / other.reserved_bytes - 1 for one, other in pairs]
+        recorded = {k: rehearse(task, samples, k, plan, stage)[0] for k in SIZES}
+        estimate = estimate_memory(task, "8 GB")
+        predicted = [estimate.peak_bytes(k) - estimate.context_bytes for k in SIZES]
+        direct = [replay(Tape.fixed(recorded[k]), k).reserved_bytes for k in SIZES]
+        errors = [one / other - 1 for one, other in zip(predicted, direct, strict=True)]
         worst = max(errors, key=abs)
         largest = max(largest, abs(worst))
         where = [str(k) for k, error in zip(SIZES, errors, strict=True) if abs(error) > 5e-5]

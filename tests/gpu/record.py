@@ -18,7 +18,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-from cases import CASES, built, cleared, grad_scaler, stacked, step
+from cases import CASES, built, cleared, grad_scaler, stacked, step  # noqa: E402
 
 OUT = Path(os.environ.get("OUT", "."))
 

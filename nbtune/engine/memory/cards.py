@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from operator import index
 
 GIB = 2**30
+SMALLEST = 2**20
 
 CARDS: dict[str, int] = {
     "4 GB": 4 * GIB,
@@ -43,16 +45,16 @@ def parse_capacity(capacity: str | int) -> int:
         >>> parse_capacity("rtx 3060") // 2**30
         12
     """
-    if isinstance(capacity, bool) or not isinstance(capacity, (str, int)):
+    if isinstance(capacity, bool) or not (isinstance(capacity, str) or hasattr(capacity, "__index__")):
         raise TypeError(f"capacity must be a size, a card's name or bytes, not {type(capacity).__name__}")
-    if isinstance(capacity, int):
-        size = capacity
+    if not isinstance(capacity, str):
+        size = index(capacity)
     else:
         named = {name.casefold(): size for name, size in CARDS.items()}
         text = " ".join(capacity.split()).casefold()
         size = named[text] if text in named else _size(capacity)
-    if size <= 0:
-        raise ValueError(f"capacity must be above 0, not {capacity!r}")
+    if size < SMALLEST:
+        raise ValueError(f"no card has {size} bytes (capacity={capacity!r}): write '8 GB', or 8 * 2**30")
     return size
 
 
@@ -68,7 +70,8 @@ def capacity_name(capacity: str | int) -> str:
         name = next((name for name in CARDS if name.casefold() == text), None)
         if name is not None and not name.endswith("GB"):
             return name
-    return f"{parse_capacity(capacity) / GIB:.3g} GB card"
+    size = parse_capacity(capacity)
+    return f"{size / GIB:.3g} GB card" if size >= GIB / 10 else f"{size / 2**20:.3g} MB card"
 
 
 def _size(text: str) -> int:

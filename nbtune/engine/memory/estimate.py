@@ -5,30 +5,33 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from operator import index
+from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
 from ..batch_limit import OPTIMIZERS, PARTS
 from ..capacity import free_bytes, resident_bytes
-from ..preserve import LoaderState
-from ..random_streams import RandomStreams
 from ..task import Task
 from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .recorder import Recording
 from .rehearsal import Plan, Stage, rehearse
 from .samples import NotPredictableError, Samples
-from .tape import Moment, NotAlikeError, Tape, add_up, replay
+from .tape import Moment, NotAlikeError, Tape, add_up, fullest, replay
 
 Parts = tuple[tuple[str, int], ...]
 TRACED_AT = (2, 3)
+CHECKED_AT = 129
+"""The law found at the two small sizes must hold here too, else each size is traced by itself."""
+
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
 RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
-LARGEST_SEARCHED = 2**24
+LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
@@ -75,28 +78,39 @@ def estimate_memory(
         >>> estimate.fits(512)
         True
     """
-    _check_plan(task, optimizer, image_size)
-    is_host = device == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
+    _check_plan(task, optimizer, image_size, amp, checkpointing, device)
+    is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
-    state, streams = LoaderState(task.loader), RandomStreams(torch.device("cpu"))
-    try:
-        with streams:
-            samples = Samples(task)
-        state.mark()
-    finally:
-        state.put_back()
+    samples = Samples(task)
     source = _Source(task, samples, plan)
-    source.prepare()
+    try:
+        source.prepare()
+    except Exception as error:
+        if image_size is not None:
+            error.add_note(f"nbtune: the images were scaled to {image_size} pixels")
+        raise
     size, name, context = _capacity(task, capacity, is_host)
     return MemoryEstimate(
         capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        caveats=(*_surroundings(task, is_host), *samples.caveats, *source.caveats), _source=source,
+        caveats=(*_surroundings(task, is_host), *samples.caveats, *source.caveats), samples=samples, _source=source,
     )  # fmt: skip
 
 
-def _check_plan(task: Task, optimizer: str | None, image_size: int | None) -> None:
+def _check_plan(
+    task: Task, optimizer: str | None, image_size: int | None, amp: Any, checkpointing: Any, device: str | None
+) -> None:
+    if not isinstance(task, Task):
+        raise TypeError(f"estimate_memory takes an nbtune.Task, not {type(task).__name__}")
+    if any(isinstance(p, UninitializedParameter) for p in task.parameters):
+        raise ValueError("the model has lazy layers without a shape yet: call it once with a batch first")
+    if not (amp is None or amp is False or amp in (torch.bfloat16, torch.float16)):
+        raise ValueError(f"amp must be torch.bfloat16, torch.float16, False or None, not {amp!r}")
+    if checkpointing not in (None, True, False):
+        raise ValueError(f"checkpointing must be True, False or None, not {checkpointing!r}")
+    if device is not None and str(device) not in ("cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" (the host) or "cuda", not {device!r}')
     if optimizer is not None and optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
     if optimizer is not None and task.update is not None:
@@ -135,6 +149,11 @@ class _Source:
                 reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
         self._trace_real(reasons)
 
+    @property
+    def has_law(self) -> bool:
+        """Whether one tape serves every k; else each is traced, which takes a second or so."""
+        return self._tape is not None
+
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
         if k not in self._moments:
@@ -171,7 +190,9 @@ class _Source:
         traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
         self.method, self.caveats = method, traced[0][1]
         try:
-            self._tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
+            tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
+            tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
+            self._tape = tape
         except NotAlikeError as error:
             self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
 
@@ -180,7 +201,7 @@ class _Source:
 
         changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
         if changed or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError(f"Not predictable: {reasons[-1]}. Measure it instead.")
+            raise NotPredictableError(f"Not predictable: {reasons[0].rstrip('.')}. Measure it instead.")
         first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
         try:
             self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
@@ -211,6 +232,7 @@ class MemoryEstimate:
         image_size: Height in pixels of the images it is for; None for other data.
         method: How it was traced: "meta", "fake" or "real steps".
         caveats: What it does not know, in sentences.
+        samples: What its batches are made of.
     """
 
     capacity_bytes: int | None
@@ -220,6 +242,7 @@ class MemoryEstimate:
     image_size: int | None
     method: str
     caveats: tuple[str, ...]
+    samples: Samples = field(repr=False, compare=False)
     _source: _Source = field(repr=False, compare=False)
 
     def peak_bytes(self, k: int) -> int:
@@ -247,13 +270,16 @@ class MemoryEstimate:
         return None if self.capacity_bytes is None else self.capacity_bytes - self.peak_bytes(k)
 
     def largest_batch_size(self, power_of_two: bool = True) -> int:
-        """The largest k that fits, of the powers of two or of all; 0 if not even one sample does."""
-        k = 1
+        """The largest k that fits, of the powers of two or of all; 0 if not even one sample does.
+
+        Where each batch size has to be traced by itself: the largest power of two up to 4,096.
+        """
+        k, limit = 1, LARGEST_SEARCHED if self._source.has_law else LARGEST_TRACED
         if not self.fits(k):
             return 0
-        while 2 * k <= LARGEST_SEARCHED and self.fits(2 * k):
+        while 2 * k <= limit and self.fits(2 * k):
             k *= 2
-        if power_of_two or k == LARGEST_SEARCHED:
+        if power_of_two or 2 * k > limit or not self._source.has_law:
             return k
         low, high = k, 2 * k
         while high - low > 1:
@@ -272,12 +298,14 @@ class MemoryEstimate:
         return {name: sizes[name] for name in names}
 
     def layers(self, k: int) -> tuple[LayerShare, ...]:
-        """What each type of layers takes, the largest share of activations first."""
-        return layer_shares(self._source.tape(k).recording, self._source.moment(k).in_use, self._source.task.models)
+        """What each type of layers takes when activations take most, the largest share of them first."""
+        tape = self._source.tape(_checked(k))
+        return layer_shares(tape.recording, fullest(tape, k), self._source.task.models)
 
     def modules(self, k: int) -> tuple[ModuleShare, ...]:
-        """What each block of the model takes, by type of layer, the largest first."""
-        return module_shares(self._source.tape(k).recording, self._source.moment(k).in_use, self._source.task.models)
+        """What each block of the model takes when activations take most, by type of layer, the largest first."""
+        tape = self._source.tape(_checked(k))
+        return module_shares(tape.recording, fullest(tape, k), self._source.task.models)
 
     def evaluation_peak_bytes(self, k: int) -> int:
         """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""
@@ -308,17 +336,17 @@ class MemoryEstimate:
 def parts_of(recording: Recording, moment: Moment, context_bytes: int = CONTEXT_BYTES) -> Parts:
     """What is in use at a moment, by ``PARTS``; what the allocator holds beside it is "reserved"."""
     sizes: Counter[str] = Counter(context=context_bytes)
-    for index, size in moment.in_use.items():
+    for one, size in moment.in_use.items():
         # What is still alive and has no name was kept for the backward pass.
-        sizes[recording.allocations[index].part or "activations"] += size
+        sizes[recording.allocations[one].part or "activations"] += size
     sizes["reserved"] = moment.reserved_bytes - sum(moment.in_use.values())
     return tuple((name, sizes[name]) for name in PARTS)
 
 
 def _checked(k: int) -> int:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if isinstance(k, bool) or not hasattr(k, "__index__") or k < 1:
         raise ValueError(f"a batch size is a whole number from 1 up, not {k!r}")
-    return k
+    return index(k)
 
 
 def _capacity(task: Task, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:

@@ -121,9 +121,16 @@ def _attention_backward(args: Any, result: Any) -> list[Workspace]:
 def _embedding_backward(args: Any, result: Any) -> list[Workspace]:
     """More than 3,072 indices are sorted first, and gradients summed by segments."""
     grad, indices = args[0], args[1]
-    if indices.numel() <= 3072:
-        return []
-    return [((grad.numel(),), partial(_elements, 4)), ((10 * indices.numel(),), partial(_elements, 8))]
+    width = grad.numel() // max(1, indices.numel())
+    return [((indices.numel(), width), _sorted_gradients), ((indices.numel(),), _sorted_indices)]
+
+
+def _sorted_gradients(shape: Shape) -> int:
+    return 4 * math.prod(shape) if shape[0] > 3072 else 0
+
+
+def _sorted_indices(shape: Shape) -> int:
+    return 80 * shape[0] if shape[0] > 3072 else 0
 
 
 def _elements(item_bytes: int, shape: Shape) -> int:

@@ -32,7 +32,7 @@ class LayerShare:
         kind: "convolution", "dense", "normalisation" …
         count: How many modules there are of it, or, for what is no module (concatenation), how many results.
         example: The most frequent class.
-        parameter_bytes, activation_bytes: The latter at the moment when most is in use.
+        parameter_bytes, activation_bytes: The latter at the moment when activations take most.
     """
 
     kind: str

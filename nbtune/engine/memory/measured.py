@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from ..task import Task
 from ..training import trainer
 from .estimate import Parts, parts_of
+from .kernels import cuda_workspaces
 from .recorder import Recorder, Recording
+from .replica import fuse_as_on_cuda
 from .samples import Samples
 from .tape import Tape, replay
 
 STEPS = 2
 
 
-def real_peak(task: Task, k: int, *, image_size: int | None = None) -> tuple[Parts, int]:
+def real_peak(
+    task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None
+) -> tuple[Parts, int]:
     """What two real training steps at batch size ``k`` would have a CUDA card reserve.
 
     The steps run where the task's model is; everything is put back afterwards.
@@ -26,18 +28,19 @@ def real_peak(task: Task, k: int, *, image_size: int | None = None) -> tuple[Par
     Raises:
         Exception: Whatever a step raises, memory errors included.
     """
-    tape = Tape.fixed(record_steps(task, k, image_size=image_size))
+    tape = Tape.fixed(record_steps(task, k, image_size=image_size, samples=samples))
     moment = replay(tape, k)
     parts = parts_of(tape.recording, moment)
     return parts, sum(size for _, size in parts)
 
 
-def record_steps(task: Task, k: int, *, image_size: int | None = None) -> Recording:
-    """Every allocation of two real training steps at batch size ``k``."""
-    batch = Samples(task).batch_of(k, image_size)
-    batch = torch.utils._pytree.tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
+def record_steps(
+    task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None
+) -> Recording:
+    """Every allocation of two real training steps at batch size ``k``, with the workspaces a CUDA card would add."""
+    batch = (samples or Samples(task)).real_batch_of(k, image_size)
     on_batch = task.with_(data=[batch], collate_fn=None)
-    recorder = Recorder(task.device.type, None)
+    recorder = Recorder(task.device.type, None if task.device.type == "cuda" else cuda_workspaces)
     with trainer(on_batch) as made:
         models: dict[str, Any] = {str(i or ""): m for i, m in enumerate(made.workpiece.models)}
         if isinstance(made.workpiece.model, dict):
@@ -45,6 +48,8 @@ def record_steps(task: Task, k: int, *, image_size: int | None = None) -> Record
         with recorder.following(models, made.workpiece.optimizers), recorder:
             recorder.see([list(m.state_dict(keep_vars=True).values()) for m in models.values()], "parameters")
             recorder.see(batch, "inputs")
+            if made.workpiece.is_copy:
+                fuse_as_on_cuda(made.workpiece.optimizers)
             for _ in range(STEPS):
                 made.step(task.lr)
     return recorder.recording

@@ -136,7 +136,9 @@ class Recorder(TorchDispatchMode):
 
     def name_part(self, tensor: torch.Tensor, part: str) -> None:
         """What a storage already counted turned out to be, such as a gradient."""
-        known = self._ids.get(_storage_of(tensor)._cdata) if tensor.device.type == self._device_type else None
+        if tensor.device.type != self._device_type or tensor.layout != torch.strided:
+            return
+        known = self._ids.get(_storage_of(tensor)._cdata)
         if known is not None:
             self.recording.allocations[known[0]].part = part
 

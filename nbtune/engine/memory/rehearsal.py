@@ -93,9 +93,10 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         caveats = _prepare(replica, plan)
     recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces)
     roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
+    batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
 
     def next_batch() -> Any:
-        return stage.put(samples.batch_of(k, plan.image_size), recorder)
+        return stage.put(batch, recorder)
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -125,7 +126,7 @@ def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
     if plan.optimizer is not None:
         replicas.plan_optimizer(replica, plan.optimizer)
     if plan.is_cuda:
-        replicas.fuse_as_on_cuda(replica)
+        replicas.fuse_as_on_cuda(replica.optimizers)
     if not plan.is_training:
         for model in replica.models.values():
             model.eval()

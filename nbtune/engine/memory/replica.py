@@ -106,9 +106,9 @@ def plan_optimizer(replica: Replica, name: str) -> None:
     replica.optimizer = made[name]()
 
 
-def fuse_as_on_cuda(replica: Replica) -> None:
+def fuse_as_on_cuda(optimizers: list[Any]) -> None:
     """On CUDA PyTorch's optimizers update lists of tensors at once, which takes memory; elsewhere they do not."""
-    for optimizer in replica.optimizers:
+    for optimizer in optimizers:
         for group in getattr(optimizer, "param_groups", ()):
             if group.get("fused"):
                 group["fused"], group["foreach"] = None, False

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset, default_collate
 
 from .. import batches
+from ..preserve import LoaderState
+from ..random_streams import RandomStreams
 from ..task import Task
 
 MOST_SAMPLES = 1000
@@ -25,67 +28,156 @@ class Samples:
     """A few of the task's samples, from which a batch of any k is made.
 
     The largest sample found among the first thousand (or ``task.longest``) fills the batch, so that a size that fits
-    also fits on the worst day. Nothing random is drawn and no batch is taken from the loader where its dataset can be
-    asked by index.
+    also fits on the worst day. The loader and the random streams are left as they were; no batch is taken from a loader
+    whose dataset can be asked by index.
 
     Attributes:
         caveats: What was done, in sentences.
+        count: How many samples the data have; None where they do not tell.
         image_size: (height, width) of image data, else None.
     """
 
     def __init__(self, task: Task) -> None:
         self.caveats: tuple[str, ...] = ()
-        loader = task.loader
-        dataset = getattr(loader, "dataset", None)
-        self._collate = getattr(loader, "collate_fn", None) or default_collate
+        self._collate = _collated(task.loader)
         self._sample: Any = None
         self._batch: Any = None
-        self._lengths: dict[int, int] = {}
-        if task.longest is not None:
-            self._sample = task.longest
-        elif isinstance(loader, DataLoader) and dataset is not None and not isinstance(dataset, IterableDataset):
-            self._sample = self._largest(dataset)
-        else:
-            self._take_batch(loader)
-        if self._sample is not None and getattr(loader, "batch_size", 0) is None:
-            self._collate = default_collate  # the loader slices whole batches out of tensors
+        with _left_alone(task):
+            self.count = _count(task.loader)
+            self._look_at(task)
+            self._pair = self._collated_pair()
         self.image_size = _image_size(self.batch_of(1))
 
     def batch_of(self, k: int, image_size: int | None = None) -> Any:
-        """A batch of ``k`` times the same sample, on the host; images scaled to ``image_size`` pixels in height."""
-        if self._sample is not None:
-            batch = self._collate([self._sample] * k)
+        """A batch of ``k`` times the same sample on the host, images scaled to ``image_size`` pixels in height.
+
+        Its tensors share one sample's memory; see ``real_batch_of`` for steps that are really run.
+        """
+        batch = self._repeated(k)
+        return batch if image_size is None else _with_image_size(batch, image_size)
+
+    def real_batch_of(self, k: int, image_size: int | None = None) -> Any:
+        """The same with memory of its own for every sample, as a real batch has."""
+        batch = self.batch_of(k, image_size)
+        return tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
+
+    def shortage(self, k: int) -> tuple[str, ...]:
+        """A sentence where the data have fewer than ``k`` samples."""
+        if self.count is None or self.count >= k:
+            return ()
+        return (f"The data have {self.count} samples: larger batches repeat them.",)
+
+    def _look_at(self, task: Task) -> None:
+        dataset = getattr(task.loader, "dataset", None)
+        if task.longest is not None:
+            self._sample = task.longest
+        elif isinstance(task.loader, DataLoader) and not isinstance(dataset, IterableDataset):
+            self._sample = self._largest(dataset)
         else:
-            batch = self._resized(self._batch, k)
-        return batch if image_size is None else _with_image_size(batch, image_size, k)
+            self._take_batch(task.loader)
+
+    def _collated_pair(self) -> Any:
+        """Leaves of a batch of two, and the dimension in which one of three is longer; None for other differences."""
+        if self._sample is None:
+            return None
+        leaves, form = tree_flatten(_plain(self._collate([self._sample] * 2)))
+        others, other_form = tree_flatten(_plain(self._collate([self._sample] * 3)))
+        if form != other_form:
+            return None
+        grown = [_growing_dimension(a, b) for a, b in zip(leaves, others, strict=True)]
+        return None if _NEITHER in grown else (leaves, grown, form)
+
+    def _repeated(self, k: int) -> Any:
+        if self._sample is None:
+            return self._resized(self._batch, k)
+        if self._pair is None:
+            return _plain(self._collate([self._sample] * k))
+        leaves, grown, form = self._pair
+        return tree_unflatten([_grown(x, d, k) for x, d in zip(leaves, grown, strict=True)], form)
 
     def _largest(self, dataset: Any) -> Any:
-        first = dataset[0]
-        if _is_even(dataset):
-            return first
+        largest = dataset[0]
+        if isinstance(dataset, TensorDataset):  # samples of one size
+            return largest
         looked_at = min(len(dataset), MOST_SAMPLES)
-        sizes = [_size(dataset[i]) for i in range(looked_at)]
-        if len(set(sizes)) == 1:
-            return first
-        self.caveats = (f"The batch is the largest of the first {looked_at} samples, repeated; others may be larger.",)
-        return dataset[max(range(looked_at), key=sizes.__getitem__)]
+        sizes = [_size(largest)]
+        for index in range(1, looked_at):
+            sample = dataset[index]
+            if _size(sample) > max(sizes):
+                largest = sample
+            sizes.append(_size(sample))
+        if len(set(sizes)) > 1:
+            text = f"The batch is the largest of the first {looked_at} samples, repeated; others may be larger."
+            self.caveats = (text,)
+        return largest
 
     def _take_batch(self, loader: Iterable[Any]) -> None:
         if isinstance(loader, (list, tuple)):
-            self._batch = max(islice(loader, MOST_SAMPLES), key=_size)
+            self._batch = _plain(max(islice(loader, MOST_SAMPLES), key=_size))
         else:
-            self._batch = next(iter(loader))
-        if isinstance(loader, IterableDataset) or isinstance(getattr(loader, "dataset", None), IterableDataset):
+            self._batch = _plain(next(iter(loader)))
             self.caveats = ("The data are a stream: its first batch stands for all.",)
-        self._count = batch_length(self._batch)
+        self._length = batch_length(self._batch)
 
     def _resized(self, batch: Any, k: int) -> Any:
         def resize(x: Any) -> Any:
-            if not isinstance(x, torch.Tensor) or x.dim() == 0 or x.shape[0] != self._count:
+            if not isinstance(x, torch.Tensor) or x.dim() == 0 or x.shape[0] != self._length:
                 return x
             return x[:1].expand(k, *x.shape[1:])
 
         return tree_map(resize, batch)
+
+
+@contextmanager
+def _left_alone(task: Task) -> Iterator[None]:
+    """Whatever is drawn inside, the loader's generators and the caller's random streams are put back."""
+    state, streams = LoaderState(task.loader), RandomStreams(torch.device("cpu"))
+    try:
+        with streams:
+            yield
+        state.mark()
+    finally:
+        streams.put_back()
+        state.put_back()
+
+
+def _count(loader: Any) -> int | None:
+    dataset = getattr(loader, "dataset", None)
+    try:
+        return None if dataset is None or isinstance(dataset, IterableDataset) else len(dataset)
+    except TypeError:
+        return None
+
+
+def _plain(batch: Any) -> Any:
+    """Mappings that are no dicts (BatchEncoding) as dicts, since the pytree functions know only these."""
+    if isinstance(batch, Mapping):
+        return {key: _plain(value) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*map(_plain, batch))
+    return type(batch)(map(_plain, batch)) if type(batch) in (list, tuple) else batch
+
+
+_NEITHER = -2
+
+
+def _growing_dimension(two: Any, three: Any) -> int:
+    """The dimension in which a batch of three is longer than one of two; −1 for none."""
+    if not isinstance(two, torch.Tensor):
+        return -1
+    if two.dim() != three.dim():
+        return _NEITHER
+    grown = [d for d, (a, b) in enumerate(zip(two.shape, three.shape, strict=True)) if a != b]
+    if not grown:
+        return -1
+    is_one_each = len(grown) == 1 and two.shape[grown[0]] == 2 and three.shape[grown[0]] == 3
+    return grown[0] if is_one_each else _NEITHER
+
+
+def _grown(x: Any, dimension: int, k: int) -> Any:
+    if dimension < 0:
+        return x
+    return x.narrow(dimension, 0, 1).expand(*x.shape[:dimension], k, *x.shape[dimension + 1 :])
 
 
 def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
@@ -94,9 +186,23 @@ def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
 
 
 def image_size_of(task: Task) -> int | None:
-    """Height in pixels of the task's images; None where the data are no images."""
-    found = Samples(task).image_size
+    """Height in pixels of the task's images, by one sample; None where the data are no images, or can't be rewound."""
+    dataset = getattr(task.loader, "dataset", None)
+    with _left_alone(task):
+        if isinstance(task.loader, (list, tuple)):
+            first = task.loader[0]
+        elif dataset is None or isinstance(dataset, IterableDataset):
+            return None
+        else:
+            first = _collated(task.loader)([dataset[0]])
+    found = _image_size(_plain(first))
     return None if found is None else found[0]
+
+
+def _collated(loader: Any) -> Any:
+    slices = getattr(loader, "batch_size", 0) is None and type(getattr(loader, "sampler", None)) is BatchSampler
+    # Such a loader slices whole batches out of tensors, and its collate_fn puts nothing together.
+    return default_collate if slices else getattr(loader, "collate_fn", None) or default_collate
 
 
 def batch_length(batch: Any) -> int:
@@ -105,19 +211,14 @@ def batch_length(batch: Any) -> int:
     Raises:
         NotPredictableError: When there is no tensor in it.
     """
-    tensors = [x for x in tree_leaves(batch) if isinstance(x, torch.Tensor) and x.dim()]
+    tensors = [x for x in tree_leaves(_plain(batch)) if isinstance(x, torch.Tensor) and x.dim()]
     if not tensors:
         raise NotPredictableError(f"a batch holds no tensors ({batches.shapes(batch)}), so k can't be told from it")
     return len(tensors[0])
 
 
-def _is_even(dataset: Any) -> bool:
-    """Datasets of tensors have samples of one size."""
-    return isinstance(dataset, torch.utils.data.TensorDataset)
-
-
 def _size(sample: Any) -> int:
-    leaves = tree_leaves(sample)
+    leaves = tree_leaves(_plain(sample))
     return sum(x.numel() if isinstance(x, torch.Tensor) else getattr(x, "size", 1) for x in leaves if _has_size(x))
 
 
@@ -132,7 +233,7 @@ def _image_size(batch: Any) -> tuple[int, int] | None:
     return None
 
 
-def _with_image_size(batch: Any, side: int, k: int) -> Any:
+def _with_image_size(batch: Any, side: int) -> Any:
     found = _image_size(batch)
     if found is None:
         raise ValueError("image_size was given, and the data are no images (k, channels, height, width)")

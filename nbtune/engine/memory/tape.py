@@ -38,6 +38,17 @@ class Tape:
         pairs = zip(first.allocations, second.allocations, strict=True)
         return cls(first, [(a, _lengths(a.shape, b.shape, k, other_k)) for a, b in pairs])
 
+    def check(self, recording: Recording, k: int) -> None:
+        """Compare with a recording at another batch size.
+
+        Raises:
+            NotAlikeError: When it has other events or sizes than this tape says.
+        """
+        if self.recording.events != recording.events:
+            raise NotAlikeError("the step takes another course at another batch size")
+        if self.sizes(k) != [allocation.size_bytes() for allocation in recording.allocations]:
+            raise NotAlikeError("a length does not grow evenly with the batch size")
+
     @classmethod
     def fixed(cls, recording: Recording) -> Tape:
         """A tape for the one k it was recorded at."""
@@ -109,6 +120,19 @@ def add_up(tape: Tape, k: int) -> Moment:
             most, at = now, position
     in_use = {index: sizes[index] for index in _alive(events[: at + 1])}
     return Moment(reserved_bytes=most, allocated_bytes=most, in_use=in_use)
+
+
+def fullest(tape: Tape, k: int, part: str = "activations") -> dict[int, int]:
+    """Ids and bytes of the allocations of one part, at the moment when it takes most."""
+    sizes, allocations, events = tape.sizes(k), tape.recording.allocations, tape.recording.events
+    now, most, at = 0, -1, 0
+    for position, event in enumerate(events):
+        index = event if event >= 0 else ~event
+        if allocations[index].part == part:
+            now += sizes[index] if event >= 0 else -sizes[index]
+            if now > most:
+                most, at = now, position
+    return {i: sizes[i] for i in _alive(events[: at + 1]) if allocations[i].part == part}
 
 
 def _alive(events: list[int]) -> list[int]:
