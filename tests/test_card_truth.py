@@ -8,26 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from zoo import ZOO, optimizer_of, stacked
+from zoo import task_of_case
 
-from nbtune.engine import Task
 from nbtune.engine.memory import estimate_memory
 from nbtune.engine.memory.self_check import check_allocator
 
 RESULTS = Path(__file__).parent / "benchmarks" / "results"
 TRACES = json.loads(gzip.decompress((RESULTS / "allocator_traces_h100.json.gz").read_bytes()))["traces"]
 CASES = json.loads((RESULTS / "memory_h100.json").read_text())["cases"]
-
-
-def task_of(case: dict[str, Any]) -> Task:
-    torch.manual_seed(0)
-    model, sample = ZOO[case["model"]](*([case["size"]] if "size" in case else []))
-    if case.get("checkpointing"):
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    loss_fn = None if isinstance(sample, dict) else torch.nn.functional.cross_entropy
-    amp = getattr(torch, case["amp"]) if "amp" in case else None
-    return Task(model, optimizer_of(case.get("optimizer", "AdamW"), model), loss_fn, [stacked(sample, 2)], amp=amp)
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: f"{trace['model']} {trace.get('amp', 'float32')}")
@@ -49,7 +37,7 @@ def test_a_model_that_rounds_otherwise_would_be_found_out(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", ["vit_base", "gpt2", "t5_small", "resnet50", "unet"])
 def test_estimates_are_within_five_per_cent_of_the_cards_peak(name: str) -> None:
     case = next(c for c in CASES if c["model"] == name and "amp" not in c)
-    estimate = estimate_memory(task_of(case), "H100 80")
+    estimate = estimate_memory(task_of_case(case), "H100 80")
     for run in case["runs"][1:]:
         reserved = run["peaks"][-1][0]
         predicted = estimate.peak_bytes(run["k"]) - estimate.context_bytes

@@ -189,3 +189,21 @@ def optimizer_of(name: str, model: nn.Module) -> torch.optim.Optimizer:
         "RMSprop": lambda p: torch.optim.RMSprop(p, 1e-4),
     }
     return made[name](model.parameters())
+
+
+def task_of_case(case: dict[str, Any]) -> Any:
+    """The task of a case of ``tests/gpu/cases.py``, on the host.
+
+    Args:
+        case: "model", and where they differ from the usual: "size", "amp", "optimizer", "checkpointing".
+    """
+    from nbtune.engine import Task
+
+    torch.manual_seed(0)
+    model, sample = ZOO[case["model"]](*([case["size"]] if "size" in case else []))
+    if case.get("checkpointing"):
+        switch: Any = model.gradient_checkpointing_enable
+        switch(gradient_checkpointing_kwargs={"use_reentrant": False})
+    loss_fn = None if isinstance(sample, dict) else nn.functional.cross_entropy
+    amp = getattr(torch, case["amp"]) if "amp" in case else None
+    return Task(model, optimizer_of(case.get("optimizer", "AdamW"), model), loss_fn, [stacked(sample, 2)], amp=amp)

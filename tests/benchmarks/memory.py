@@ -1,18 +1,20 @@
 """How far predicted memory is off, and how long predicting takes. Prints tables; no GPU is needed.
 
-    python tests/benchmarks/memory.py                     # all four
-    python tests/benchmarks/memory.py host replay         # some: host, replay, published, curve
+    python tests/benchmarks/memory.py                     # all five
+    python tests/benchmarks/memory.py host replay         # some: host, replay, published, card, curve
 
 host        the tracer, with the emulation of CUDA off, against every allocation that PyTorch's profiler sees in two
             real steps on the CPU; no statement about a GPU
 replay      a tape made at k = 2 and 3 against a rehearsal at that very k
 published   against figures that others measured on a V100; nothing here was fitted to them
+card        against peaks recorded on an H100 (results/memory_h100.json, by tests/gpu); rules were read off that card
 curve       the whole curve of DenseNet121 at 512 × 512 pixels in a fresh process with one thread
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -29,7 +31,7 @@ from torch._C._profiler import _EventType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked
+from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, task_of_case
 
 from nbtune.engine import Task
 from nbtune.engine.memory import estimate_memory
@@ -43,7 +45,9 @@ Built = tuple[nn.Module, Any]
 
 
 def main() -> None:
-    parts: dict[str, Callable[[], None]] = {"host": host, "replay": replayed, "published": published, "curve": curve}
+    parts: dict[str, Callable[[], None]] = {
+        "host": host, "replay": replayed, "published": published, "card": card, "curve": curve,
+    }  # fmt: skip
     parser = argparse.ArgumentParser()
     parser.add_argument("which", nargs="*", help=", ".join(parts))
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
@@ -231,6 +235,28 @@ def bert_large_bytes(k: int, micro_batches: int, checkpointing: bool, *, is_then
 
     estimate = estimate_memory(Task(model, optimizer, data=[stacked(sample, 2)], update=update), "80 GB")
     return estimate.peak_bytes(k) - estimate.context_bytes
+
+
+# --- what a card recorded --------------------------------------------------------------------------------------------
+
+
+def card() -> None:
+    """Per case: k, and how far the predicted reserved bytes are from the recorded peak."""
+    errors, with_margin = [], []
+    for case in json.loads((Path(__file__).parent / "results" / "memory_h100.json").read_text())["cases"]:
+        estimate = estimate_memory(task_of_case(case), "H100 80")
+        row = []
+        for run in case["runs"]:
+            predicted, reserved = estimate.peak_bytes(run["k"]) - estimate.context_bytes, run["peaks"][-1][0]
+            errors.append(predicted / reserved - 1)
+            with_margin.append(predicted * (1 + estimate.margin) / reserved - 1)
+            row.append(f"k = {run['k']} {errors[-1]:+.1%}")
+        changes = [str(value) for name, value in case.items() if name not in ("ks", "traced", "runs", "model")]
+        print(f"{case['model']:16} {' '.join(changes):24} {', '.join(row)}", flush=True)
+    sizes = sorted(map(abs, errors))
+    p95 = statistics.quantiles(sizes, n=20, method="inclusive")[-1]
+    print(f"{len(errors)} peaks: median {statistics.median(sizes):.2%} (wanted ≤ 3 %), p95 {p95:.1%} (≤ 8 %)")
+    print(f"from {min(errors):+.1%} to {max(errors):+.1%}; with the margin at least {min(with_margin):+.1%} (−5 %)")
 
 
 # --- the whole curve --------------------------------------------------------------------------------------------------

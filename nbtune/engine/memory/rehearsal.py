@@ -87,7 +87,8 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     Raises:
         Exception: Whatever the model raises when its tensors hold no numbers.
     """
-    replica = replica_of(task, stage.empty)
+    with torch.inference_mode(False):
+        replica = replica_of(task, stage.empty)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         caveats = _prepare(replica, plan)

@@ -15,6 +15,7 @@ from ..preserve import copied_function, copy_missing_attributes, has_closures_ov
 from ..task import Task
 from .samples import NotPredictableError
 
+NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
 CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
 
 
@@ -128,9 +129,10 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
         if switch is not None:
             switch(gradient_checkpointing_kwargs={"use_reentrant": False})
             continue
-        for block in _blocks(model):
+        blocks = _blocks(model)
+        for block in blocks:
             _checkpoint(block)
-        caveats = [CHECKPOINTING]
+        caveats = [CHECKPOINTING if blocks else NO_BLOCKS]
     return tuple(caveats)
 
 

@@ -71,7 +71,7 @@ class Samples:
         dataset = getattr(task.loader, "dataset", None)
         if task.longest is not None:
             self._sample = task.longest
-        elif isinstance(task.loader, DataLoader) and not isinstance(dataset, IterableDataset):
+        elif isinstance(task.loader, DataLoader) and not isinstance(dataset, IterableDataset) and _has_indices(dataset):
             self._sample = self._largest(dataset)
         else:
             self._take_batch(task.loader)
@@ -139,6 +139,15 @@ def _left_alone(task: Task) -> Iterator[None]:
     finally:
         streams.put_back()
         state.put_back()
+
+
+def _has_indices(dataset: Any) -> bool:
+    """Whether samples are asked for by 0, 1, 2 …; a sampler of its own may give other keys."""
+    try:
+        dataset[0], dataset[len(dataset) - 1]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def _count(loader: Any) -> int | None:
