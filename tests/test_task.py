@@ -275,3 +275,8 @@ def test_a_warm_up_that_begins_at_zero_keeps_the_groups_ratios() -> None:
 def test_validation_data_without_a_batch_are_told() -> None:
     with pytest.raises(ValueError, match="no batch"):
         swept(plain_task(), validation=iter(()))
+
+
+def test_a_smaller_batch_size_does_not_stand_in_the_way_of_a_larger_one() -> None:
+    task = plain_task(data=blobs(16)).with_(batch_size=8).with_(batch_size=128)
+    assert [len(targets) for _, targets in task.loader] == [16]

@@ -74,7 +74,8 @@ def rebuilt(loader: DataLoader[Any], batch_size: int) -> DataLoader[Any]:
 def _rebuilt_pair(loader: DataLoader[Any], batch_size: int) -> DataLoader[Any]:
     sampler = loader.sampler
     if loader.batch_size is None and type(sampler) is BatchSampler:
-        batches = BatchSampler(sampler.sampler, batch_size, sampler.drop_last)
+        fills_one = len(loader.dataset) >= batch_size  # type: ignore[arg-type]
+        batches = BatchSampler(sampler.sampler, batch_size, sampler.drop_last and fills_one)
         return DataLoader(loader.dataset, batch_size=None, sampler=batches, **_unchanged(loader))
     raise ValueError(
         "the loader has a batch_sampler of its own (or a dataset that yields whole batches), so only you can build it "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ import torch
 
 pytest.importorskip("transformers", reason="the usual models come from transformers")
 from cases import CASES, built, cleared, grad_scaler, plain, step
-from zoo import stacked
+from zoo import stacked, task_of_case
 
 from nbtune.engine import Task
-from nbtune.engine.memory import estimate_memory
+from nbtune.engine.memory import MemoryEstimate, estimate_memory
 from nbtune.engine.memory.cards import CONTEXT_BYTES, GIB
 from nbtune.engine.memory.self_check import check_allocator, recorded
 
@@ -34,6 +35,12 @@ def task_of(case: dict[str, Any]) -> Task:
 def name_of(case: dict[str, Any]) -> str:
     words = [case["model"], case.get("size"), case.get("amp", "float32"), case.get("optimizer", "AdamW")]
     return " ".join(str(w) for w in [*words, "checkpointing" if case.get("checkpointing") else None] if w)
+
+
+@cache
+def estimate_of(index: int) -> MemoryEstimate:
+    """Traced once for all tests, which is the slow part; of a model on the host, since an estimate keeps its model."""
+    return estimate_memory(task_of_case(CASES[index]), "H100 80")
 
 
 def test_the_allocator_model_reserves_what_the_card_does_at_every_event(table: Callable[..., None]) -> None:
@@ -56,14 +63,12 @@ def test_the_allocator_model_reserves_what_the_card_does_at_every_event(table: C
 
 def test_estimates_meet_the_measured_peak_reserved_memory(table: Callable[..., None]) -> None:
     errors, with_margin = [], []
-    for case in CASES:
+    for index, case in enumerate(CASES):
         cleared()
-        task = task_of(case)
-        estimate = estimate_memory(task, "H100 80")
+        estimate = estimate_of(index)
         sizes = (case["ks"][1], case["ks"][-1])
         predicted = {k: estimate.peak_bytes(k) - estimate.context_bytes for k in sizes}
         margin = estimate.margin
-        del task, estimate
         row = []
         for k in sizes:
             reserved, allocated = plain(case, k)["peaks"][-1]
@@ -91,11 +96,10 @@ def test_what_is_beside_the_allocator_is_about_what_is_assumed(table: Callable[.
 @pytest.mark.parametrize("gigabytes", [8, 16, 24, 40])
 def test_the_largest_size_is_that_of_an_exhaustive_search(table: Callable[..., None], gigabytes: int) -> None:
     equal, total, oom = 0, torch.cuda.mem_get_info()[1], 0
-    chosen = [CASES[i] for i in (1, 5, 8, 9, 14, 16, 18, 21, 24)]
-    for case in chosen:
+    chosen = (1, 5, 8, 9, 14, 16, 18, 21, 24)
+    for index in chosen:
         cleared()
-        estimate = estimate_memory(task_of(case), f"{gigabytes} GB")
-        found = estimate.largest_batch_size()
+        case, found = CASES[index], estimate_of(index).with_capacity(f"{gigabytes} GB").largest_batch_size()
         torch.cuda.set_per_process_memory_fraction((gigabytes * GIB - CONTEXT_BYTES) / total)
         try:
             fits, larger_fits = runs(case, found), runs(case, 2 * found)

@@ -22,6 +22,7 @@ from .recorder import Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
 from .samples import Samples
+from .values import is_followed
 
 STEPS = 2
 """An optimizer makes its state at the end of its first step, so that the second one holds the peak."""
@@ -72,7 +73,7 @@ class Stage:
             if not isinstance(x, torch.Tensor):
                 return x
             made = self.empty(x)
-            if self.kind == "meta":
+            if self.kind == "meta" and is_followed(x):
                 recorder.values.know(made, x.clone())
             return made
 

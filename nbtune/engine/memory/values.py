@@ -14,6 +14,11 @@ _RANGES = (torch.ops.aten.arange.default, torch.ops.aten.arange.start, torch.ops
 UNKNOWN = object()
 
 
+def is_followed(real: torch.Tensor) -> bool:
+    """Whether a tensor holds whole numbers or truth values, and few enough of them."""
+    return not real.is_floating_point() and not real.is_complex() and real.numel() <= MOST_ELEMENTS
+
+
 class Values:
     """Follows integer and boolean tensors (token ids, masks, positions) on the host, beside a rehearsal.
 
@@ -30,7 +35,7 @@ class Values:
 
     def know(self, tensor: torch.Tensor, real: torch.Tensor) -> None:
         """From now on ``tensor`` has the numbers of ``real`` (a copy of its own), if it is one that is followed."""
-        if not real.is_floating_point() and not real.is_complex() and real.numel() <= MOST_ELEMENTS:
+        if is_followed(real):
             key = id(tensor)
             self._known[key] = (weakref.ref(tensor, lambda _: self._known.pop(key, None)), real)
 
