@@ -237,7 +237,8 @@ def _has_size(x: Any) -> bool:
 
 def _image_size(batch: Any) -> tuple[int, int] | None:
     for x in tree_leaves(batch):
-        if isinstance(x, torch.Tensor) and x.dim() == 4 and x.shape[1] <= 16 and (x.is_floating_point() or x.dtype == torch.uint8):
+        is_batch = isinstance(x, torch.Tensor) and x.dim() == 4 and x.shape[1] <= 16
+        if is_batch and (x.is_floating_point() or x.dtype == torch.uint8):
             return (x.shape[2], x.shape[3]) if min(x.shape[2:]) >= 8 else None
     return None
 
