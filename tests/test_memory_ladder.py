@@ -67,8 +67,8 @@ def test_a_mask_that_is_asked_for_its_values_answers_with_the_datas_own(padding:
     batch = stacked({"tokens": torch.arange(8), "mask": mask, "labels": torch.tensor(1)}, 2)
     estimate = estimated(Masked(), [batch], loss_fn=None)
     assert estimate.method == "meta" and not estimate.caveats
-    # Only the road of a mask that is not full divides.
-    assert ("aten.div" in estimate._source.tape(2).recording.operators) == bool(padding)
+    # Only a full mask takes the plain mean.
+    assert ("aten.mean" in estimate._source.tape(2).recording.operators) == (padding == 0)
 
 
 def test_a_training_step_gets_the_models_stand_in() -> None:
