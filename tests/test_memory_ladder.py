@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -352,3 +353,27 @@ def test_a_users_own_error_is_raised_as_it_is() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
         estimated(model, points())
     assert not isinstance(caught.value, NotPredictableError)
+
+
+# --- results that travel ----------------------------------------------------------------------------------------------
+
+
+def test_a_pickled_estimate_answers_without_the_model_and_the_data() -> None:
+    estimate = estimated(nn.Linear(1000, 1000), points(width=1000), loss_fn=lambda output, target: output.mean())
+    kept = pickle.dumps(estimate)
+    assert len(kept) < 200_000  # the model alone has 4 MB
+    again = pickle.loads(kept)
+    assert [again.peak_bytes(k) for k in (2, 64)] == [estimate.peak_bytes(k) for k in (2, 64)]
+    assert again.layers(8) == estimate.layers(8) and again.with_capacity("T4").fits(8)
+
+
+def test_datasets_that_are_asked_by_names_are_read_through_their_loader() -> None:
+    class Named(torch.utils.data.Dataset[Any]):
+        def __getitem__(self, name: str) -> Any:
+            return {"a": (torch.zeros(4), 0), "b": (torch.zeros(4), 1)}[name]
+
+        def __len__(self) -> int:
+            return 2
+
+    loader = torch.utils.data.DataLoader(Named(), batch_size=2, sampler=["a", "b"])
+    assert estimated(nn.Linear(4, 2), loader).largest_batch_size() > 1

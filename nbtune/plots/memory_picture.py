@@ -42,7 +42,8 @@ def draw_memory_png(limit: BatchLimit) -> bytes | None:
         axes = picture.add_axes(56, 26, BARS - 66, HEIGHT - 46)
         _draw_bars(axes, limit)
         _draw_speed(picture, limit)
-        _draw_parts(picture, _explained(limit))
+        is_host = limit.estimate is not None and limit.estimate.device == "cpu"
+        _draw_parts(picture, _explained(limit), is_host)
         return picture.png()
 
 
@@ -120,7 +121,7 @@ def _draw_speed(picture: Picture, limit: BatchLimit) -> None:
         draw_labels(axes, view.columns[f"labels_{colour}"], COLOURS[token])
 
 
-def _draw_parts(picture: Picture, trial: MemoryTrial | None) -> None:
+def _draw_parts(picture: Picture, trial: MemoryTrial | None, is_host: bool) -> None:
     if trial is None:
         return
     left, name, right = BARS + 14, BARS + 32, WIDTH - 4
@@ -129,7 +130,7 @@ def _draw_parts(picture: Picture, trial: MemoryTrial | None) -> None:
     picture.text(left, TABLE, f"k = {trial.batch_size}, {kind}", **head)
     picture.text(right - 60, TABLE, "MiB", ha="right", **head)
     picture.text(right, TABLE, "%", ha="right", **head)
-    for i, row in enumerate(parts_rows(trial)):
+    for i, row in enumerate(parts_rows(trial, is_host=is_host)):
         _draw_part(picture, row, TABLE + ROW * (i + 1), (left, name, right))
 
 

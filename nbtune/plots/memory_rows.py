@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PART_ROWS = ("activations", "temporary", "inputs", "optimizer", "gradients", "parameters", "reserved", "context")
 PART_NAMES = {"reserved": "reserved, not in use", "context": "CUDA context"}
+HOST_NAMES = {"context": "this process"}
 MOST_LAYERS = 10
 
 
@@ -34,20 +35,22 @@ class PartRow:
     percent: str
 
 
-def parts_rows(trial: MemoryTrial | None) -> list[PartRow]:
+def parts_rows(trial: MemoryTrial | None, *, is_host: bool = False) -> list[PartRow]:
     """What takes the memory of one trial, what grows with k first.
 
     Args:
         trial: Predicted or measured; None gives rows without numbers, so that a table keeps its place.
+        is_host: Whether it is the host's memory: then the process itself lies in the context's place.
     """
     sizes = dict(in_order(trial.parts)) if trial else {}
     whole = sum(sizes.values()) or (trial and (trial.peak_bytes or trial.predicted_bytes)) or 0
-    rows = [_part_row(name, sizes.get(name), whole) for name in PART_ROWS]
+    titles = {**PART_NAMES, **(HOST_NAMES if is_host else {})}
+    rows = [_part_row(name, titles.get(name, name), sizes.get(name), whole) for name in PART_ROWS]
     return [*rows, PartRow("", "in all", "–" if not whole else format_mib(whole), "–" if not whole else "100")]
 
 
-def _part_row(name: str, size: int | None, whole: int) -> PartRow:
-    token, title = f"part_{name}", PART_NAMES.get(name, name)
+def _part_row(name: str, title: str, size: int | None, whole: int) -> PartRow:
+    token = f"part_{name}"
     if size is None or not whole:
         return PartRow(token, title, "–", "–")
     return PartRow(token, title, format_mib(size), format_percent(size / whole, sign=False))

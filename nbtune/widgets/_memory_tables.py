@@ -15,14 +15,15 @@ Table = dict[str, Any]
 HEAT_WORDS = ("up to ⅓ of the card", "to ⅔", "to all of it")
 
 
-def parts_table(trial: MemoryTrial | None, sizes: Sequence[int]) -> Table:
+def parts_table(trial: MemoryTrial | None, sizes: Sequence[int], *, is_host: bool = False) -> Table:
     """What takes the memory of one batch size, with buttons for the next ones.
 
     Args:
         trial: Of the size shown; None for a table without numbers.
         sizes: Those that can be shown, ascending.
     """
-    rows = [[_head(row.name, swatch=row.token), _number(row.mib), _number(row.percent)] for row in parts_rows(trial)]
+    parts = parts_rows(trial, is_host=is_host)
+    rows = [[_head(row.name, swatch=row.token), _number(row.mib), _number(row.percent)] for row in parts]
     for cell in rows[-1]:
         cell["style"] = f"{cell.get('style', '')} total"
     return {

@@ -244,7 +244,8 @@ class BatchProber(Panel):
     def _draw_parts(self, limit: BatchLimit) -> None:
         latest = {trial.batch_size: trial for trial in limit.latest}
         shown = self._picked_size or _size_shown(limit)
-        self._put(parts=parts_table(latest.get(shown or 0), sorted(latest)))
+        is_host = limit.estimate is not None and limit.estimate.device == "cpu"
+        self._put(parts=parts_table(latest.get(shown or 0), sorted(latest), is_host=is_host))
 
     def _draw_grid(self) -> None:
         self._put(grid_key=grid_key(), grid=grid_table(self.grid))

@@ -71,7 +71,7 @@ def capacity_name(capacity: str | int) -> str:
         if name is not None and not name.endswith("GB"):
             return name
     size = parse_capacity(capacity)
-    return f"{size / GIB:.3g} GB card" if size >= GIB / 10 else f"{size / 2**20:.3g} MB card"
+    return f"{size / GIB:.3g} GB card" if size >= GIB else f"{size / 2**20:.3g} MB card"
 
 
 def _size(text: str) -> int:

@@ -17,7 +17,7 @@ from ..batch_limit import OPTIMIZERS, PARTS
 from ..capacity import free_bytes, resident_bytes
 from ..task import Task
 from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
-from .layers import LayerShare, ModuleShare, layer_shares, module_shares
+from .layers import LayerShare, ModuleShare, layer_shares, module_shares, owned_parameters
 from .recorder import Recording
 from .rehearsal import Plan, Stage, rehearse
 from .samples import NotPredictableError, Samples
@@ -45,6 +45,7 @@ def estimate_memory(
     checkpointing: bool | None = None,
     optimizer: str | None = None,
     device: str | None = None,
+    samples: Samples | None = None,
 ) -> MemoryEstimate:
     """The peak memory of training at every batch size, predicted; no GPU is needed and the model is not run.
 
@@ -63,6 +64,7 @@ def estimate_memory(
         optimizer: One of ``nbtune.engine.batch_limit.OPTIMIZERS`` instead of the task's; None for the task's.
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
+        samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
     Raises:
         NotPredictableError: When no rung of the ladder works, saying why.
         ValueError: For a capacity or an image size that can't be.
@@ -82,7 +84,7 @@ def estimate_memory(
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
-    samples = Samples(task)
+    samples = samples or Samples(task)
     source = _Source(task, samples, plan)
     try:
         source.prepare()
@@ -90,7 +92,7 @@ def estimate_memory(
         if image_size is not None:
             error.add_note(f"nbtune: the images were scaled to {image_size} pixels")
         raise
-    size, name, context = _capacity(task, capacity, is_host)
+    size, name, context = _capacity(task.device, capacity, is_host)
     return MemoryEstimate(
         capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
@@ -130,6 +132,11 @@ class _Source:
         self._tapes: dict[int, Tape] = {}
         self._moments: dict[int, Moment] = {}
         self._evaluation: _Source | None = None
+        self.owned, self.is_recurrent = owned_parameters(task.models), _is_recurrent(task)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
+        return {**vars(self), "task": None, "samples": None}
 
     def prepare(self) -> None:
         """Find the first rung of the ladder that holds, and trace on it.
@@ -167,12 +174,16 @@ class _Source:
         if k not in self._tapes and self._tape is not None:
             self._tapes[k] = self._alone(k)
         if k not in self._tapes:
+            if self.task is None:
+                raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
             self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
         return self._tapes[k]
 
     def _alone(self, k: int) -> Tape:
         """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
         assert self._tape is not None
+        if self.task is None:
+            return self._tape
         try:
             return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
         except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
@@ -180,6 +191,8 @@ class _Source:
 
     def evaluation(self) -> _Source:
         """The same for forward passes in eval mode without gradients."""
+        if self._evaluation is None and self.task is None:
+            raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:
             self._evaluation = _Source(self.task, self.samples, replace(self.plan, is_training=False))
             self._evaluation.prepare()
@@ -245,6 +258,9 @@ class MemoryEstimate:
     samples: Samples = field(repr=False, compare=False)
     _source: _Source = field(repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "samples": None}
+
     def peak_bytes(self, k: int) -> int:
         """Context and everything the allocator reserves at batch size ``k``, without a margin."""
         return self.context_bytes + self._source.moment(_checked(k)).reserved_bytes
@@ -252,7 +268,7 @@ class MemoryEstimate:
     @property
     def margin(self) -> float:
         """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
-        return WIDE_MARGIN if _is_recurrent(self._source.task) or self.method == "real steps" else MARGIN
+        return WIDE_MARGIN if self._source.is_recurrent or self.method == "real steps" else MARGIN
 
     def fits(self, k: int) -> bool:
         """Whether the peak and its margin stay within the capacity; True where that is not known."""
@@ -300,12 +316,12 @@ class MemoryEstimate:
     def layers(self, k: int) -> tuple[LayerShare, ...]:
         """What each type of layers takes when activations take most, the largest share of them first."""
         tape = self._source.tape(_checked(k))
-        return layer_shares(tape.recording, fullest(tape, k), self._source.task.models)
+        return layer_shares(tape.recording, fullest(tape, k), self._source.owned)
 
     def modules(self, k: int) -> tuple[ModuleShare, ...]:
         """What each block of the model takes when activations take most, by type of layer, the largest first."""
         tape = self._source.tape(_checked(k))
-        return module_shares(tape.recording, fullest(tape, k), self._source.task.models)
+        return module_shares(tape.recording, fullest(tape, k), self._source.owned)
 
     def evaluation_peak_bytes(self, k: int) -> int:
         """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""
@@ -321,7 +337,8 @@ class MemoryEstimate:
         """
         if self.device == "cpu":
             raise ValueError("an estimate of the host's memory can't be judged by a card: estimate again")
-        size, name, context = _capacity(self._source.task, capacity, False)
+        device = torch.device("cpu") if self._source.task is None else self._source.task.device
+        size, name, context = _capacity(device, capacity, False)
         return replace(self, capacity_bytes=size, capacity_name=name, context_bytes=context)
 
     def __repr__(self) -> str:
@@ -349,7 +366,7 @@ def _checked(k: int) -> int:
     return index(k)
 
 
-def _capacity(task: Task, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
+def _capacity(device: torch.device, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
     """Bytes, name and context of a named card, of the task's GPU, or of the host."""
     if is_host:
         used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
@@ -357,9 +374,9 @@ def _capacity(task: Task, capacity: str | int | None, is_host: bool) -> tuple[in
         return size, "this machine's memory", used
     if capacity is not None:
         return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
-    if task.device.type != "cuda":
+    if device.type != "cuda":
         return None, "no card", CONTEXT_BYTES
-    return _this_gpu(task.device)
+    return _this_gpu(device)
 
 
 def _this_gpu(device: torch.device) -> tuple[int, str, int]:

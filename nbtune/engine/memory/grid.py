@@ -10,7 +10,7 @@ from ..batch_limit import BatchSettings
 from ..task import Task
 from .cards import capacity_name, parse_capacity
 from .estimate import MemoryEstimate, estimate_memory
-from .samples import image_size_of
+from .samples import Samples, image_size_of
 
 FRACTIONS = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
 SMALLEST_SIDE = 8
@@ -113,6 +113,7 @@ class ImageSizeSweep:
         self.capacity_name = ""
         self.left_out: tuple[int, ...] = ()
         self.waiting_for = "the prediction"
+        self._samples: Samples | None = None
         self._rows = self._run()
 
     def __iter__(self) -> ImageSizeSweep:
@@ -146,13 +147,14 @@ class ImageSizeSweep:
                 self.left_out = (*self.left_out, side)
                 continue
             self.capacity_bytes, self.capacity_name = estimate.capacity_bytes, estimate.capacity_name
+            self._samples = estimate.samples
             yield _row(estimate, side, self._settings.max_batch_size)
 
     def _estimate(self, side: int) -> MemoryEstimate:
         wanted = self._settings
         return estimate_memory(
             self._task, wanted.capacity, image_size=side, amp=wanted.amp, checkpointing=wanted.checkpointing,
-            optimizer=wanted.optimizer,
+            optimizer=wanted.optimizer, samples=self._samples,
         )  # fmt: skip
 
 

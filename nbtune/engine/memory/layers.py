@@ -20,7 +20,7 @@ _BY_OPERATOR = {
     "relu": "activation", "gelu": "activation", "silu": "activation", "sigmoid": "activation", "tanh": "activation",
     "threshold": "activation", "leaky": "activation", "nll_loss": "loss", "mse_loss": "loss",
 }  # fmt: skip
-Models = dict[str, nn.Module]
+Owned = list[tuple[str, type[nn.Module], int]]
 _ACTIVATIONS = ("torch.nn.modules.activation", "transformers.activations")
 
 
@@ -56,7 +56,7 @@ class ModuleShare:
     parameter_bytes: int
 
 
-def layer_shares(recording: Recording, in_use: dict[int, int], models: Models) -> tuple[LayerShare, ...]:
+def layer_shares(recording: Recording, in_use: dict[int, int], owned: Owned) -> tuple[LayerShare, ...]:
     """By type of layer, the largest share of activations first."""
     activations: Counter[str] = Counter()
     results: Counter[str] = Counter()
@@ -66,11 +66,11 @@ def layer_shares(recording: Recording, in_use: dict[int, int], models: Models) -
         results[kind] += 1
     parameters: Counter[str] = Counter()
     classes: dict[str, Counter[str]] = {}
-    for _, module, own in _modules_with_parameters(models):
-        of_class = _kind_of_class(type(module))
+    for _, cls, own in owned:
+        of_class = _kind_of_class(cls)
         if of_class is not None or own:
             parameters[of_class or "other"] += own
-            classes.setdefault(of_class or "other", Counter())[type(module).__name__] += 1
+            classes.setdefault(of_class or "other", Counter())[cls.__name__] += 1
     shares = []
     for kind in {*activations, *classes}:
         found = classes.get(kind, Counter())
@@ -85,18 +85,18 @@ def layer_shares(recording: Recording, in_use: dict[int, int], models: Models) -
     return tuple(sorted(shares, key=lambda s: (-s.activation_bytes, -s.parameter_bytes, s.kind)))
 
 
-def module_shares(recording: Recording, in_use: dict[int, int], models: Models) -> tuple[ModuleShare, ...]:
+def module_shares(recording: Recording, in_use: dict[int, int], owned: Owned) -> tuple[ModuleShare, ...]:
     """By block and type of layer, the largest first; blocks are split until none holds most of the activations."""
     paths: Counter[tuple[str, str]] = Counter()
     for allocation, size in _activations(recording, in_use):
         path = recording.modules[allocation.module][0] if allocation.module >= 0 else ""
         paths[path, kind_of(recording, allocation)] += size
-    owned: Counter[tuple[str, str]] = Counter()
-    for path, module, own in _modules_with_parameters(models):
-        owned[path, _kind_of_class(type(module)) or "other"] += own
+    held: Counter[tuple[str, str]] = Counter()
+    for path, cls, own in owned:
+        held[path, _kind_of_class(cls) or "other"] += own
     groups = _groups(paths)
     shares: dict[tuple[str, str], list[int]] = {}
-    for column, sizes in enumerate((paths, owned)):
+    for column, sizes in enumerate((paths, held)):
         for (path, kind), size in sizes.items():
             shares.setdefault((_group_of(path, groups), kind), [0, 0])[column] += size
     made = [
@@ -134,14 +134,15 @@ def _activations(recording: Recording, in_use: dict[int, int]) -> list[tuple[All
     return [(allocation, size) for allocation, size in found if allocation.part == "activations"]
 
 
-def _modules_with_parameters(models: dict[str, nn.Module]) -> list[tuple[str, nn.Module, int]]:
+def owned_parameters(models: dict[str, nn.Module]) -> Owned:
+    """Path, class and bytes of its own parameters of every module; shared ones count where they come first."""
     seen: set[int] = set()
     found = []
     for root, model in models.items():
         for path, module in model.named_modules(prefix=root):
             own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
             seen.update(map(id, own))
-            found.append((path, module, sum(p.nbytes for p in own)))
+            found.append((path, type(module), sum(p.nbytes for p in own)))
     return found
 
 
