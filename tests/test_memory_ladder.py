@@ -377,3 +377,12 @@ def test_datasets_that_are_asked_by_names_are_read_through_their_loader() -> Non
 
     loader = torch.utils.data.DataLoader(Named(), batch_size=2, sampler=["a", "b"])
     assert estimated(nn.Linear(4, 2), loader).largest_batch_size() > 1
+
+
+def test_a_fused_optimizer_takes_no_temporary_memory_and_a_plain_one_does() -> None:
+    def peak(**how: Any) -> int:
+        model = nn.Linear(1000, 1000)
+        task = Task(model, torch.optim.AdamW(model.parameters(), **how), CROSS_ENTROPY, points(width=1000))
+        return estimate_memory(task, "8 GB").breakdown(2)["temporary"]
+
+    assert peak(fused=True) < 4_000_000 < peak()

@@ -201,7 +201,11 @@ class PanelView {
     const text = JSON.stringify(pieces);
     if (text !== this.said) {
       this.said = text;
-      const spans = pieces.map(([textContent, style]) => element("span", style && `nbtune-${style}`, { textContent }));
+      const spans = pieces.map(([words, style]) => {
+        // "k = 8" stays on one line.
+        const textContent = words.replace(/(k|η) = /g, "$1\u00a0=\u00a0");
+        return element("span", style && `nbtune-${style}`, { textContent });
+      });
       this.sentence.replaceChildren(...spans);
     }
     const action = this.model.get("suggestion_action");

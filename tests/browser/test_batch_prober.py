@@ -54,7 +54,7 @@ def test_a_click_on_start_gives_the_answer_in_plot_table_sentence_and_button(lab
     idle = height(lab)
     lab.picture("prober_idle")
     started(lab)
-    assert height(lab) == idle  # nothing moves
+    assert abs(height(lab) - idle) <= 1  # nothing moves, but for a rounded pixel
     lab.picture("prober_done")
     lab.panel().locator(".nbtune-apply").click()
     lab.panel().get_by_text("Applied:").wait_for()

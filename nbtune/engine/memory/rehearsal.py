@@ -18,7 +18,7 @@ from ..training import check_graph, checked_loss, raw_loss
 from . import replica as replicas
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
-from .recorder import Recorder, Recording
+from .recorder import UPDATE, Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
 from .samples import Samples
@@ -93,6 +93,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         caveats = _prepare(replica, plan)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(replica.optimizers)
     recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces)
     roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
     batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
@@ -114,9 +115,17 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         for _ in range(STEPS):
             _step(task, replica, recorder, roads, plan, next_batch)
+    if are_fused:
+        _forget_temporaries_of_updates(recorder.recording)
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
     return recorder.recording, caveats
+
+
+def _forget_temporaries_of_updates(recording: Recording) -> None:
+    for allocation in recording.allocations:
+        if allocation.phase == UPDATE and allocation.part == "temporary":
+            allocation.item_bytes = 0
 
 
 def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
@@ -127,8 +136,6 @@ def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
         replicas.unplan_checkpointing(replica)
     if plan.optimizer is not None:
         replicas.plan_optimizer(replica, plan.optimizer)
-    if plan.is_cuda:
-        replicas.fuse_as_on_cuda(replica.optimizers)
     if not plan.is_training:
         for model in replica.models.values():
             model.eval()

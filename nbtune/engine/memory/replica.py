@@ -107,14 +107,21 @@ def plan_optimizer(replica: Replica, name: str) -> None:
     replica.optimizer = made[name]()
 
 
-def fuse_as_on_cuda(optimizers: list[Any]) -> None:
-    """On CUDA PyTorch's optimizers update lists of tensors at once, which takes memory; elsewhere they do not."""
+def fuse_as_on_cuda(optimizers: list[Any]) -> bool:
+    """On CUDA PyTorch's optimizers update lists of tensors at once, which takes memory; elsewhere they do not.
+
+    Returns:
+        Whether all of them were fused: one kernel for everything, which other devices lack and which takes no memory.
+    """
+    groups = [group for optimizer in optimizers for group in getattr(optimizer, "param_groups", ())]
+    are_fused = all(group.get("fused") for group in groups)
     for optimizer in optimizers:
         for group in getattr(optimizer, "param_groups", ()):
             if group.get("fused"):
                 group["fused"], group["foreach"] = None, False
             elif "foreach" in group and group["foreach"] is None and not group.get("differentiable"):
                 group["foreach"] = True
+    return are_fused
 
 
 def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
