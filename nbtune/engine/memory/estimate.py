@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any, Literal
 
 import torch
-from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
-from ..batch_limit import OPTIMIZERS, PARTS
-from ..capacity import free_bytes, resident_bytes
+from ..batch_limit import OPTIMIZERS
 from ..task import Task
-from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
-from .layers import LayerShare, ModuleShare, layer_shares, module_shares, owned_parameters
-from .recorder import Recording
-from .rehearsal import Plan, Stage, rehearse
+from .layers import LayerShare, ModuleShare, layer_shares, module_shares
+from .rehearsal import Plan
 from .samples import NotPredictableError, Samples
-from .tape import Moment, NotAlikeError, Tape, add_up, fullest, replay
-
-Parts = tuple[tuple[str, int], ...]
-TRACED_AT = (2, 3)
-CHECKED_AT = 129
-"""The law found at the two small sizes must hold here too, else each size is traced by itself."""
+from .source import Source
+from .surroundings import capacity_of, surroundings
+from .tape import Parts, fullest, parts_of
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
-RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
-RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
@@ -85,18 +74,18 @@ def estimate_memory(
     wanted_amp = task.amp if amp is None else (amp or None)
     plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
     samples = samples or Samples(task)
-    source = _Source(task, samples, plan)
+    source = Source(task, samples, plan)
     try:
         source.prepare()
     except Exception as error:
         if image_size is not None:
             error.add_note(f"nbtune: the images were scaled to {image_size} pixels")
         raise
-    size, name, context = _capacity(task.device, capacity, is_host)
+    size, name, context = capacity_of(task.device, capacity, is_host)
     return MemoryEstimate(
         capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        caveats=(*_surroundings(task, is_host), *samples.caveats, *source.caveats), samples=samples, _source=source,
+        caveats=(*surroundings(task, is_host), *samples.caveats, *source.caveats), samples=samples, _source=source,
     )  # fmt: skip
 
 
@@ -121,119 +110,6 @@ def _check_plan(
         raise ValueError(f"image_size is a whole number of pixels from 1 up, not {image_size!r}")
 
 
-class _Source:
-    """The tapes behind an estimate, made when they are first needed."""
-
-    def __init__(self, task: Task, samples: Samples, plan: Plan) -> None:
-        self.task, self.samples, self.plan = task, samples, plan
-        self.method = ""
-        self.caveats: tuple[str, ...] = ()
-        self._tape: Tape | None = None
-        self._tapes: dict[int, Tape] = {}
-        self._moments: dict[int, Moment] = {}
-        self._evaluation: _Source | None = None
-        self.owned, self.is_recurrent = owned_parameters(task.models), _is_recurrent(task)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
-        return {**vars(self), "task": None, "samples": None}
-
-    def prepare(self) -> None:
-        """Find the first rung of the ladder that holds, and trace on it.
-
-        Raises:
-            NotPredictableError: When none does.
-        """
-        reasons = []
-        for method in ("meta", "fake"):
-            try:
-                self._trace(method)
-                return
-            except NotPredictableError as error:
-                reasons.append(str(error))
-                break
-            except Exception as error:
-                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        self._trace_real(reasons)
-
-    @property
-    def has_law(self) -> bool:
-        """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return self._tape is not None
-
-    def moment(self, k: int) -> Moment:
-        """When most is in use at batch size ``k``."""
-        if k not in self._moments:
-            run = replay if self.plan.is_cuda else add_up
-            self._moments[k] = run(self.tape(k), k)
-        return self._moments[k]
-
-    def tape(self, k: int) -> Tape:
-        if self._tape is not None and (k > 1 or self.method == "real steps"):
-            return self._tape
-        if k not in self._tapes and self._tape is not None:
-            self._tapes[k] = self._alone(k)
-        if k not in self._tapes:
-            if self.task is None:
-                raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
-            self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
-        return self._tapes[k]
-
-    def _alone(self, k: int) -> Tape:
-        """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
-        assert self._tape is not None
-        if self.task is None:
-            return self._tape
-        try:
-            return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
-        except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
-            return self._tape
-
-    def evaluation(self) -> _Source:
-        """The same for forward passes in eval mode without gradients."""
-        if self._evaluation is None and self.task is None:
-            raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
-        if self._evaluation is None:
-            self._evaluation = _Source(self.task, self.samples, replace(self.plan, is_training=False))
-            self._evaluation.prepare()
-        return self._evaluation
-
-    def _trace(self, method: str) -> None:
-        stage = Stage(method)
-        traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
-        self.method, self.caveats = method, traced[0][1]
-        try:
-            tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
-            tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
-            self._tape = tape
-        except NotAlikeError as error:
-            self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
-
-    def _trace_real(self, reasons: list[str]) -> None:
-        from .measured import record_steps
-
-        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
-        if changed or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError(f"Not predictable: {reasons[0].rstrip('.')}. Measure it instead.")
-        first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
-        try:
-            self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
-        except NotAlikeError as error:
-            raise NotPredictableError(f"Not predictable: {error}. Measure it instead.") from error
-        self.method = "real steps"
-        self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
-
-
-def _differs(task: Task, plan: Plan, name: str) -> bool:
-    planned = getattr(plan, name)
-    return planned != task.amp if name == "amp" else planned is not None
-
-
-def _is_room_for_real_steps(task: Task) -> bool:
-    free = free_bytes(torch.device("cpu"))
-    return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free
-
-
 @dataclass(frozen=True, kw_only=True)
 class MemoryEstimate:
     """Peak memory at every batch size, a prediction.
@@ -256,7 +132,7 @@ class MemoryEstimate:
     method: str
     caveats: tuple[str, ...]
     samples: Samples = field(repr=False, compare=False)
-    _source: _Source = field(repr=False, compare=False)
+    _source: Source = field(repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "samples": None}
@@ -338,7 +214,7 @@ class MemoryEstimate:
         if self.device == "cpu":
             raise ValueError("an estimate of the host's memory can't be judged by a card: estimate again")
         device = torch.device("cpu") if self._source.task is None else self._source.task.device
-        size, name, context = _capacity(device, capacity, False)
+        size, name, context = capacity_of(device, capacity, False)
         return replace(self, capacity_bytes=size, capacity_name=name, context_bytes=context)
 
     def __repr__(self) -> str:
@@ -350,65 +226,7 @@ class MemoryEstimate:
         return "\n".join([*lines, *self.caveats])
 
 
-def parts_of(recording: Recording, moment: Moment, context_bytes: int = CONTEXT_BYTES) -> Parts:
-    """What is in use at a moment, by ``PARTS``; what the allocator holds beside it is "reserved"."""
-    sizes: Counter[str] = Counter(context=context_bytes)
-    for one, size in moment.in_use.items():
-        # What is still alive and has no name was kept for the backward pass.
-        sizes[recording.allocations[one].part or "activations"] += size
-    sizes["reserved"] = moment.reserved_bytes - sum(moment.in_use.values())
-    return tuple((name, sizes[name]) for name in PARTS)
-
-
 def _checked(k: int) -> int:
     if isinstance(k, bool) or not hasattr(k, "__index__") or k < 1:
         raise ValueError(f"a batch size is a whole number from 1 up, not {k!r}")
     return index(k)
-
-
-def _capacity(device: torch.device, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
-    """Bytes, name and context of a named card, of the task's GPU, or of the host."""
-    if is_host:
-        used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
-        size = parse_capacity(capacity) if capacity is not None else None if free is None else used + free
-        return size, "this machine's memory", used
-    if capacity is not None:
-        return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
-    if device.type != "cuda":
-        return None, "no card", CONTEXT_BYTES
-    return _this_gpu(device)
-
-
-def _this_gpu(device: torch.device) -> tuple[int, str, int]:
-    free, total = torch.cuda.mem_get_info(device)
-    mine = torch.cuda.memory_reserved(device)
-    # Whatever is taken beside PyTorch's segments: the context, and other processes.
-    return total, f"this GPU ({torch.cuda.get_device_name(device)})", max(CONTEXT_BYTES, total - free - mine)
-
-
-def _surroundings(task: Task, is_host: bool) -> list[str]:
-    """What is in use around the model that the allocator model does not know."""
-    recurrent = [RECURRENT_ON_HOST if is_host else RECURRENT] if _is_recurrent(task) else []
-    if is_host:
-        return recurrent
-    options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
-    modules = [m for model in task.models.values() for m in model.modules()]
-    known: list[tuple[bool, str]] = [
-        ("expandable_segments:True" in options, "expandable segments, which reserve less"),
-        ("garbage_collection" in options, "the allocator's garbage collection"),
-        (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
-        (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
-        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
-        (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
-    ]
-    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
-
-
-def _is_recurrent(task: Task) -> bool:
-    return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
-
-
-def _is_channels_last(parameter: torch.Tensor) -> bool:
-    return parameter.dim() == 4 and min(parameter.shape[1:]) > 1 and not parameter.is_contiguous()
-
-

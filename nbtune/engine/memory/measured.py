@@ -6,12 +6,11 @@ from typing import Any
 
 from ..task import Task
 from ..training import trainer
-from .estimate import Parts, parts_of
 from .kernels import cuda_workspaces
 from .recorder import Recorder, Recording
 from .replica import fuse_as_on_cuda
 from .samples import Samples
-from .tape import Tape, replay
+from .tape import Parts, Tape, parts_of, replay
 
 STEPS = 2
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batch_limit import PARTS
 from .allocator import CachingAllocator
+from .cards import CONTEXT_BYTES
 from .recorder import Allocation, Recording, Shape
 
+Parts = tuple[tuple[str, int], ...]
 Lengths = tuple[tuple[int, int], ...]
 
 
@@ -138,3 +142,13 @@ def fullest(tape: Tape, k: int, part: str = "activations") -> dict[int, int]:
 def _alive(events: list[int]) -> list[int]:
     dead = {~event for event in events if event < 0}
     return [event for event in events if event >= 0 and event not in dead]
+
+
+def parts_of(recording: Recording, moment: Moment, context_bytes: int = CONTEXT_BYTES) -> Parts:
+    """What is in use at a moment, by ``PARTS``; what the allocator holds beside it is "reserved"."""
+    sizes: Counter[str] = Counter(context=context_bytes)
+    for one, size in moment.in_use.items():
+        # What is still alive and has no name was kept for the backward pass.
+        sizes[recording.allocations[one].part or "activations"] += size
+    sizes["reserved"] = moment.reserved_bytes - sum(moment.in_use.values())
+    return tuple((name, sizes[name]) for name in PARTS)

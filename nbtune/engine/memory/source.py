@@ -1,0 +1,133 @@
+"""The tapes behind an estimate, traced on the first rung of a ladder that holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ..capacity import free_bytes
+from ..task import Task
+from .layers import owned_parameters
+from .rehearsal import Plan, Stage, rehearse
+from .samples import NotPredictableError, Samples
+from .surroundings import is_recurrent
+from .tape import Moment, NotAlikeError, Tape, add_up, replay
+
+TRACED_AT = (2, 3)
+CHECKED_AT = 129
+"""The law found at the two small sizes must hold here too, else each size is traced by itself."""
+
+
+class Source:
+    """The tapes behind an estimate, made when they are first needed."""
+
+    def __init__(self, task: Task, samples: Samples, plan: Plan) -> None:
+        self.task, self.samples, self.plan = task, samples, plan
+        self.method = ""
+        self.caveats: tuple[str, ...] = ()
+        self._tape: Tape | None = None
+        self._tapes: dict[int, Tape] = {}
+        self._moments: dict[int, Moment] = {}
+        self._evaluation: Source | None = None
+        self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
+        return {**vars(self), "task": None, "samples": None}
+
+    def prepare(self) -> None:
+        """Find the first rung of the ladder that holds, and trace on it.
+
+        Raises:
+            NotPredictableError: When none does.
+        """
+        reasons = []
+        for method in ("meta", "fake"):
+            try:
+                self._trace(method)
+                return
+            except NotPredictableError as error:
+                reasons.append(str(error))
+                break
+            except Exception as error:
+                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        self._trace_real(reasons)
+
+    @property
+    def has_law(self) -> bool:
+        """Whether one tape serves every k; else each is traced, which takes a second or so."""
+        return self._tape is not None
+
+    def moment(self, k: int) -> Moment:
+        """When most is in use at batch size ``k``."""
+        if k not in self._moments:
+            run = replay if self.plan.is_cuda else add_up
+            self._moments[k] = run(self.tape(k), k)
+        return self._moments[k]
+
+    def tape(self, k: int) -> Tape:
+        if self._tape is not None and (k > 1 or self.method == "real steps"):
+            return self._tape
+        if k not in self._tapes and self._tape is not None:
+            self._tapes[k] = self._alone(k)
+        if k not in self._tapes:
+            if self.task is None:
+                raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
+            self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+        return self._tapes[k]
+
+    def _alone(self, k: int) -> Tape:
+        """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
+        assert self._tape is not None
+        if self.task is None:
+            return self._tape
+        try:
+            return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+        except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
+            return self._tape
+
+    def evaluation(self) -> Source:
+        """The same for forward passes in eval mode without gradients."""
+        if self._evaluation is None and self.task is None:
+            raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
+        if self._evaluation is None:
+            self._evaluation = Source(self.task, self.samples, replace(self.plan, is_training=False))
+            self._evaluation.prepare()
+        return self._evaluation
+
+    def _trace(self, method: str) -> None:
+        stage = Stage(method)
+        traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
+        self.method, self.caveats = method, traced[0][1]
+        try:
+            tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
+            tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
+            self._tape = tape
+        except NotAlikeError as error:
+            self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
+
+    def _trace_real(self, reasons: list[str]) -> None:
+        from .measured import record_steps
+
+        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
+        if changed or not _is_room_for_real_steps(self.task):
+            raise NotPredictableError(f"Not predictable: {reasons[0].rstrip('.')}. Measure it instead.")
+        first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+        try:
+            self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+        except NotAlikeError as error:
+            raise NotPredictableError(f"Not predictable: {error}. Measure it instead.") from error
+        self.method = "real steps"
+        self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
+
+
+def _differs(task: Task, plan: Plan, name: str) -> bool:
+    planned = getattr(plan, name)
+    return planned != task.amp if name == "amp" else planned is not None
+
+
+def _is_room_for_real_steps(task: Task) -> bool:
+    free = free_bytes(torch.device("cpu"))
+    return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free

@@ -1,0 +1,64 @@
+"""The card or host an estimate is for, and what is in use around the model that its models do not know."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+from ..capacity import free_bytes, resident_bytes
+from ..task import Task
+from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
+
+RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
+RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
+
+
+def capacity_of(device: torch.device, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
+    """Bytes, name and context of a named card, of the task's GPU, or of the host."""
+    if is_host:
+        used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
+        size = parse_capacity(capacity) if capacity is not None else None if free is None else used + free
+        return size, "this machine's memory", used
+    if capacity is not None:
+        return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
+    if device.type != "cuda":
+        return None, "no card", CONTEXT_BYTES
+    return _this_gpu(device)
+
+
+def _this_gpu(device: torch.device) -> tuple[int, str, int]:
+    free, total = torch.cuda.mem_get_info(device)
+    mine = torch.cuda.memory_reserved(device)
+    # Whatever is taken beside PyTorch's segments: the context, and other processes.
+    return total, f"this GPU ({torch.cuda.get_device_name(device)})", max(CONTEXT_BYTES, total - free - mine)
+
+
+def surroundings(task: Task, is_host: bool) -> list[str]:
+    """What is in use around the model that the allocator model does not know."""
+    recurrent = [RECURRENT_ON_HOST if is_host else RECURRENT] if is_recurrent(task) else []
+    if is_host:
+        return recurrent
+    options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
+    modules = [m for model in task.models.values() for m in model.modules()]
+    known: list[tuple[bool, str]] = [
+        ("expandable_segments:True" in options, "expandable segments, which reserve less"),
+        ("garbage_collection" in options, "the allocator's garbage collection"),
+        (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
+        (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
+        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
+        (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
+    ]
+    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
+
+
+def is_recurrent(task: Task) -> bool:
+    """Whether the task's models have recurrent layers of PyTorch's."""
+    return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
+
+
+def _is_channels_last(parameter: torch.Tensor) -> bool:
+    return parameter.dim() == 4 and min(parameter.shape[1:]) > 1 and not parameter.is_contiguous()
+
+
