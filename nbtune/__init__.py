@@ -11,26 +11,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import LRCurve, LRSettings, LRStep, ModelBusyError, Task, find_lr
     from .engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
+    from .engine.compare_batch_sizes import compare_batch_sizes
+    from .engine.comparison import Comparison, ComparisonSettings, LossStep
+    from .engine.descent import DescentPath, DescentSettings, DescentStep
     from .engine.find_batch_size import find_batch_size
     from .engine.memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
     from .plots import plot
-    from .widgets import BatchProber, LRFinder
+    from .widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "BatchComparison": "widgets",
     "BatchLimit": "engine.batch_limit",
     "BatchProber": "widgets",
     "BatchSettings": "engine.batch_limit",
+    "Comparison": "engine.comparison",
+    "ComparisonSettings": "engine.comparison",
+    "DescentExplorer": "widgets",
+    "DescentPath": "engine.descent",
+    "DescentSettings": "engine.descent",
+    "DescentStep": "engine.descent",
     "LRCurve": "engine",
     "LRFinder": "widgets",
     "LRSettings": "engine",
     "LRStep": "engine",
+    "LossStep": "engine.comparison",
     "MemoryEstimate": "engine.memory.estimate",
     "MemoryTrial": "engine.batch_limit",
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
     "Task": "engine",
+    "compare_batch_sizes": "engine.compare_batch_sizes",
     "estimate_memory": "engine.memory.estimate",
     "find_batch_size": "engine.find_batch_size",
     "find_lr": "engine",
@@ -38,9 +50,10 @@ _HOME = {
 }
 
 __all__ = [
-    "BatchLimit", "BatchProber", "BatchSettings", "LRCurve", "LRFinder", "LRSettings", "LRStep", "MemoryEstimate",
-    "MemoryTrial", "ModelBusyError", "NotPredictableError", "Task", "estimate_memory", "find_batch_size", "find_lr",
-    "plot",
+    "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings",
+    "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRCurve", "LRFinder", "LRSettings", "LRStep",
+    "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError", "Task", "compare_batch_sizes",
+    "estimate_memory", "find_batch_size", "find_lr", "plot",
 ]  # fmt: skip
 
 

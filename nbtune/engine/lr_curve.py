@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..formats import format_lr
 from . import lr_rules
+from .plain_data import json_ready
 
 if TYPE_CHECKING:
     from .task import Task
@@ -173,7 +174,7 @@ class LRCurve:
         # Without the data: they would be copied, and are no result.
         plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
         del plain["lrs"], plain["losses"], plain["settings"]["validation"]
-        return {"kind": "lr_curve", "schema": 1, **_finite_or_none(plain)}
+        return {"kind": "lr_curve", "schema": 1, **json_ready(plain)}
 
     def __repr__(self) -> str:
         suggestion = "None" if self.suggestion is None else format_lr(self.suggestion)
@@ -196,13 +197,3 @@ def _settings_of(steps: tuple[LRStep, ...]) -> LRSettings:
     if len(steps) < 10:
         return LRSettings()
     return LRSettings(lr_min=steps[0].lr, lr_max=steps[-1].lr, steps=len(steps))
-
-
-def _finite_or_none(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: _finite_or_none(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite_or_none(v) for v in value]
-    return value

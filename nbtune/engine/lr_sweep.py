@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from . import lr_rules
+from .default_device import CallersDevice
 from .loss_reader import LossReader
 from .lr_curve import LRSettings, LRStep
 from .task import Task
@@ -37,8 +38,7 @@ class LRSweep:
         if settings.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
-        # The thread that iterates has a default device of its own; the user's code expects the one set out here.
-        self._default_device = torch.get_default_device()
+        self._callers_device = CallersDevice()
         self._trainer: Trainer | None = None
         self._steps = self._run(task, settings)
 
@@ -60,7 +60,6 @@ class LRSweep:
     def _run(self, task: Task, settings: LRSettings) -> Iterator[LRStep]:
         begun = time.perf_counter()
         reader, events = LossReader(task.device), _Events()
-        self._is_at_home = torch.get_default_device() == self._default_device
         with trainer(task) as self._trainer:
             held_out = self._fixed_held_out(settings)
             growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
@@ -80,17 +79,10 @@ class LRSweep:
                     return
 
     def _step(self, lr: float, held_out: list[object]) -> torch.Tensor:
-        if self._is_at_home:
-            return self._losses(lr, held_out)
-        with self._default_device:  # for the step alone: no yield may leave it set
-            return self._losses(lr, held_out)
-
-    def _losses(self, lr: float, held_out: list[object]) -> torch.Tensor:
         assert self._trainer is not None
-        loss = self._trainer.step(lr)
-        if not held_out:
-            return loss
-        return torch.stack([loss.float(), self._trainer.evaluate(held_out)])
+        with self._callers_device.in_force():
+            loss = self._trainer.step(lr)
+            return torch.stack([loss.float(), self._trainer.evaluate(held_out)]) if held_out else loss
 
     def _fixed_held_out(self, settings: LRSettings) -> list[object]:
         if self._held_out is None or self._trainer is None:

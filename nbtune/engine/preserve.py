@@ -50,24 +50,51 @@ class Workpiece:
 def borrowed(task: Task) -> Iterator[Workpiece]:
     """The task's model and optimizer to train; afterwards everything is as it was.
 
-    A copy is trained when it can be made, so that the user's own model stays usable meanwhile; else the model itself
-    is, with a backup in host memory. What ``preserve`` names is put back in either case.
+    Raises:
+        ModelBusyError: While another run holds any of the same parameters.
+    """
+    with held(task), lent(task) as workpiece:
+        yield workpiece
+
+
+@contextmanager
+def held(task: Task) -> Iterator[None]:
+    """Keeps other runs off the task's parameters; afterwards what ``preserve`` names is as it was.
 
     Raises:
         ModelBusyError: While another run holds any of the same parameters.
     """
     with _hold(task), _preserved(task):
-        with torch.inference_mode(False):
-            workpiece = _copied(task)
-        if workpiece is not None:
-            yield workpiece
-            return
-        backup = Backup(task)
-        try:
-            backup.set_gradients_aside()
-            yield Workpiece(task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False)
-        finally:
-            backup.put_back()
+        yield
+
+
+@contextmanager
+def lent(task: Task) -> Iterator[Workpiece]:
+    """A workpiece in the task's present state, while the task is ``held``.
+
+    A copy is trained when it can be made, so that the user's own model stays usable meanwhile; several may be lent at
+    once. Else the model itself is, by one borrower at a time, with a backup in host memory.
+    """
+    with torch.inference_mode(False):
+        workpiece = _copied(task)
+    if workpiece is not None:
+        yield workpiece
+        return
+    backup = Backup(task)
+    try:
+        backup.set_gradients_aside()
+        yield Workpiece(task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False)
+    finally:
+        backup.put_back()
+
+
+def copies_at_once(task: Task) -> int:
+    """How many training runs, each with gradients and two moments of its own, take at most half of the free memory."""
+    free = free_bytes(task.device)
+    if free is None:
+        return 1
+    each = 4 * sum(p.nbytes for p in task.parameters) + sum(b.nbytes for m in task.models.values() for b in m.buffers())
+    return max(1, free // (2 * max(1, each)))
 
 
 @contextmanager

@@ -22,9 +22,10 @@ class RandomStreams:
     out puts the caller's streams back.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._streams: list[_Stream] = [_TorchStream(g) for g in _torch_generators(device)]
-        self._streams += [_NumpyStream(), _PythonStream()]
+    def __init__(self, device: torch.device, seed: int = 0) -> None:
+        seed += _SEED
+        self._streams: list[_Stream] = [_TorchStream(g, seed) for g in _torch_generators(device)]
+        self._streams += [_NumpyStream(seed), _PythonStream(seed)]
 
     def __enter__(self) -> None:
         with _callers_lock:
@@ -41,7 +42,7 @@ class RandomStreams:
                 stream.swap_out()
 
 
-_SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds with it, so a changed seed tells of somebody else
+_SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds near it, so a changed seed tells of somebody else
 _callers_lock = threading.RLock()
 _callers: dict[int, tuple[Any, set[int]]] = {}  # global stream → its state at the caller's, and the runs inside
 
@@ -87,9 +88,9 @@ class _Stream:
 
 
 class _TorchStream(_Stream):
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator, self.key = generator, id(generator)
-        self.own = torch.Generator(generator.device).manual_seed(_SEED).get_state()
+    def __init__(self, generator: torch.Generator, seed: int) -> None:
+        self.generator, self.key, self.seed = generator, id(generator), seed
+        self.own = torch.Generator(generator.device).manual_seed(seed).get_state()
 
     def get(self) -> Any:
         return self.generator.get_state()
@@ -98,7 +99,7 @@ class _TorchStream(_Stream):
         self.generator.set_state(state)
 
     def is_own(self, now: Any) -> bool:
-        return self.generator.initial_seed() == _SEED
+        return self.generator.initial_seed() == self.seed
 
 
 class _NumpyStream(_Stream):
@@ -106,8 +107,8 @@ class _NumpyStream(_Stream):
 
     key = id(np.random)
 
-    def __init__(self) -> None:
-        self.own = np.random.MT19937(_SEED)
+    def __init__(self, seed: int) -> None:
+        self.own = np.random.MT19937(seed)
 
     def get(self) -> Any:
         return _numpy_random.get_bit_generator()
@@ -125,8 +126,8 @@ class _NumpyStream(_Stream):
 class _PythonStream(_Stream):
     key = id(random)
 
-    def __init__(self) -> None:
-        self.own = random.Random(_SEED).getstate()
+    def __init__(self, seed: int) -> None:
+        self.own = random.Random(seed).getstate()
 
     def get(self) -> Any:
         return random.getstate()

@@ -44,13 +44,13 @@ class Trainer:
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
     """
 
-    def __init__(self, task: Task, workpiece: Workpiece, loader_state: LoaderState) -> None:
+    def __init__(self, task: Task, workpiece: Workpiece, loader_state: LoaderState, seed: int = 0) -> None:
         self.waiting_for = LOADING
         self.workpiece = workpiece
         self._task, self._workpiece, self._loader_state = task, workpiece, loader_state
         self._optimizers = workpiece.optimizers
         self._set_lr = lr_setter(self._optimizers)
-        self._streams = RandomStreams(task.device)
+        self._streams = RandomStreams(task.device, seed)
         self._batches = batches.endless(task.loader)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
@@ -70,23 +70,34 @@ class Trainer:
             RuntimeError: When the user's code trains the global model instead of the one it is given.
             Exception: Whatever the user's code raises, with a note on the batch's shapes.
         """
+        with self.stretch(lr):
+            return self.take_step()
+
+    @contextmanager
+    def stretch(self, lr: float) -> Iterator[None]:
+        """Steps at η = ``lr`` with what surrounds them done once, which costs as much as a small step itself.
+
+        ``with trainer.stretch(lr): loss = trainer.take_step()`` as often as wanted; no yield inside. The caller's
+        random streams are out of reach meanwhile, so it should last no longer than some hundredths of a second.
+        """
         self._set_lr(lr)
         self._is_in_step = True
         with self._streams, torch.inference_mode(False) if torch.is_inference_mode_enabled() else torch.enable_grad():
             try:
-                if self._steps_taken == 0 and self._workpiece.is_copy:
-                    with _CopyWatch(self._task, self._workpiece):
-                        loss = self._take_step()
-                else:
-                    loss = self._take_step()
+                yield
             finally:
                 self._loader_state.mark()
                 self._is_in_step = False
+
+    def take_step(self) -> torch.Tensor:
+        """One step inside a ``stretch``; returns and raises as ``step`` does."""
+        if self._steps_taken == 0 and self._workpiece.is_copy:
+            with _CopyWatch(self._task, self._workpiece):
+                loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+        else:
+            loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         self._steps_taken += 1
         return loss
-
-    def _take_step(self) -> torch.Tensor:
-        return self._forward_backward_step() if self._workpiece.update is None else self._update()
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
