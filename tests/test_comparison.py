@@ -321,6 +321,16 @@ def test_where_a_sweep_finds_nothing_the_optimizer_s_own_rate_is_used_and_said()
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("refused", ["batch norm", "memory"])
+def test_a_k_that_cannot_train_is_told_while_others_are_looked_for(refused: str) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    task = Task(model, torch.optim.SGD(model.parameters(), 0.1), CE, blobs())
+    k = 1 if refused == "batch norm" else 32
+    comparison = compared(task if k == 1 else full_from(task, 32), [k, 8], lr="found")
+    assert {c.batch_size: c.outcome for c in comparison.curves} == {k: "failed", 8: "finished"}
+    assert {c.batch_size: c.lr != 0.1 for c in comparison.curves} == {k: False, 8: True}
+
+
 # Bad input
 
 

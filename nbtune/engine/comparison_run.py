@@ -11,7 +11,7 @@ import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ..formats import format_lr
-from . import batches
+from . import batches, out_of_memory
 from .budget import Budget
 from .comparison import Comparison, ComparisonSettings, LossStep, Run
 from .data_order import is_shuffled, reordered, samples_in
@@ -23,13 +23,13 @@ from .memory.estimate import NotPredictableError, estimate_memory
 from .preserve import LoaderState, copies_at_once, held
 from .task import Task
 from .training import LOADING
-from .training_run import TrainingRun, interleaved, waiting_for
+from .training_run import TrainingRun, interleaved, reason_to_end, waiting_for
 
 DEFAULT_SIZES = (1, 8, 64)
 FULL_AT_MOST = 2048
-HELD_OUT_SAMPLES = 1024
-SWEEP_SAMPLES = 256
-"""Of the training data, on which a sweep for one k reads its losses: those of single samples are too noisy."""
+HELD_OUT_SAMPLES, HELD_OUT_BATCH = 1024, 256
+SWEEP_SAMPLES = 16
+"""Behind each loss of a sweep for one k, at least: those of single samples are too noisy to see a rise in."""
 
 ADAPTIVE = ("Adam", "RMSprop", "Adagrad", "Adadelta", "Lion", "LAMB", "Adafactor", "NAdam")
 """Parts of the names of optimizers that divide by the gradient's size."""
@@ -123,7 +123,9 @@ class ComparisonRun:
         self._predict_memory()
         if self._settings.lr == "found":
             for k in self.batch_sizes:
+                self.finding = k
                 yield from self._find_rate(k)
+            self.finding = None
         waiting = [Run(k, self._rates[k], seed) for seed in range(self._settings.seeds) for k in self.batch_sizes]
         loader_state = LoaderState(self._task.loader)
         with held(self._task):
@@ -159,24 +161,29 @@ class ComparisonRun:
                 run.held_out = kept
 
     def _find_rate(self, k: int) -> Iterator[LRStep]:
-        self.finding = k
         task = self._task.with_(data=reordered(self._task.loader, self._cuts[k].samples, 0), collate_fn=None)
         task = task.with_(accumulate=self._cuts[k].accumulate)
-        size = min(SWEEP_SAMPLES, self.dataset_size or SWEEP_SAMPLES)
-        fixed = None if task.update is not None else reordered(self._task.loader, size, 1)
-        settings = LRSettings(validation=fixed, validation_batches=1)
+        settings = LRSettings(updates_per_step=-(-SWEEP_SAMPLES // k))
         steps: list[LRStep] = []
+        failure: Exception | None = None
         with closing(sweep_lr(task, settings)) as sweep:
-            for step in sweep:
-                steps.append(step)
-                yield step
+            try:
+                for step in sweep:
+                    steps.append(step)
+                    yield step
+            except Exception as error:
+                if reason_to_end(error) is None:
+                    raise
+                failure = error  # the training at this k will say so itself
+        if failure is not None:
+            out_of_memory.released(task.device, 0, failure)
+            return
         found = LRCurve.from_steps(steps, settings=settings, batch_size=k).suggestion
         if found is None:
             own = format_lr(self._rates[k])
             self._caveats.append(f"The sweep gave no clear η for k = {k}: it trains at the optimizer's own, {own}.")
         else:
             self._rates[k] = float(f"{found:.2g}")  # what is shown is what is used
-        self.finding = None
 
     def _predict_memory(self) -> None:
         if self._settings.capacity is None:
@@ -265,7 +272,7 @@ def _held_out_loader(task: Task, validation: Any) -> tuple[Iterable[Any], int] |
         return loader, max(1, HELD_OUT_SAMPLES // (size or HELD_OUT_SAMPLES))
     # Whole batches of one size, so that their mean is the samples' mean.
     kept = min(samples, HELD_OUT_SAMPLES)
-    count = -(-kept // SWEEP_SAMPLES)
+    count = -(-kept // HELD_OUT_BATCH)
     return reordered(loader, kept // count, 0), count
 
 

@@ -26,7 +26,9 @@ class LRSettings:
         lr_min: η of the first step, > 0.
         lr_max: η of the last step, > ``lr_min``. For several parameter groups η is the rate of the
             first group (whose rate is not 0); the others keep their ratio to it.
-        steps: Number of optimizer steps, ≥ 10. η grows by the same factor at each.
+        steps: Number of steps, ≥ 10. η grows by the same factor at each.
+        updates_per_step: Optimizer updates at each η, ≥ 1; the step's loss is their mean. Above 1 for batches so small
+            that the loss of one tells little.
         max_seconds: The sweep stops after the step that exceeds this time; None for no limit.
         validation: Held-out data, in the forms of ``Task``'s ``data``: its first
             ``validation_batches`` batches are kept, and their mean loss in eval mode is measured
@@ -39,6 +41,7 @@ class LRSettings:
     lr_min: float = 1e-5
     lr_max: float = 10.0
     steps: int = 100
+    updates_per_step: int = 1
     max_seconds: float | None = None
     validation: Any = field(default=None, compare=False, repr=False)
     validation_batches: int = 4
@@ -52,6 +55,8 @@ class LRSettings:
             raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
         if not isinstance(self.steps, Integral) or self.steps < 10:
             raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
+        if not isinstance(self.updates_per_step, Integral) or self.updates_per_step < 1:
+            raise ValueError(f"updates_per_step must be a whole number from 1 up, not {self.updates_per_step!r}")
         if self.max_seconds is not None and not (isinstance(self.max_seconds, Real) and self.max_seconds > 0):
             raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
         if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
@@ -60,13 +65,13 @@ class LRSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LRStep:
-    """One training step of a sweep.
+    """One η of a sweep.
 
     Attributes:
         index: 0 for the first step.
         lr: η used in this step.
-        loss: The training loss before the step's update, mean over the batch; may be inf or NaN
-            in the last step of a sweep that diverged.
+        loss: The training loss before the update, mean over the batch (and over the step's updates); may be inf or
+            NaN in the last step of a sweep that diverged.
         smoothed_loss: What is known of the trend at this step without looking ahead: the end point
             of a straight line fitted to the last 8 losses (fewer at the start). A line has no lag
             on a trend, unlike an exponential average.

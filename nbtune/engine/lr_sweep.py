@@ -18,8 +18,8 @@ from .training import LOADING, Trainer, trainer
 def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
     """A sweep, not yet begun: iterating over it trains.
 
-    One training step per η, from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on batch after batch.
-    The sweep ends itself when the loss diverges (see ``lr_rules.DivergenceWatch``) or ``max_seconds`` are over.
+    One update per η (or ``updates_per_step``), from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on
+    batch after batch. The sweep ends itself when the loss diverges (see ``lr_rules.DivergenceWatch``) or ``max_seconds`` are over.
     Whoever iterates closes it, in the same thread; then everything the sweep changed is put back.
 
     Raises:
@@ -65,7 +65,7 @@ class LRSweep:
             growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
             for index in range(settings.steps):
                 lr = settings.lr_min * growth**index
-                loss = self._step(lr, held_out)
+                loss = self._step(lr, settings.updates_per_step, held_out)
                 reader.put((index, lr, time.perf_counter() - begun), loss)
                 for tag, values in reader.ready():
                     yield (event := events.made(tag, values))
@@ -78,10 +78,12 @@ class LRSweep:
                 if event.diverged:
                     return
 
-    def _step(self, lr: float, held_out: list[object]) -> torch.Tensor:
+    def _step(self, lr: float, updates: int, held_out: list[object]) -> torch.Tensor:
         assert self._trainer is not None
         with self._callers_device.in_force():
-            loss = self._trainer.step(lr)
+            with self._trainer.stretch(lr):
+                losses = [self._trainer.take_step() for _ in range(updates)]
+            loss = losses[0] if updates == 1 else torch.stack(losses).mean()
             return torch.stack([loss.float(), self._trainer.evaluate(held_out)]) if held_out else loss
 
     def _fixed_held_out(self, settings: LRSettings) -> list[object]:

@@ -99,11 +99,11 @@ class TrainingRun:
             with self._callers_device.in_force():
                 return self._trained()
         except Exception as error:
-            if _reason(error) is None:
+            if reason_to_end(error) is None:
                 raise
             failure = error
         # Only here, after the except block, does nothing hold the step's tensors any more.
-        self.ended = _reason(failure) or ""
+        self.ended = reason_to_end(failure) or ""
         self.close()
         out_of_memory.released(self._device, 0, failure)
         return self._event(math.nan)
@@ -165,9 +165,9 @@ def waiting_for(run: TrainingRun | None) -> str:
     return LOADING if run is None else run.trainer.waiting_for
 
 
-def _reason(error: Exception | None) -> str | None:
+def reason_to_end(error: Exception) -> str | None:
     """Why a run ends that the others outlive; None for an error of the user's own."""
-    kind = None if error is None else out_of_memory.kind_of(error)
+    kind = out_of_memory.kind_of(error)
     if kind == "batch norm":
         return "BatchNorm needs more than one sample."
     return "out of memory." if kind in ("out of memory", "ambiguous") else None
