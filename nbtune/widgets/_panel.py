@@ -39,7 +39,10 @@ class Panel(anywidget.AnyWidget):
         fields: Of the settings: name, label, kind, and short, how the folded settings of a narrow panel show it ("{}"
             is the value); where needed row (1 or 2) and modes, those it belongs to. Kinds: "number", "integer",
             "text"; "choice" and "segments" with options [value, label], a choice where any other value may be typed
-            with other (that entry's name) and example; "switch".
+            with other (that entry's name) and example; "switch"; "slider", a number with min, max, step and, where
+            they exist, limit and limit_text. A live field is about what is shown: it is never locked.
+        actions: The buttons: name, sign, label and what each sends. The one named "run" is "Stop" during a run; the one
+            named "apply" is labelled by ``apply_label``. With repeats, one that is held down sends again and again.
         values: What stands in the fields, as text; of a switch "on" or "".
         modes: [name, label] of each view or way to run.
         blocks: The places of the stage, in reading order: name, kind ("plot", or what ``contents`` holds: "table",
@@ -59,6 +62,9 @@ class Panel(anywidget.AnyWidget):
     tool = traitlets.Unicode().tag(sync=True)
     state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
     fields: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    actions: traitlets.List[Any] = traitlets.List(
+        [{"name": "run", "sign": "▶", "label": "Start", "sends": "start"}, {"name": "apply", "sends": "apply"}]
+    ).tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
     modes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     mode = traitlets.Unicode().tag(sync=True)
@@ -173,12 +179,15 @@ class Panel(anywidget.AnyWidget):
         raise NotImplementedError
 
     def _changed(self, names: set[str]) -> bool:
-        """Draw what follows from settings (or "mode") just changed, not while a run is under way but for the mode.
+        """Draw what follows from settings (or "mode") just changed; while a run is under way, live ones and the mode.
 
         Returns:
             Whether that needs a new run, which then starts.
         """
         return False
+
+    def _acted(self, name: str) -> None:
+        """Do what a button of the tool's own sends, and draw it."""
 
     def _picked(self, name: str, value: Any) -> None:
         """Draw what was asked for by clicking at ``name`` in the stage."""
@@ -285,16 +294,19 @@ class Panel(anywidget.AnyWidget):
             "pick": lambda: self._clicked_pick(content),
             "leave": self._left,
         }
-        action = actions.get(content.get("type", ""))
-        if action is not None:
-            action()
+        kind = content.get("type", "")
+        if kind in actions:
+            actions[kind]()
+        elif kind in [action["sends"] for action in self.actions]:
+            self._clicked_action(kind, content)
 
     def _take(self, content: dict[str, Any]) -> set[str]:
         """What the browser says stands in the fields; returns what is new."""
         before = {**self.values, "mode": self.mode}
-        names, given = [field["name"] for field in self.fields], content.get("values", {})
+        is_locked, given = self.state in IS_RUNNING, content.get("values", {})
+        names = [field["name"] for field in self.fields if field.get("live") or not is_locked]
         with self._drawing():
-            if self.state not in IS_RUNNING:
+            if names:
                 self.values = {**self.values, **{name: str(given[name]) for name in names if name in given}}
             if content.get("mode") in [name for name, _ in self.modes]:
                 self.mode = content["mode"]
@@ -306,6 +318,11 @@ class Panel(anywidget.AnyWidget):
             needs_run = bool(changed) and self._changed(changed)
         if needs_run:
             self._try_to_start()
+
+    def _clicked_action(self, kind: str, content: dict[str, Any]) -> None:
+        with self._drawing():
+            self._take(content)
+            self._acted(kind)
 
     def _clicked_start(self, content: dict[str, Any]) -> None:
         if self.state not in IS_RUNNING:

@@ -95,11 +95,12 @@ class PlotView {
 
   apply() {
     if (!this.document) return;
-    const { columns, y_range, label, sequence } = this.model.get("data");
+    const { columns, x_range, y_range, label, sequence } = this.model.get("data");
     for (const [name, values] of Object.entries(columns)) {
       const entries = Object.entries(values).map(([key, value]) => [key, column(value)]);
       this.sources.get(name)?.setv({ data: Object.fromEntries(entries) });
     }
+    if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
     this.el.setAttribute("aria-label", label);
     this.el.dataset.points = this.sources.get("raw")?.get_length() ?? 0;

@@ -91,7 +91,10 @@ class BokehPlot(anywidget.AnyWidget):
             self.document, self.data = _document(figure), self._data(self._blank)
 
     def update(self, view: View) -> None:
-        """Replace the columns of the figure's sources, its y range and its label for screen readers."""
+        """Replace the columns of the figure's sources, its ranges and its label for screen readers.
+
+        A view without an ``x_range`` leaves the figure's own.
+        """
         self.data = self._data(view)
 
     def clear(self) -> None:
@@ -105,6 +108,7 @@ class BokehPlot(anywidget.AnyWidget):
                 source: {name: _sendable(values) for name, values in columns.items()}
                 for source, columns in view.columns.items()
             },
+            "x_range": [float(end) for end in getattr(view, "x_range", None) or ()] or None,
             "y_range": [float(end) for end in view.y_range],
             "label": view.label,
             "sequence": self._sequence,

@@ -42,12 +42,18 @@ class PanelView {
     });
     this.drawFold();
     const actions = element("div", "nbtune-actions");
-    this.run = element("button", "nbtune-button nbtune-run", { type: "button" });
-    this.run.addEventListener("click", () => (this.isRunning() ? this.send("stop") : this.start()));
-    this.apply = element("button", "nbtune-button nbtune-apply", { type: "button" });
-    this.apply.addEventListener("click", () => this.send("apply"));
-    actions.append(this.run, this.apply);
+    actions.append(...this.model.get("actions").map((action) => this.buildAction(action)));
     this.controls.append(this.modes, this.settings[0], this.fold, actions, this.settings[1]);
+  }
+
+  buildAction({ name, sign, label: text, sends, repeats }) {
+    const button = element("button", `nbtune-button nbtune-${name}`, { type: "button" });
+    // Held down, Enter clicks again and again by itself; Space only once it is let go.
+    button.addEventListener("keydown", ({ key, repeat }) => key === " " && repeat && repeats && button.click());
+    button.addEventListener("click", () => this.act(name === "run" && this.isRunning() ? "stop" : sends));
+    if (text) label(button, sign, text);
+    this[name] = button;
+    return button;
   }
 
   buildProgress() {
@@ -91,8 +97,13 @@ class PanelView {
     return Object.fromEntries([...this.fields].map(([name, field]) => [name, field.read()]));
   }
 
-  start() {
-    this.send("start", { values: this.typed(), mode: this.model.get("mode") });
+  /** What is asked for is asked with what stands in the fields. */
+  act(type) {
+    this.send(type, { values: this.typed(), mode: this.model.get("mode") });
+  }
+
+  get runAction() {
+    return this.model.get("actions").find(({ name }) => name === "run");
   }
 
   /** Where the view that this one replaces had it, unless the reader went elsewhere. */
@@ -105,7 +116,9 @@ class PanelView {
 
   onKey(event) {
     if (event.key === "Escape" && this.isRunning()) this.send("stop");
-    else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) this.start();
+    else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) {
+      this.act(this.runAction.sends === "start" ? "start" : "set");
+    }
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -116,6 +129,7 @@ class PanelView {
       this.drawShort();
       if (isFinal) this.send("set", { values: this.typed() });
     };
+    const focused = this.settings.some((row) => row.contains(document.activeElement)) && document.activeElement.name;
     this.settings.forEach((row) => row.replaceChildren());
     this.fields = new Map(
       this.model.get("fields").map((field) => {
@@ -128,6 +142,7 @@ class PanelView {
     this.drawValues();
     this.drawState();
     this.drawMode();
+    if (focused) this.root.querySelector(`[name="${focused}"]`)?.focus({ preventScroll: true });
   }
 
   drawValues() {
@@ -150,6 +165,7 @@ class PanelView {
   drawModes() {
     this.modeGroup = radioGroup("mode", "view", this.model.get("modes"), (mode) => this.send("set", { mode }));
     this.modes.replaceChildren(this.modeGroup.el);
+    this.modes.hidden = !this.model.get("modes").length;
     this.drawMode();
   }
 
@@ -170,13 +186,15 @@ class PanelView {
     const state = this.model.get("state");
     this.root.dataset.state = state;
     const isRunning = this.isRunning();
-    label(this.run, isRunning ? "■" : "▶", isRunning ? "Stop" : "Start");
+    const { sign, label: text } = this.runAction;
+    label(this.run, isRunning ? "■" : sign, isRunning ? "Stop" : text);
     this.run.classList.toggle("nbtune-primary", !isRunning);
     this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
-    for (const field of this.fields.values()) field.lock(isRunning);
+    for (const { name, live } of this.model.get("fields")) this.fields.get(name)?.lock(isRunning && !live);
   }
 
   drawApply() {
+    if (!this.apply) return;
     const text = this.model.get("apply_label");
     this.apply.textContent = text || "Apply";
     this.apply.disabled = !text;
@@ -203,8 +221,9 @@ class PanelView {
       this.said = text;
       const spans = pieces.map(([words, style]) => {
         // "k = 8" stays on one line.
-        const textContent = words.replace(/(k|η) = /g, "$1\u00a0=\u00a0");
-        return element("span", style && `nbtune-${style}`, { textContent });
+        const span = element("span", style && `nbtune-${style}`);
+        span.append(...lowered(words.replace(/(k|η|λmax) = /g, "$1\u00a0=\u00a0")));
+        return span;
       });
       this.sentence.replaceChildren(...spans);
     }

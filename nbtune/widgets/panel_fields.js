@@ -1,6 +1,9 @@
 /* The settings of a panel. Each kind makes an object: its element, and read(), write(text), lock(bool), since values
    are text: of a switch "on" or "". Locked fields keep the focus, which disabled ones would lose. */
 
+const SLIDE_MS = 33;
+const HELD_MS = 500;
+
 function element(name, className, properties = {}) {
   return Object.assign(document.createElement(name), { className, ...properties });
 }
@@ -9,6 +12,12 @@ function element(name, className, properties = {}) {
 function label(button, sign, text) {
   const glyph = element("span", "", { textContent: `${sign} `, ariaHidden: "true" });
   button.replaceChildren(...(sign ? [glyph] : []), text);
+}
+
+/** "λmax" as it is written, with its max set low. */
+function lowered(text) {
+  const parts = text.split("λmax");
+  return parts.flatMap((part, i) => (i ? ["λ", element("sub", "", { textContent: "max" }), part] : [part]));
 }
 
 /** Buttons of which one is chosen: arrows move inside, Tab goes past. */
@@ -152,12 +161,52 @@ function switchField(field, onChange) {
   return { el, read: () => (box.checked ? "on" : ""), write: (text) => (box.checked = Boolean(text)), lock };
 }
 
+/** A number to type or to drag; what lies beyond `limit` is hatched, and `limit_text` says what the limit is. */
+function sliderField(field, onChange) {
+  const typed = textField({ ...field, kind: "number" }, onChange);
+  const input = typed.el.querySelector("input");
+  const range = element("input", "", { type: "range", min: field.min, max: field.max, step: field.step });
+  range.name = `${field.name}-slider`;
+  range.setAttribute("aria-label", field.label);
+  const track = element("span", "nbtune-slider");
+  const share = field.limit === undefined ? 1 : (field.limit - field.min) / (field.max - field.min);
+  track.style.setProperty("--nbtune-limit", Math.max(0, Math.min(1, share)));
+  track.append(range);
+  // The first event counts at once; of those that come faster than can be drawn, the last.
+  let pending = 0;
+  let sentAt = -Infinity;
+  let movedAt = -Infinity;
+  const send = () => {
+    [pending, sentAt] = [0, performance.now()];
+    onChange(true);
+  };
+  range.addEventListener("input", () => {
+    movedAt = performance.now();
+    typed.write(range.value);
+    pending ||= setTimeout(send, Math.max(0, sentAt + SLIDE_MS - movedAt));
+  });
+  input.addEventListener("change", () => (range.value = input.value));
+  const el = element("div", "nbtune-field");
+  el.append(typed.el, track);
+  if (field.limit_text) el.append(element("span", "nbtune-limit"));
+  el.querySelector(".nbtune-limit")?.append(...lowered(field.limit_text));
+  const write = (text) => {
+    // What comes back from the kernel is older than what the hand on the slider, or on an arrow key, says now.
+    if (pending || (text !== range.value && performance.now() - movedAt < HELD_MS)) return;
+    typed.write(text);
+    range.value = text;
+  };
+  const lock = freeze(range, ["mousedown", "keydown"]);
+  return { el, read: typed.read, write, lock: (isLocked) => (typed.lock(isLocked), lock(isLocked)) };
+}
+
 const FIELDS = {
   number: textField,
   integer: textField,
   text: textField,
   choice: choiceField,
   segments: segmentsField,
+  slider: sliderField,
   switch: switchField,
 };
 
