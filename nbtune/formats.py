@@ -43,6 +43,17 @@ def format_loss(loss: float, digits: int = 2) -> str:
     return f"{float(f'{mantissa}e{power}'):.{max(0, digits - 1 - power)}f}"
 
 
+def format_target(loss: float) -> str:
+    """A loss that was chosen, not measured: as short as it can be said.
+
+    Examples:
+        >>> [format_target(x) for x in (0.1, 3.0, 0.08, 0.46, 1.25e-6)]
+        ['0.1', '3', '0.08', '0.46', '1.3e-6']
+    """
+    text = format_loss(loss)
+    return text if "e" in text else _strip(text)
+
+
 def format_seconds(seconds: float) -> str:
     """A measured duration: ``0.46 s``, ``4.6 s``, ``46 s``, ``2 min``.
 

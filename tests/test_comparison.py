@@ -261,13 +261,13 @@ def test_a_budget_is_the_same_for_all(budget: str) -> None:
 
 def test_a_budget_of_seconds_is_each_run_s_own_time() -> None:
     begun = time.perf_counter()
-    comparison = compared(slow(plain_task(), 0.004, only_singles=True), [1, 16], budget="0.2 s")
+    comparison = compared(slow(plain_task(), 0.05, only_singles=True), [1, 16], budget="0.5 s")
     wall = time.perf_counter() - begun
     single, batched = (run_of(comparison, k) for k in (1, 16))
-    assert all(0.2 <= r.seconds[-1] < 0.2 + 0.1 for r in (single, batched))
+    assert all(r.seconds[-1] >= 0.5 and r.outcome == "finished" for r in (single, batched))
     assert single.seconds[-1] + batched.seconds[-1] <= wall
-    # A single sample's step takes 4 ms, a batch's none: nobody pays for the other.
-    assert batched.updates[-1] > 5 * single.updates[-1]
+    # A single sample's step takes 50 ms, a batch's next to nothing: nobody pays for the other.
+    assert single.seconds[-1] / single.updates[-1] >= 0.05 > batched.seconds[-1] / batched.updates[-1]
 
 
 def test_all_curves_grow_together() -> None:
@@ -391,7 +391,7 @@ def test_the_answer_is_the_k_that_is_first_at_the_target_in_time() -> None:
     falling = [2.0, 1.0, 0.5, 0.1, 0.02]
     comparison = Comparison.from_steps(steps_of({1: falling, 32: falling, 64: [2.0] * 5}), dataset_size=320)
     assert (comparison.batch_size, comparison.target_loss) == (32, 0.2)
-    assert comparison.verdict == "k = 32 reaches loss 0.20 in 0.35 s, k = 1 in 3.5 s"
+    assert comparison.verdict == "k = 32 reaches loss 0.2 in 0.35 s, k = 1 in 3.5 s"
     assert comparison.reason == "k = 1 needs about as many samples (353 against 353) but 10× the time."
     assert "k = 64 did not get there" in comparison.limit
     row = comparison.table()[1]

@@ -31,6 +31,11 @@ def batch_size() -> nbformat.NotebookNode:
     return executed("02_batch_size.ipynb")
 
 
+@pytest.fixture
+def sgd_or_mini_batch() -> nbformat.NotebookNode:
+    return executed("03_sgd_or_mini_batch.ipynb")
+
+
 def outputs(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [o for cell in notebook.cells for o in cell.get("outputs", [])]
 
@@ -113,3 +118,46 @@ def test_half_precision_and_checkpointing_make_room(batch_size: nbformat.Noteboo
 def test_the_three_probers_leave_pictures_and_sentences(batch_size: nbformat.NotebookNode) -> None:
     for words in ("k = 128 is the largest", "halving the image side lets k grow", "played, 7 trials"):
         assert has_picture_beside(words, batch_size)
+
+
+def numbers(pattern: str, notebook: nbformat.NotebookNode) -> list[float]:
+    found = re.search(pattern, printed(notebook))
+    assert found is not None, pattern
+    return [float(group.replace(",", "")) for group in found.groups()]
+
+
+def test_descent_settles_below_the_limit_and_flies_off_above(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    ends = re.findall(r"η = (\d\.\d+) × 2/λmax: loss +([\d.]+) → ([\d.e+-]+)", printed(sgd_or_mini_batch))
+    assert len(ends) == 4
+    for share, before, after in ends:
+        assert (float(after) < 0.01 * float(before)) == (float(share) < 1)
+
+
+def test_sgd_and_mini_batches_of_one_give_identical_weights(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    assert "SGD and mini-batch with k = 1, identical weights: True" in printed(sgd_or_mini_batch)
+    assert numbers(r"moved by up to ([\d.]+)", sgd_or_mini_batch)[0] > 0.1
+    assert numbers(r"mean of its 8 samples': ([\d.e-]+)", sgd_or_mini_batch)[0] < 1e-6
+
+
+def test_one_sample_at_a_time_takes_longer_and_learns_as_well(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    assert numbers(r"an epoch at k = 1 takes (\d+)×", sgd_or_mini_batch)[0] > 3
+    single, eight = numbers(r"at the end: ([\d.]+) at k = 1, ([\d.]+) at k = 8", sgd_or_mini_batch)
+    assert single < 1.5 * eight < 1
+
+
+def test_batch_norm_makes_one_sample_impossible_and_two_bad(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    with_norm = printed(sgd_or_mini_batch).partition("with BatchNorm")[2]
+    assert "failed BatchNorm needs more than one sample." in with_norm.partition("\n\n")[0]
+    two, many = (float(re.search(rf"k = +{k}: held-out loss +([\d.]+)", with_norm)[1]) for k in (2, 32))
+    assert two > 2 * many
+
+
+def test_the_rate_matters_more_than_the_batch_size(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    over_k, over_lr = numbers(r"64× in k: ([\d.]+)×; over 64× in η: ([\d.]+)×", sgd_or_mini_batch)
+    assert over_lr > 2 * over_k
+
+
+def test_a_pass_through_the_text_is_much_faster_in_large_batches(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
+    assert numbers(r"one pass at k = 1 takes (\d+)×", sgd_or_mini_batch)[0] > 10
+    assert has_picture_beside("reaches loss", sgd_or_mini_batch) and has_picture_beside("2/λmax", sgd_or_mini_batch)
+    assert "weights untouched: True" in printed(sgd_or_mini_batch)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..formats import format_count, format_loss, format_lr, format_seconds
+from ..formats import format_count, format_loss, format_lr, format_seconds, format_target
 from .loss_curves import DIVERGED, FINISHED, STOPPED, BatchCurve
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def _sentences(
     reached = best.reach(target)
     others = [curve for curve in curves if curve is not best and _is_sound(curve) and curve.reach(target) is not None]
     if reached is None or target is None:
-        return f"No k reached loss {format_loss(target or 0)}", _finals(curves, budget)
+        return f"No k reached loss {format_target(target or 0)}", _finals(curves, budget)
     if not others:
-        verdict = f"Only k = {best.batch_size} reaches loss {format_loss(target)}, in {format_seconds(reached[1])}"
+        verdict = f"Only k = {best.batch_size} reaches loss {format_target(target)}, in {format_seconds(reached[1])}"
         return verdict, _finals(curves, budget)
     return _side_by_side(best, _most_telling(others, target), target)
 
@@ -135,7 +135,7 @@ def _most_telling(others: list[BatchCurve], target: float) -> BatchCurve:
 def _side_by_side(best: BatchCurve, other: BatchCurve, target: float) -> tuple[str, str]:
     (samples, seconds), (more_samples, more_seconds) = best.reach(target) or (0, 0), other.reach(target) or (0, 0)
     verdict = (
-        f"k = {best.batch_size} reaches loss {format_loss(target)} in {format_seconds(seconds)}, "
+        f"k = {best.batch_size} reaches loss {format_target(target)} in {format_seconds(seconds)}, "
         f"k = {other.batch_size} in {format_seconds(more_seconds)}"
     )
     counts = f"({format_count(_rounded(more_samples))} against {format_count(_rounded(samples))})"

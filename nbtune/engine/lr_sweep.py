@@ -20,7 +20,8 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
 
     One update per η (or ``updates_per_step``), from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on
     batch after batch. The sweep ends itself when the loss diverges (see ``lr_rules.DivergenceWatch``) or
-    ``max_seconds`` are over. Whoever iterates closes it, in the same thread; then everything the sweep changed is put back.
+    ``max_seconds`` are over. Whoever iterates closes it, in the same thread; then everything the sweep changed is put
+    back.
 
     Raises:
         ValueError: For validation data that ``task`` has no loss for.

@@ -59,13 +59,15 @@ def fill(fig: figure, view: Shown) -> None:
     fig.y_range.update(start=view.y_range[0], end=view.y_range[1])
 
 
-def draw_labels(fig: figure, sources: Sources, prefix: str, visible: bool = True) -> Iterator[GlyphRenderer[Any]]:
+def draw_labels(
+    fig: figure, sources: Sources, prefix: str, visible: bool = True, *, colours: Mapping[str, str] = LABEL_COLOURS
+) -> Iterator[GlyphRenderer[Any]]:
     """One text renderer per colour, of the sources ``prefix_colour``."""
     look: dict[str, Any] = {
         "text_align": "align", "text_baseline": "middle", "text_font": value(FONT), "text_font_style": "weight",
         "text_font_size": "size", "background_fill_alpha": "box_alpha", "padding": (1, 3), "visible": visible,
     }  # fmt: skip
-    for colour, token in LABEL_COLOURS.items():
+    for colour, token in colours.items():
         renderer = fig.text("x", "y", "text", source=sources[f"{prefix}_{colour}"], **look)
         themed(renderer.glyph, text_color=token, background_fill_color="background")
         yield renderer

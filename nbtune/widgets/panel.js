@@ -25,6 +25,7 @@ class PanelView {
       kept.lostAt = Infinity;
     });
     this.root.addEventListener("focusout", ({ relatedTarget }) => {
+      if (this.isRebuilding) return; // the focus comes back at once
       kept.lostAt = performance.now();
       if (!this.root.contains(relatedTarget)) this.send("leave");
     });
@@ -115,6 +116,8 @@ class PanelView {
   }
 
   onKey(event) {
+    // Else Lab takes the arrows that move a slider or a picker for steps from cell to cell.
+    if (event.key.startsWith("Arrow") && event.target.matches("select, [type=range], [role=radio]")) event.stopPropagation();
     if (event.key === "Escape" && this.isRunning()) this.send("stop");
     else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) {
       this.act(this.runAction.sends === "start" ? "start" : "set");
@@ -130,6 +133,7 @@ class PanelView {
       if (isFinal) this.send("set", { values: this.typed() });
     };
     const focused = this.settings.some((row) => row.contains(document.activeElement)) && document.activeElement.name;
+    this.isRebuilding = true;
     this.settings.forEach((row) => row.replaceChildren());
     this.fields = new Map(
       this.model.get("fields").map((field) => {
@@ -143,6 +147,7 @@ class PanelView {
     this.drawState();
     this.drawMode();
     if (focused) this.root.querySelector(`[name="${focused}"]`)?.focus({ preventScroll: true });
+    this.isRebuilding = false;
   }
 
   drawValues() {

@@ -1,7 +1,7 @@
 /* The settings of a panel. Each kind makes an object: its element, and read(), write(text), lock(bool), since values
    are text: of a switch "on" or "". Locked fields keep the focus, which disabled ones would lose. */
 
-const SLIDE_MS = 33;
+const ANSWER_MS = 300;
 const HELD_MS = 500;
 
 function element(name, className, properties = {}) {
@@ -172,29 +172,35 @@ function sliderField(field, onChange) {
   const share = field.limit === undefined ? 1 : (field.limit - field.min) / (field.max - field.min);
   track.style.setProperty("--nbtune-limit", Math.max(0, Math.min(1, share)));
   track.append(range);
-  // The first event counts at once; of those that come faster than can be drawn, the last.
-  let pending = 0;
-  let sentAt = -Infinity;
+  // A hand moves faster than all is computed and drawn: the next value is told once the last one was answered.
+  let known = "";
+  let awaited = 0;
   let movedAt = -Infinity;
-  const send = () => {
-    [pending, sentAt] = [0, performance.now()];
+  const tell = () => {
+    clearTimeout(awaited);
+    awaited = 0;
+    if (range.value === known) return;
+    known = range.value;
+    awaited = setTimeout(tell, ANSWER_MS);
     onChange(true);
   };
   range.addEventListener("input", () => {
     movedAt = performance.now();
     typed.write(range.value);
-    pending ||= setTimeout(send, Math.max(0, sentAt + SLIDE_MS - movedAt));
+    if (!awaited) tell();
   });
-  input.addEventListener("change", () => (range.value = input.value));
+  input.addEventListener("change", () => (range.value = known = input.value));
+  const limit = element("span", "nbtune-limit", { hidden: !field.limit_text });
+  limit.append(...lowered(field.limit_text ?? ""));
   const el = element("div", "nbtune-field");
-  el.append(typed.el, track);
-  if (field.limit_text) el.append(element("span", "nbtune-limit"));
-  el.querySelector(".nbtune-limit")?.append(...lowered(field.limit_text));
+  el.append(typed.el, track, limit);
   const write = (text) => {
-    // What comes back from the kernel is older than what the hand on the slider, or on an arrow key, says now.
-    if (pending || (text !== range.value && performance.now() - movedAt < HELD_MS)) return;
+    // The answer is older than what a hand on the slider, or on an arrow key, says by now.
+    if (text !== range.value && performance.now() - movedAt < HELD_MS) return tell();
+    clearTimeout(awaited);
+    awaited = 0;
     typed.write(text);
-    range.value = text;
+    range.value = known = text;
   };
   const lock = freeze(range, ["mousedown", "keydown"]);
   return { el, read: typed.read, write, lock: (isLocked) => (typed.lock(isLocked), lock(isLocked)) };
