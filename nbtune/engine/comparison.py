@@ -180,6 +180,8 @@ class Comparison:
         runs = tuple(runs)
         curves = curves_of(runs, budget=budget, dataset_size=dataset_size, memory=memory or {})
         answer = comparison_rules.answer(curves, budget, settings)
+        if len(curves) > 1 and max(curve.seeds for curve in curves) == 1:
+            caveats = (*caveats, "One seed for each k: small differences may be chance.")
         return cls(
             settings=settings, budget=budget, curves=curves, runs=runs, dataset_size=dataset_size, caveats=caveats,
             start_loss=answer.start_loss, target_loss=answer.target_loss, batch_size=answer.batch_size, lr=answer.lr,

@@ -159,7 +159,9 @@ def _rounded(count: float) -> float:
 
 def _finals(curves: Sequence[BatchCurve], budget: Budget) -> str:
     ends = [f"{format_loss(c.final_loss)} at k = {c.batch_size}" for c in curves if c.final_loss is not None]
-    return f"After {budget.text} each the loss is {_listed(ends)}." if ends else ""
+    is_stopped = any(curve.outcome == STOPPED for curve in curves)
+    when = "When it was stopped the loss was" if is_stopped else f"After {budget.text} each the loss is"
+    return f"{when} {_listed(ends)}." if ends else ""
 
 
 def _no_answer(curves: Sequence[BatchCurve], start: float | None, budget: Budget) -> tuple[str, str]:
@@ -183,8 +185,6 @@ def _limit(curves: Sequence[BatchCurve], target: float | None, best: BatchCurve 
     if late and any(c.reach(target) for c in curves):
         sizes = _listed([f"k = {c.batch_size}" for c in late])
         parts.append(f"{sizes} did not get there in {format_count(max(c.updates[-1] for c in late))} updates.")
-    if best is not None and best.seeds == 1:
-        parts.append("One seed: small differences may be chance.")
     return " ".join(parts)
 
 

@@ -23,7 +23,7 @@ from .memory.estimate import NotPredictableError, estimate_memory
 from .preserve import LoaderState, copies_at_once, held
 from .task import Task
 from .training import LOADING
-from .training_run import TrainingRun, interleaved, reason_to_end, waiting_for
+from .training_run import TrainingRun, interleaved, reason_to_end
 
 DEFAULT_SIZES = (1, 8, 64)
 FULL_AT_MOST = 2048
@@ -91,7 +91,16 @@ class ComparisonRun:
             return "the prediction of memory"
         if self.finding is not None:
             return f"a step of the sweep at k = {self.finding}"
-        return waiting_for(min(self._open, key=lambda run: run.share_done)) if self._open else LOADING
+        return LOADING if self._at_work is None else self._at_work.trainer.waiting_for
+
+    @property
+    def at_work(self) -> int | None:
+        """The k under way, in its training or in the search for its η."""
+        return self.finding or (None if self._at_work is None else self._at_work.run.batch_size)
+
+    @property
+    def _at_work(self) -> TrainingRun | None:
+        return min(self._open, key=lambda run: run.share_done, default=None)
 
     @property
     def share_done(self) -> float:

@@ -16,7 +16,7 @@ from .default_device import CallersDevice
 from .loss_curves import DIVERGED, FINISHED
 from .preserve import LoaderState, lent
 from .task import Task
-from .training import LOADING, Trainer
+from .training import Trainer
 
 SLICE_SECONDS = 0.03
 """Long enough that changing from run to run costs little, short enough that a stop is felt at once."""
@@ -158,11 +158,6 @@ def interleaved(runs: list[TrainingRun]) -> Iterator[LossStep]:
             active.remove(run)
             run.close()
         yield step
-
-
-def waiting_for(run: TrainingRun | None) -> str:
-    """What the step under way is doing, in words."""
-    return LOADING if run is None else run.trainer.waiting_for
 
 
 def reason_to_end(error: Exception) -> str | None:

@@ -29,7 +29,8 @@ DASHES: dict[str, list[int] | str] = {"dashed": [9, 4], "solid": "solid", "dotte
 # Both axes are plain ones of logarithms, so that one figure serves every x axis and every kind of loss: what is
 # written on them is data too. A view knows its own width, Python does not.
 AXES_JS = """
-const narrow = fig.outer_width > 0 && fig.outer_width < limit
+const width = fig.properties.outer_width  // unset until the figure is laid out, and then it throws
+const narrow = !width.is_unset && width.get_value() < limit
 for (const renderer of wide_labels) renderer.visible = !narrow
 for (const renderer of narrow_labels) renderer.visible = narrow
 function write(axis, {at, text}) {

@@ -150,7 +150,8 @@ def captions(scene: Scene) -> dict[str, str]:
     budget, asked = scene.comparison.budget, scene.comparison.settings.seeds
     what = "time" if budget.unit == "seconds" else budget.unit
     amount = budget.text if what == "time" else budget.text.rsplit(" ", 1)[0]
-    seeds = max([asked if scene.running else 1, *(curve.seeds for curve in scene.comparison.curves)])
+    had = [curve.seeds for curve in scene.comparison.curves]
+    seeds = max([*had, asked if scene.running or not had else 1])
     many, few = (f"mean of {seeds} seeds, band: lowest to highest", f"band of {seeds} seeds")
     line, band = (many, few) if seeds > 1 else ("one seed", "one seed")
     fair = f"equal {what}: {amount} each"

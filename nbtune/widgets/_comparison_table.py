@@ -41,10 +41,9 @@ def summary_table(comparison: Comparison, selected: int | None, *, running: bool
 
 
 def caption_of(comparison: Comparison) -> list[list[str]]:
-    """What the lines and bands are, in words."""
-    seeds = comparison.settings.seeds
-    lines = f"Line: mean of {seeds} seeds. Band: lowest to highest. " if seeds > 1 else ""
-    return [[f"{lines}Every run starts from the same weights.", ""]]
+    """What belongs to all numbers; what lines and bands are stands above the plot."""
+    seconds = "seconds are those of the run's own steps, with the loading of their data"
+    return [[f"Every run starts from the same weights; {seconds}.", ""]]
 
 
 def _head(series: Series, *, is_short: bool, is_selected: bool) -> Cell:

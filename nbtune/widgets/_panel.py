@@ -281,6 +281,16 @@ class Panel(anywidget.AnyWidget):
             self.sentence = [["Not started.", "danger"], [" Change the settings and press Start.", ""]]
             self.suggestion_action = None
 
+    def _name(self, otherwise: str) -> str:
+        """What the notebook calls this widget."""
+        try:
+            from IPython import get_ipython
+        except ImportError:
+            return otherwise
+        shell = get_ipython()  # type: ignore[no-untyped-call]
+        names = [] if shell is None else [name for name, value in shell.user_ns.items() if value is self]
+        return next((name for name in names if not name.startswith("_")), otherwise)
+
     # The browser
 
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:

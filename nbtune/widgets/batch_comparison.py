@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -161,8 +161,8 @@ class BatchComparison(Panel):
 
     def _error_title(self) -> str:
         whose = "data" if getattr(self._run, "waiting_for", "") == LOADING else "model"
-        k = getattr(self._run, "finding", None)
-        return f"Your {whose} raised an error{'' if k is None else f' while η was looked for at k = {k}'}"
+        k = getattr(self._run, "at_work", None)
+        return f"Your {whose} raised an error{'' if k is None else f' at k = {k}'}"
 
     def _picture(self) -> bytes | None:
         return draw_comparison_png(self.result, axis=self.values["axis"], held_out=self._shows_held_out)
@@ -175,7 +175,7 @@ class BatchComparison(Panel):
             except ValueError as error:
                 return [["Not applied:", "danger"], [f" {error}", ""]]
         self.fields = fields_of(self.task, self._given)
-        return applied_sentence(self._name(), self.task, [str(warning.message) for warning in caught])
+        return applied_sentence(self._name("comparison"), self.task, [str(warning.message) for warning in caught])
 
     # What follows from a change
 
@@ -221,14 +221,3 @@ class BatchComparison(Panel):
     def _draw_progress(self, kind: str, *parts: str) -> None:
         text = " · ".join(part for part in parts if part)
         self.progress = {"fraction": self._run.share_done, "text": text, "short": parts[-1] or text, "kind": kind}
-
-    def _name(self) -> str:
-        """What the notebook calls this widget."""
-        try:
-            from IPython import get_ipython
-        except ImportError:
-            return "comparison"
-        shell = get_ipython()  # type: ignore[no-untyped-call]
-        variables: Mapping[str, Any] = {} if shell is None else shell.user_ns
-        names = [name for name, value in variables.items() if value is self and not name.startswith("_")]
-        return next(iter(names), "comparison")

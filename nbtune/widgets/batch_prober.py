@@ -155,7 +155,7 @@ class BatchProber(Panel):
             self.task = self.result.apply(self.task)
         except ValueError as error:
             return [["Not applied:", "danger"], [f" {error}", ""]]
-        return applied_sentence(self._name(), self.settings, self.task)
+        return applied_sentence(self._name("prober"), self.settings, self.task)
 
     # What follows from a change
 
@@ -262,16 +262,6 @@ class BatchProber(Panel):
     def _is_played(self, trials: Iterable[MemoryTrial]) -> bool:
         has_strategy = self.values["strategy"] != "estimate" and self.task.device.type != "cuda"
         return any(map(is_played, trials)) or has_strategy
-
-    def _name(self) -> str:
-        """What the notebook calls this widget."""
-        try:
-            from IPython import get_ipython
-        except ImportError:
-            return "prober"
-        shell = get_ipython()  # type: ignore[no-untyped-call]
-        names = [] if shell is None else [name for name, value in shell.user_ns.items() if value is self]
-        return next((name for name in names if not name.startswith("_")), "prober")
 
 
 def _plots(settings: BatchSettings, place: str) -> dict[str, BokehPlot]:

@@ -103,7 +103,7 @@ class PlotView {
     if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
     this.el.setAttribute("aria-label", label);
-    this.el.dataset.points = this.sources.get("raw")?.get_length() ?? 0;
+    this.el.dataset.points = (this.sources.get("raw") ?? this.sources.get("hit"))?.get_length() ?? 0;
     this.el.dataset.sequence = sequence;
   }
 
