@@ -122,6 +122,8 @@ def test_gradients_of_accumulated_batches_are_those_of_one_batch() -> None:
     whole, parts = plain_task().with_(batch_size=8), plain_task(accumulate=2).with_(batch_size=8)
     at_once, piecewise = compared(whole, [4, 32]), compared(parts, [4, 32])
     assert run_of(piecewise, 32).losses == pytest.approx(run_of(at_once, 32).losses, rel=1e-5)
+    applied = [compared(parts, [k], budget="6 epochs").apply(parts) for k in (4, 32)]
+    assert [(task.batch_size, task.accumulate) for task in applied] == [(4, 1), (8, 4)]
     with pytest.raises(ValueError, match="k = 12 is not a whole number of micro-batches of 8"):
         compared(parts, [12])
 
@@ -140,8 +142,11 @@ def test_runs_wait_for_room_where_memory_holds_few_copies(monkeypatch: pytest.Mo
     assert {r.seed for r in ends[:2]} == {0} and len(ends) == 6
 
 
-def test_held_out_data_are_evaluated_without_a_trace_in_the_training() -> None:
-    with_held_out = compared(noisy_task(), [1, 8], validation=blobs(50, seed=1))
+@pytest.mark.parametrize("form", ["pair", "loader"])
+def test_held_out_data_are_evaluated_without_a_trace_in_the_training(form: str) -> None:
+    pair = blobs(50, seed=1)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*pair), 25, shuffle=True)
+    with_held_out = compared(noisy_task(), [1, 8], validation=pair if form == "pair" else loader)
     assert [r.losses for r in with_held_out.runs] == [r.losses for r in compared(noisy_task(), [1, 8]).runs]
     for row, curve in zip(with_held_out.table(), with_held_out.curves, strict=True):
         assert row["held_out_loss"] == curve.held_out_losses[-1] is not None
@@ -289,6 +294,7 @@ def test_the_rate_is_the_optimizer_s_own_unless_said_otherwise() -> None:
     assert {r.run.lr for r in compared(plain_task(0.05), [1, 8]).runs} == {0.05}
     assert {r.run.lr for r in compared(plain_task(0.05), [1, 8], lr=0.2).runs} == {0.2}
     assert [c.lr for c in compared(plain_task(), [1, 8], lr={1: 0.01, 8: 0.3}).curves] == [0.01, 0.3]
+    assert [c.lr for c in compared(plain_task(), [1, "full"], lr={1: 0.01, "full": 0.3}).curves] == [0.01, 0.3]
 
 
 def test_scaled_rates_are_linear_for_sgd_and_go_with_the_root_for_adam() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from . import comparison_rules
 from .budget import Budget
+from .data_order import cut_of
 from .loss_curves import BatchCurve, RunCurve, curves_of, run_curves_of
 from .plain_data import json_ready
 
@@ -48,7 +49,7 @@ class ComparisonSettings:
         lr: η of each k. None or "fixed": the optimizer's own for all. A number: that for all. "scaled": the optimizer's
             own belongs to the task's batch size and grows with k, linearly (Goyal et al. 2017, arXiv 1706.02677), or
             with its square root where the optimizer divides by the gradient's size, as Adam does (Malladi et al. 2022,
-            arXiv 2205.10287). "found": by a sweep at each k. A mapping gives η by k.
+            arXiv 2205.10287). "found": by a sweep at each k. A mapping gives η by k (or "full").
         target_loss: The training loss whose reaching is timed; None for half of the way down, see
             ``comparison_rules.target_of``.
         validation: Held-out data, in the forms of ``Task``'s ``data``, at most 1,024 samples of which are evaluated now
@@ -61,7 +62,7 @@ class ComparisonSettings:
     batch_sizes: tuple[int | str, ...] | None = None
     seeds: int = 1
     budget: str | int | None = None
-    lr: float | str | Mapping[int, float] | None = None
+    lr: float | str | Mapping[int | str, float] | None = None
     target_loss: float | None = None
     validation: Any = field(default=None, compare=False, repr=False)
     capacity: str | int | None = None
@@ -206,7 +207,8 @@ class Comparison:
         """
         if self.batch_size is None or self.lr is None:
             raise ValueError(f"there is no batch size to apply. {self.verdict} {self.reason}")
-        changed = task.with_(batch_size=self.batch_size)
+        cut = cut_of(task, self.batch_size)
+        changed = task.with_(batch_size=cut.samples, accumulate=cut.accumulate)
         if self.lr != task.lr:
             task.set_lr(self.lr)
         return changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from ..formats import format_lr
 from . import batches, out_of_memory
 from .budget import Budget
 from .comparison import Comparison, ComparisonSettings, LossStep, Run
-from .data_order import is_shuffled, reordered, samples_in
+from .data_order import cut_of, is_shuffled, reordered, samples_in
 from .default_device import CallersDevice
 from .loss_curves import RunFold
 from .lr_curve import LRCurve, LRSettings, LRStep
@@ -73,7 +73,7 @@ class ComparisonRun:
         self.finding: int | None = None
         self._held_out = _held_out_loader(task, settings.validation)
         self._rates = _rates(task, settings, self.batch_sizes)
-        self._cuts = {k: _cut(task, k) for k in self.batch_sizes}
+        self._cuts = {k: cut_of(task, k) for k in self.batch_sizes}
         for cut in self._cuts.values():
             reordered(task.loader, cut.samples, 0)  # a loader that cannot be rebuilt is told now
         self._caveats = _caveats(task, settings)
@@ -200,29 +200,11 @@ class ComparisonRun:
         self._is_predicting = True
         try:
             estimate = estimate_memory(self._task, self._settings.capacity)
-            self._memory = {k: estimate.peak_bytes(k) for k in self.batch_sizes}
+            self._memory = {k: estimate.peak_bytes(cut.samples) for k, cut in self._cuts.items()}
         except NotPredictableError as error:
             self._caveats.append(f"Memory is not predictable here: {error}")
         finally:
             self._is_predicting = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """How a batch of k is made: ``accumulate`` micro-batches of ``samples`` each."""
-
-    samples: int
-    accumulate: int
-
-
-def _cut(task: Task, k: int) -> _Cut:
-    """One batch of k; where the task accumulates, micro-batches no larger than its own, which may be all that fits."""
-    own = task.batch_size
-    if task.accumulate == 1 or own is None or k <= own:
-        return _Cut(k, 1)
-    if k % own:
-        raise ValueError(f"k = {k} is not a whole number of micro-batches of {own}, of which the task accumulates some")
-    return _Cut(own, k // own)
 
 
 def _sizes(settings: ComparisonSettings, dataset_size: int | None) -> tuple[int, ...]:
@@ -248,10 +230,11 @@ def _size(size: int | str, dataset_size: int | None) -> int:
 def _rates(task: Task, settings: ComparisonSettings, sizes: tuple[int, ...]) -> dict[int, float]:
     lr = settings.lr
     if isinstance(lr, Mapping):
-        missing = [k for k in sizes if k not in lr]
+        by_size = {_size(size, samples_in(task.loader)): float(rate) for size, rate in lr.items()}
+        missing = [k for k in sizes if k not in by_size]
         if missing:
             raise ValueError(f"lr has no η for k = {missing[0]}")
-        return {k: float(lr[k]) for k in sizes}
+        return {k: by_size[k] for k in sizes}
     if lr is not None and not isinstance(lr, str):
         return {k: float(lr) for k in sizes}
     if not task.lr > 0:

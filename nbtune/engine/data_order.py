@@ -5,13 +5,17 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 from . import batches
+
+if TYPE_CHECKING:
+    from .task import Task
 
 
 def reordered(loader: Iterable[Any], batch_size: int, seed: int) -> DataLoader[Any]:
@@ -40,6 +44,30 @@ def reordered(loader: Iterable[Any], batch_size: int, seed: int) -> DataLoader[A
         return DataLoader(made.dataset, batch_size=None, sampler=order, **changes)
     sampler = None if isinstance(made.dataset, IterableDataset) else _own_sampler(made.sampler, seed)
     return DataLoader(made.dataset, batch_size=batch_size, sampler=sampler, drop_last=True, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How an update on k samples is made: ``accumulate`` micro-batches of ``samples`` each."""
+
+    samples: int
+    accumulate: int
+
+
+def cut_of(task: Task, batch_size: int) -> Cut:
+    """One batch of k; where the task accumulates, micro-batches no larger than its own, which may be all that fits.
+
+    Raises:
+        ValueError: Where k is not a whole number of those.
+    """
+    own = task.batch_size
+    if task.accumulate == 1 or own is None or batch_size <= own:
+        return Cut(batch_size, 1)
+    if batch_size % own:
+        raise ValueError(
+            f"k = {batch_size} is not a whole number of micro-batches of {own}, of which the task accumulates some"
+        )
+    return Cut(own, batch_size // own)
 
 
 def samples_in(loader: Iterable[Any]) -> int | None:

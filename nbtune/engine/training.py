@@ -50,7 +50,7 @@ class Trainer:
         self._task, self._workpiece, self._loader_state = task, workpiece, loader_state
         self._optimizers = workpiece.optimizers
         self._set_lr = lr_setter(self._optimizers)
-        self._streams = RandomStreams(task.device, seed)
+        self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
         self._batches = batches.endless(task.loader)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
@@ -101,7 +101,8 @@ class Trainer:
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
-        with self._streams, torch.no_grad():
+        # Streams of their own: what is drawn here must not move the training's.
+        with self._held_out_streams, torch.no_grad():
             try:
                 for model in self._workpiece.models:
                     model.eval()
@@ -118,7 +119,7 @@ class Trainer:
         """
         state = LoaderState(loader)
         try:
-            with self._streams:
+            with self._held_out_streams:
                 found = list(islice(batches.one_pass(loader), count))
             state.mark()
         finally:
@@ -130,6 +131,7 @@ class Trainer:
     def close(self) -> None:
         """Let go of the loader's workers, and undo what an interrupt has left half done."""
         self._streams.put_back()
+        self._held_out_streams.put_back()
         if self._is_in_step:
             self._loader_state.mark()
         self._batches.close()  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from bokeh.plotting import figure
 from ..formats import format_loss
 from .descent_view import FAMILIES, TEXT_TOKENS, TINY, Columns, DescentView, family_of
 from .frame import bare_figure, sources_of, style_axes
-from .labels import Label, Placed, place
+from .labels import LINE_PX, Label, Placed, apart, place
 from .tokens import FONT, themed
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ FRAME = (420.0, 72.0)
 
 Y_RANGE = (1e-5, 5e4)
 Y_TICKS, Y_TEXTS = [1e-4, 1.0, 1e4], ["1e-4", "1", "1e4"]
+NEAR_PX = 130.0
+"""Ends closer than this have labels that would touch."""
+
 ROOM = 1.2
 """Of the steps: the rest is for the labels at the ends."""
 
@@ -111,14 +114,15 @@ def _line(path: DescentPath, until: int | None) -> Any:
 
 
 def _placed(paths: Sequence[DescentPath], families: Sequence[str], lines: Sequence[Any]) -> list[Placed]:
-    """At the lines' ends, the reader's own first; those that meet there are moved apart."""
+    """At the lines' ends; those that meet there are moved apart, the uppermost line's on top."""
+    last = [(line[-1][0], line[-1][1]) for line in lines]
+    ends = [_px(x, y, ROOM * path.settings.steps) for path, (x, y) in zip(paths, last, strict=True)]
+    texts = [f"{'yours: ' if path is paths[2] else ''}η = {path.rate_text}" for path in paths]
     labels = []
-    for i in (2, 1, 0):
-        text = f"{'yours: ' if i == 2 else ''}η = {paths[i].rate_text}"
-        step, loss = lines[i][-1]
-        x, y = _px(step, loss, ROOM * paths[i].settings.steps)
-        rows = sorted((min(max(y + d, 9), FRAME[1] - 9) for d in range(-54, 55, 6)), key=lambda row: abs(row - y))
-        labels.append(Label(text, families[i], tuple((x, row, "left") for row in rows), bold=True))
+    for i in range(len(paths)):
+        near = [j for j in range(len(paths)) if abs(ends[j][0] - ends[i][0]) < NEAR_PX]
+        rows = dict(zip(near, apart([ends[j][1] for j in near], LINE_PX, FRAME[1]), strict=True))
+        labels.append(Label(texts[i], families[i], ((ends[i][0], rows[i], "left"),), bold=True))
     # Wider than the frame: how far a label may go to the right depends on the view's width.
     return place(labels, 2 * FRAME[0], FRAME[1])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,30 @@ def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[
             placed.append(found)
             boxes.append(_box(found))
     return placed
+
+
+def apart(rows: Sequence[float], gap: float, height: float) -> list[float]:
+    """Rows moved as little as keeps them ``gap`` apart and in the frame, in the order they had.
+
+    Examples:
+        >>> apart([50, 52, 10], 18, 100), apart([0, 0], 18, 100)
+        ([42.0, 60.0, 10.0], [9.0, 27.0])
+    """
+    order = sorted(range(len(rows)), key=lambda i: rows[i])
+    blocks: list[list[float]] = []  # the wished rows of each run of neighbours, reduced by their places in it
+    for i in order:
+        blocks.append([float(rows[i])])
+        while len(blocks) > 1 and _top(blocks[-1], gap, height) < _top(blocks[-2], gap, height) + len(blocks[-2]) * gap:
+            last = blocks.pop()
+            blocks[-1] += [row - len(blocks[-1]) * gap for row in last]
+    places = [_top(block, gap, height) + n * gap for block in blocks for n in range(len(block))]
+    return [place for _, place in sorted(zip(order, places, strict=True))]
+
+
+def _top(block: list[float], gap: float, height: float) -> float:
+    """The first row of a run of neighbours: the mean of what they wish, in the frame."""
+    lowest = height - gap / 2 - (len(block) - 1) * gap
+    return max(gap / 2, min(sum(block) / len(block), lowest))
 
 
 def _first_free(label: Label, width: float, height: float, boxes: list[Box]) -> Placed | None:
