@@ -131,7 +131,7 @@ def test_what_cannot_be_compared_is_refused_at_once() -> None:
 def test_start_trains_every_size_and_shows_the_answer_three_times() -> None:
     widget = done(comparison_of(seeds=2))
     found = widget.result
-    assert [curve.batch_size for curve in found.curves] == [1, 8, 96] and found.outcome == "finished"
+    assert [curve.batch_size for curve in found.by_batch_size] == [1, 8, 96] and found.outcome == "finished"
     assert widget.progress == {
         "fraction": 1.0, "text": "6 runs · 384 samples each", "short": "6 runs · 384 samples each", "kind": "done",
     }  # fmt: skip
@@ -234,9 +234,9 @@ def test_a_mapping_of_rates_survives_the_fields() -> None:
     widget = comparison_of(lr=rates)
     assert widget.values["lr"] == "given" and ["given", "given for each k"] in fields(widget)["lr"]["options"]
     done(widget, budget="2 epochs")
-    assert widget.settings.lr == rates and [curve.lr for curve in widget.result.curves] == [0.01, 0.05, 0.2]
+    assert widget.settings.lr == rates and [curve.lr for curve in widget.result.by_batch_size] == [0.01, 0.05, 0.2]
     done(widget, lr="0.03")
-    assert {curve.lr for curve in widget.result.curves} == {0.03} and widget.values["lr"] == "0.03"
+    assert {curve.lr for curve in widget.result.by_batch_size} == {0.03} and widget.values["lr"] == "0.03"
     done(widget, lr="given")
     assert widget.settings.lr == rates
 

@@ -171,9 +171,9 @@ def test_losses_below_0_are_drawn_on_a_plain_axis() -> None:
 
 def test_a_loss_of_exactly_0_leaves_the_axis_logarithmic() -> None:
     comparison = comparison_of({32: 0.1}, seeds=1)
-    run = comparison.runs[0]
+    run = comparison.curves[0]
     ends_at_0 = replace(run, losses=(*run.losses[:-1], 0.0))
-    view = comparison_view(Comparison.from_runs([ends_at_0], settings=comparison.settings))
+    view = comparison_view(Comparison.from_curves([ends_at_0], settings=comparison.settings))
     assert words(view)["y_title"] == "training loss (log scale)"
     assert np.isfinite(view.columns["line_middle"]["y"]).all()
 
@@ -237,7 +237,7 @@ def test_an_axis_has_two_to_four_ticks_on_any_range(low: float, high: float) -> 
 
 def test_the_tooltips_numbers_are_those_of_the_engine() -> None:
     comparison = comparison_of({32: 0.1}, seeds=1)
-    hit, curve = comparison_view(comparison).columns["hit"], comparison.curves[0]
+    hit, curve = comparison_view(comparison).columns["hit"], comparison.by_batch_size[0]
     assert hit["loss"].tolist() == list(curve.losses) and hit["samples"].tolist() == list(curve.samples_seen)
     assert set(hit["k"]) == {32.0} and np.isnan(hit["held_out"][1]) and hit["held_out"][0] == curve.held_out_losses[0]
 
@@ -258,7 +258,7 @@ def test_the_table_says_what_ended_early_and_leaves_out_what_nobody_asked_for() 
 
 
 def test_memory_is_in_one_unit_for_all_k() -> None:
-    known = Comparison.from_runs(comparison_of().runs, memory={1: 40 * 2**20, 32: 2**30, 512: 9 * 2**30})
+    known = Comparison.from_curves(comparison_of().curves, memory={1: 40 * 2**20, 32: 2**30, 512: 9 * 2**30})
     assert dict(summary_rows(known))["predicted memory, GiB"] == ["< 0.1", "1.0", "9.0"]
 
 

@@ -115,8 +115,8 @@ class Comparison:
     Attributes:
         settings: What was asked for.
         budget: What every run may spend.
-        curves: One per k, in rising k: the mean over its seeds and the band around it.
-        runs: One curve per run (k, η, seed).
+        curves: One per run (k, η, seed).
+        by_batch_size: One per k, in rising k: the mean over its seeds and the band around it.
         dataset_size: Samples in the data; None where they do not tell.
         start_loss: Training loss before the first update, from the largest k; None without an event.
         target_loss: The training loss whose reaching is timed; None where no run came down.
@@ -129,8 +129,8 @@ class Comparison:
 
     settings: ComparisonSettings
     budget: Budget
-    curves: tuple[BatchCurve, ...]
-    runs: tuple[RunCurve, ...] = field(repr=False)
+    curves: tuple[RunCurve, ...] = field(repr=False)
+    by_batch_size: tuple[BatchCurve, ...]
     dataset_size: int | None
     start_loss: float | None
     target_loss: float | None
@@ -161,14 +161,14 @@ class Comparison:
             memory: Predicted peak bytes by k, on the settings' card.
             caveats: To be kept.
         """
-        return cls.from_runs(
+        return cls.from_curves(
             run_curves_of(steps), settings=settings, dataset_size=dataset_size, memory=memory, caveats=caveats
         )
 
     @classmethod
-    def from_runs(
+    def from_curves(
         cls,
-        runs: Iterable[RunCurve],
+        curves: Iterable[RunCurve],
         *,
         settings: ComparisonSettings | None = None,
         dataset_size: int | None = None,
@@ -178,13 +178,14 @@ class Comparison:
         """The same from the runs' curves, which a live view keeps and lets grow."""
         settings = settings or ComparisonSettings()
         budget = Budget.parse(settings.budget).for_data(dataset_size)
-        runs = tuple(runs)
-        curves = curves_of(runs, budget=budget, dataset_size=dataset_size, memory=memory or {})
-        answer = comparison_rules.answer(curves, budget, settings)
-        if len(curves) > 1 and max(curve.seeds for curve in curves) == 1:
+        curves = tuple(curves)
+        by_batch_size = curves_of(curves, budget=budget, dataset_size=dataset_size, memory=memory or {})
+        answer = comparison_rules.answer(by_batch_size, budget, settings)
+        if len(by_batch_size) > 1 and max(curve.seeds for curve in by_batch_size) == 1:
             caveats = (*caveats, "One seed for each k: small differences may be chance.")
         return cls(
-            settings=settings, budget=budget, curves=curves, runs=runs, dataset_size=dataset_size, caveats=caveats,
+            settings=settings, budget=budget, curves=curves, by_batch_size=by_batch_size,
+            dataset_size=dataset_size, caveats=caveats,
             start_loss=answer.start_loss, target_loss=answer.target_loss, batch_size=answer.batch_size, lr=answer.lr,
             verdict=answer.verdict, reason=answer.reason, limit=answer.limit, outcome=answer.outcome,
         )  # fmt: skip
@@ -197,7 +198,7 @@ class Comparison:
             seconds_per_epoch; final_loss (training, over the last stretch), final_loss_low, final_loss_high (over the
             seeds); held_out_loss; peak_bytes (predicted, on the settings' card); outcome.
         """
-        return [curve.row(self.target_loss) for curve in self.curves]
+        return [curve.row(self.target_loss) for curve in self.by_batch_size]
 
     def apply(self, task: Task) -> Task:
         """A new task with the batch size found; the optimizer gets the η it was trained at.
@@ -226,12 +227,12 @@ class Comparison:
         )  # fmt: skip
         plain = {
             "kind": "comparison", "schema": 1, "settings": settings, **{name: getattr(self, name) for name in names},
-            "table": self.table(), "runs": [{**asdict(run), "run": run.run._asdict()} for run in self.runs],
+            "table": self.table(), "curves": [{**asdict(curve), "run": curve.run._asdict()} for curve in self.curves],
         }  # fmt: skip
         return json_ready(plain)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        sizes = ", ".join(str(curve.batch_size) for curve in self.curves)
+        sizes = ", ".join(str(curve.batch_size) for curve in self.by_batch_size)
         return (
             f"Comparison(k = {sizes or 'none'}, {self.budget.text} each, {self.outcome})\n"
             f"  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"

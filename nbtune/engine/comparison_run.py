@@ -113,7 +113,7 @@ class ComparisonRun:
         for step in () if isinstance(steps, RunFold) else steps:
             fold.add(step)
         settings = replace(self._settings, batch_sizes=self.batch_sizes)
-        return Comparison.from_runs(
+        return Comparison.from_curves(
             fold.curves(), settings=settings, dataset_size=self.dataset_size, memory=self._memory,
             caveats=tuple(self._caveats),
         )  # fmt: skip

@@ -84,7 +84,7 @@ def comparison_figure(axis: str = "samples", x_range: tuple[float, float] = (1.0
 
 def comparison_plot(comparison: Comparison) -> figure:
     """The finished figure of ``comparison``, against samples."""
-    held_out = any(loss is not None for curve in comparison.curves for loss in curve.held_out_losses)
+    held_out = any(loss is not None for curve in comparison.by_batch_size for loss in curve.held_out_losses)
     view = comparison_view(comparison, held_out=held_out)
     fig = comparison_figure(x_range=view.x_range)
     fill(fig, view)

@@ -123,7 +123,7 @@ class _Frame:
         """Who ended before a first point has no line to stand at."""
         by_size = {one.batch_size: one for one in self.scene.series}
         rows = np.arange(LINE_PX / 2 + 2, FRAME_HEIGHT - LINE_PX / 2, LINE_PX)
-        for curve in self.scene.comparison.curves:
+        for curve in self.scene.comparison.by_batch_size:
             if not curve.losses and curve.outcome in ENDINGS:
                 series = by_size[curve.batch_size]
                 text = f"{series.text} {curve.outcome} at once"
@@ -150,7 +150,7 @@ def captions(scene: Scene) -> dict[str, str]:
     budget, asked = scene.comparison.budget, scene.comparison.settings.seeds
     what = "time" if budget.unit == "seconds" else budget.unit
     amount = budget.text if what == "time" else budget.text.rsplit(" ", 1)[0]
-    had = [curve.seeds for curve in scene.comparison.curves]
+    had = [curve.seeds for curve in scene.comparison.by_batch_size]
     seeds = max([*had, asked if scene.running or not had else 1])
     many, few = (f"mean of {seeds} seeds, band: lowest to highest", f"band of {seeds} seeds")
     line, band = (many, few) if seeds > 1 else ("one seed", "one seed")
@@ -173,7 +173,7 @@ def in_words(scene: Scene) -> str:
     """The plot for those who cannot see it."""
     sizes = ", ".join(str(one.batch_size) for one in scene.series)
     head = f"Loss against {scene.axis} for k = {sizes}"
-    known = {curve.batch_size: _ending(curve, scene.running) for curve in scene.comparison.curves}
+    known = {curve.batch_size: _ending(curve, scene.running) for curve in scene.comparison.by_batch_size}
     ends = ", ".join(known.get(one.batch_size, "nothing yet") for one in scene.series)
     if not known:
         return f"{head}. No losses yet."

@@ -47,7 +47,7 @@ LOOKS = {
 def sizes_of(comparison: Comparison) -> tuple[int, ...]:
     """Every k asked for or trained, ascending: all are known before the first step."""
     asked = [k for k in comparison.settings.batch_sizes or () if isinstance(k, int)]
-    return tuple(sorted({*asked, *(curve.batch_size for curve in comparison.curves)}))
+    return tuple(sorted({*asked, *(curve.batch_size for curve in comparison.by_batch_size)}))
 
 
 def series_of(comparison: Comparison, selected: int | None = None, *, running: bool = False) -> list[Series]:
@@ -88,7 +88,7 @@ def summary_rows(comparison: Comparison, *, running: bool = False) -> list[tuple
         running: Whether more is coming: then a target that nobody chose is not known yet.
     """
     target = comparison.settings.target_loss if running else comparison.target_loss
-    found = {curve.batch_size: curve.row(target) for curve in comparison.curves}
+    found = {curve.batch_size: curve.row(target) for curve in comparison.by_batch_size}
     table = [found.get(k, {}) for k in sizes_of(comparison)]
     to = "the target" if target is None else f"loss {format_target(target)}"
     rows = [

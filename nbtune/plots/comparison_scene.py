@@ -113,7 +113,7 @@ def scene_of(
     series = tuple(series_of(comparison, selected, running=running))
     is_log = _is_log(comparison)
     y_range = _y_range(comparison, is_log, held_out)
-    drawn = [curve for curve in comparison.curves if curve.losses]
+    drawn = [curve for curve in comparison.by_batch_size if curve.losses]
     most = MAX_POINTS // max(1, sum(5 if curve.seeds > 1 else 3 for curve in drawn))
     by_size = {one.batch_size: one for one in series}
     points = tuple(_points(curve, by_size[curve.batch_size], axis, most, y_range, is_log) for curve in drawn)
@@ -124,7 +124,8 @@ def scene_of(
 def _is_log(comparison: Comparison) -> bool:
     """Unless a loss is below 0. One of exactly 0, as float32 gives of a model that knows its data, lies at the edge."""
     start = comparison.start_loss
-    return (start is None or start > 0) and all(min(curve.lows) >= 0 for curve in comparison.curves if curve.lows)
+    lows = [low for curve in comparison.by_batch_size for low in curve.lows]
+    return (start is None or start > 0) and min(lows, default=0.0) >= 0
 
 
 def _points(
@@ -150,9 +151,9 @@ def _points(
 def _y_range(comparison: Comparison, is_log: bool, held_out: bool) -> tuple[float, float]:
     """The same for every x axis; while curves fall it follows in steps of about half a decade."""
     start = comparison.start_loss
-    losses = [loss for curve in comparison.curves for loss in curve.lows]
+    losses = [loss for curve in comparison.by_batch_size for loss in curve.lows]
     if held_out:
-        losses += [loss for curve in comparison.curves for loss in curve.held_out_losses if loss is not None]
+        losses += [loss for curve in comparison.by_batch_size for loss in curve.held_out_losses if loss is not None]
     seen = [loss for loss in losses if math.isfinite(loss) and (loss > 0 or not is_log)]
     if start is None or not seen:
         return EMPTY_Y
@@ -174,7 +175,7 @@ def x_range_of(comparison: Comparison, axis: str, x_end: float | None = None) ->
         axis: A key of ``AXES``.
         x_end: Where the axis is expected to end, if somebody knows.
     """
-    seen = [getattr(curve, "samples_seen" if axis == "samples" else axis) for curve in comparison.curves]
+    seen = [getattr(curve, "samples_seen" if axis == "samples" else axis) for curve in comparison.by_batch_size]
     ends = [float(along[i]) for along in seen if along for i in (0, -1) if along[i] > 0]
     sizes = sizes_of(comparison) or (1,)
     left, right = _first(axis, sizes), _end(comparison, axis, sizes)

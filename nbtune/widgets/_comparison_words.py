@@ -59,7 +59,7 @@ def finding_sentence(batch_size: int, index: int) -> Sentence:
 
 def running_sentence(run: ComparisonRun, comparison: Comparison) -> Sentence:
     """Who is ahead so far."""
-    known = [(curve.final_loss, curve.batch_size) for curve in comparison.curves if curve.final_loss is not None]
+    known = [(curve.final_loss, curve.batch_size) for curve in comparison.by_batch_size if curve.final_loss is not None]
     if not known:
         return [["Training copies of your model side by side.", "muted"]]
     loss, k = min(known)
@@ -114,10 +114,10 @@ def next_try(comparison: Comparison, texts: Mapping[str, str]) -> dict[str, Any]
         comparison: Ended.
         texts: What stands in the fields.
     """
-    if comparison.batch_size is not None or comparison.outcome == "stopped" or not comparison.curves:
+    if comparison.batch_size is not None or comparison.outcome == "stopped" or not comparison.by_batch_size:
         return None
     if comparison.outcome == "diverged":
-        rate = format_lr(min(curve.lr for curve in comparison.curves) / SMALLER_RATE)
+        rate = format_lr(min(curve.lr for curve in comparison.by_batch_size) / SMALLER_RATE)
         return {"label": f"Try η = {rate}", "values": {"lr": rate}}
     if comparison.start_loss is None:
         return None

@@ -215,7 +215,7 @@ class BatchComparison(Panel):
         """Of an axis that the budget does not bound, so that curves grow into known space."""
         share = self._run.share_done if self._run is not None else 0.0
         name = "samples_seen" if axis == "samples" else axis
-        ends = [getattr(curve, name)[-1] for curve in self._comparison.curves if curve.losses]
+        ends = [getattr(curve, name)[-1] for curve in self._comparison.by_batch_size if curve.losses]
         return max(ends) / share if ends and share > _SHARE_BEFORE_ESTIMATE else None
 
     def _draw_progress(self, kind: str, *parts: str) -> None:

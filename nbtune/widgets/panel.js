@@ -130,7 +130,8 @@ class PanelView {
   drawFields() {
     const onChange = (isFinal) => {
       this.drawShort();
-      if (isFinal) this.send("set", { values: this.typed() });
+      // A field that is taken away while it has the focus says "change" too.
+      if (isFinal && !this.isRebuilding) this.send("set", { values: this.typed() });
     };
     const focused = this.settings.some((row) => row.contains(document.activeElement)) && document.activeElement.name;
     this.isRebuilding = true;

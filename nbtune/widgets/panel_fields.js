@@ -60,12 +60,16 @@ function textField(field, onChange) {
   const input = element("input", "", { name: field.name, type: "text", autocomplete: "off", spellcheck: false });
   input.inputMode = { integer: "numeric", number: "decimal" }[field.kind] ?? "text";
   const fit = () => (input.style.width = `calc(${Math.max(2, input.value.length)}ch + 24px)`);
-  input.addEventListener("input", () => (fit(), onChange(false)));
-  input.addEventListener("change", () => onChange(true));
+  let isTyping = false; // then an answer to what was asked before must not take the text away
+  input.addEventListener("input", () => ((isTyping = true), fit(), onChange(false)));
+  input.addEventListener("change", () => ((isTyping = false), onChange(true)));
+  for (const end of ["keydown", "blur"]) {
+    input.addEventListener(end, ({ key = "Enter" }) => (isTyping &&= key !== "Enter"));
+  }
   return {
     el: labelled(field, input),
     read: () => input.value,
-    write: (text) => ((input.value = text), fit()),
+    write: (text) => isTyping || ((input.value = text), fit()),
     lock: (isLocked) => (input.readOnly = isLocked),
   };
 }

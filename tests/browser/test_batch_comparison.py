@@ -69,7 +69,7 @@ def height(lab: Notebook) -> float:
 
 
 def test_start_to_the_answer_in_plot_table_sentence_and_button(lab: Notebook) -> None:
-    code = "print(comparison.result.batch_size, sum(len(curve.losses) for curve in comparison.result.curves))"
+    code = "print(comparison.result.batch_size, sum(len(curve.losses) for curve in comparison.result.by_batch_size))"
     begun(lab, "duel.ipynb", code, "print(comparison.task.batch_size)")
     idle = height(lab)
     lab.picture("comparison_idle")

@@ -26,12 +26,12 @@ def test_a_comparison_leaves_the_task_bit_for_bit(table: Callable[..., None], am
     comparison = compare_batch_sizes(task, [2, 16, 64], seeds=2, budget="2 epochs", progress=False)
     same = state(task) == before
     table(f"comparison: state bit for bit, amp {amp}", same)
-    assert same and {curve.outcome for curve in comparison.curves} == {"finished"}
+    assert same and {curve.outcome for curve in comparison.by_batch_size} == {"finished"}
 
 
 def test_runs_are_the_same_alone_and_side_by_side_on_the_card(table: Callable[..., None]) -> None:
-    alone = compare_batch_sizes(card_task(), [16], budget="1 epoch", progress=False).runs[0]
-    beside = compare_batch_sizes(card_task(), [4, 16, 64], budget="1 epoch", progress=False).runs
+    alone = compare_batch_sizes(card_task(), [16], budget="1 epoch", progress=False).curves[0]
+    beside = compare_batch_sizes(card_task(), [4, 16, 64], budget="1 epoch", progress=False).curves
     same = next(run for run in beside if run.run.batch_size == 16)
     table("comparison: losses alone and side by side", same.losses == alone.losses)
     assert same.losses == pytest.approx(alone.losses, rel=1e-3)
@@ -45,7 +45,7 @@ def test_a_k_that_does_not_fit_ends_and_the_others_go_on(table: Callable[..., No
     device = torch.device("cuda", torch.cuda.current_device())
     with reserved_at_most(torch.cuda.memory_reserved(device) + 2**28, device):
         comparison = compare_batch_sizes(task, [16, 16384], budget="16384 samples", progress=False)
-    outcomes = {curve.batch_size: curve.outcome for curve in comparison.curves}
+    outcomes = {curve.batch_size: curve.outcome for curve in comparison.by_batch_size}
     table("comparison: k = 16 384 in 256 MiB", outcomes[16384])
     assert outcomes == {16: "finished", 16384: "failed"}
 
@@ -58,7 +58,7 @@ def test_eight_interleaved_curves_cost_little_over_the_bare_loop(table: Callable
         begun = time.perf_counter()
         comparison = compare_batch_sizes(task, [64], seeds=8, budget="200 updates", progress=False)
         wall = time.perf_counter() - begun
-        ratios.append((wall / bare, sum(run.seconds[-1] for run in comparison.runs) / bare))
+        ratios.append((wall / bare, sum(run.seconds[-1] for run in comparison.curves) / bare))
     table("comparison: wall over 8 bare loops of 200 steps", round(statistics.median(r for r, _ in ratios), 3))
     table("comparison: seconds charged over the same", round(statistics.median(r for _, r in ratios), 3))
     assert statistics.median(charged for _, charged in ratios) < 1.5
