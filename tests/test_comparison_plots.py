@@ -15,8 +15,9 @@ from bokeh.document import Document
 from bokeh.models import ColumnDataSource, GlyphRenderer
 from comparison_results import QUARTET, SAMPLES, TRIO, comparison_of, diverged, failed
 
+from nbtune.engine import training_run
 from nbtune.engine.comparison import Comparison
-from nbtune.plots import plot
+from nbtune.plots import comparison_scene, plot
 from nbtune.plots.comparison import SOURCES, ComparisonView, comparison_figure, comparison_view
 from nbtune.plots.comparison_labels import LABEL_COLOURS
 from nbtune.plots.comparison_picture import draw_comparison_png
@@ -295,3 +296,7 @@ def test_the_picture_is_drawn_in_every_state(axis: str) -> None:
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert draw_comparison_png(comparison_of()) is None
+
+
+def test_the_axis_begins_where_the_engine_s_first_point_can_lie() -> None:
+    assert comparison_scene.FIRST_SAMPLES == training_run.FIRST_SAMPLES

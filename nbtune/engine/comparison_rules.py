@@ -20,7 +20,7 @@ FALLEN = 0.9
 ALIKE = 1.5
 """Two amounts within this factor are called about the same: timings on a shared machine differ by a third."""
 
-_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,8 @@ def _limit(curves: Sequence[BatchCurve], target: float | None, best: BatchCurve 
     late = [c for c in curves if _is_sound(c) and c.losses and c.reach(target) is None and not c.has_risen]
     if late and any(c.reach(target) for c in curves):
         sizes = _listed([f"k = {c.batch_size}" for c in late])
-        parts.append(f"{sizes} did not get there in {format_count(max(c.updates[-1] for c in late))} updates.")
+        updates = _listed(list(dict.fromkeys(format_count(c.updates[-1]) for c in late)))
+        parts.append(f"{sizes} did not get there in {updates} updates.")
     return " ".join(parts)
 
 

@@ -40,6 +40,7 @@ OFF_SCALE = 2.0
 """The loss axis ends at this many times the loss at the start."""
 
 EMPTY_Y = (-1.0, 0.5)
+EMPTY_DECADES = 1000
 EMPTY_SECONDS = (0.01, 1.0)
 
 
@@ -180,7 +181,8 @@ def x_range_of(comparison: Comparison, axis: str, x_end: float | None = None) ->
     sizes = sizes_of(comparison) or (1,)
     left, right = _first(axis, sizes), _end(comparison, axis, sizes)
     if right is None:
-        right = round_up(max([x_end or 0.0, *ends]) or EMPTY_SECONDS[1], (1, 2, 5))
+        empty = EMPTY_SECONDS[1] if left is None else EMPTY_DECADES * left
+        right = round_up(max([x_end or 0.0, *ends]) or empty, (1, 2, 5))
     if left is None:
         left = round_down(min(ends, default=EMPTY_SECONDS[0]), (1, 2, 5))
     low, high = math.log10(min([left, *ends])), math.log10(max([right, *ends]))

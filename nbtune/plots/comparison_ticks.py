@@ -72,10 +72,10 @@ def ticks_of(bottom: float, top: float, most: int, is_log: bool = True) -> tuple
 
 
 def tick_text(tick: float) -> str:
-    """A round number in full, thousands parted.
+    """A round number in full, thousands parted; from a million up as a power, which has room.
 
     Examples:
-        >>> [tick_text(tick) for tick in (0.001, 0.5, 1.0, 10_000.0)]
-        ['0.001', '0.5', '1', '10\u202f000']
+        >>> [tick_text(tick) for tick in (0.001, 0.5, 1.0, 10_000.0, 2e6)]
+        ['0.001', '0.5', '1', '10\u202f000', '2e6']
     """
-    return format_count(tick) if tick >= 1 else format_loss(tick, 1)
+    return format_count(tick) if 1 <= tick < 1e6 else format_loss(tick, 1)

@@ -93,7 +93,7 @@ function choiceField(field, onChange) {
   const picker = element("select", "", { name: field.name });
   if (field.other) picker.dataset.givesWay = ""; // of all pickers the one that grows without limit
   const typed = element("input", "", { name: `${field.name}-other`, type: "text", hidden: true, autocomplete: "off" });
-  typed.setAttribute("aria-label", `${field.label}: ${field.other}`);
+  typed.setAttribute("aria-label", field.other ? `${field.label}: ${field.other}` : field.label);
   typed.placeholder = field.example ?? "";
   const OTHER = "\0other";
   let value = "";

@@ -150,11 +150,19 @@ def test_a_reload_shows_the_last_path_and_a_saved_notebook_its_picture(lab: Note
     assert slider(lab).input_value() == "0.05"
 
 
-def test_dark_and_narrow_pages_show_all_of_it(lab: Notebook) -> None:
-    begun(lab, "narrow_descent.ipynb")
+def test_a_dark_page_recolours_all_four_plots(lab: Notebook) -> None:
+    begun(lab, "dark_descent.ipynb")
     lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-    lab.wait("() => [...document.querySelectorAll('[data-theme]')].every((el) => el.dataset.theme === 'dark')")
-    lab.picture("descent_dark")
+    try:
+        lab.wait("() => [...document.querySelectorAll('[data-sequence]')].every((el) => el.dataset.theme === 'dark')")
+        lab.wait("() => document.querySelector('#jupyterlab-splash') === null")
+        lab.picture("descent_dark")
+    finally:
+        lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})  # the server keeps it for other tests
+
+
+def test_a_narrow_page_shows_the_readers_path_first_and_keeps_the_slider(lab: Notebook) -> None:
+    begun(lab, "narrow_descent.ipynb")
     lab.page.set_viewport_size({"width": 620, "height": 1600})
     lab.wait("() => document.querySelector('.nbtune-panel').clientWidth < 640")
     assert slider(lab).is_visible()
