@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FALLEN = 0.9
 """A loss has come down when less than this part of that at the start is left."""
 
+QUARTER = 0.25
+
 ALIKE = 1.5
 """Two amounts within this factor are called about the same: timings on a shared machine differ by a third."""
 
@@ -63,14 +65,21 @@ def start_loss_of(curves: Sequence[BatchCurve]) -> float | None:
 def target_of(curves: Sequence[BatchCurve], start_loss: float | None) -> float | None:
     """A training loss to time: half of the way (in logarithms) down to where the second best k ended, rounded up.
 
-    The second best, so that there are two to compare, unless it did not come half as far as the best; half-way, where
-    curves are steep and noise moves little. Linear where a loss is not above 0. None where no k came down by a tenth.
+    The second best, so that there are two to compare, unless it did not come a quarter as far as the best; half-way,
+    where curves are steep and noise moves little. Linear where a loss is not above 0. None where no k came down by a
+    tenth.
     """
     finals = sorted(c.final_loss for c in curves if c.final_loss is not None and _has_fallen(c.final_loss, start_loss))
     if not finals or start_loss is None:
         return None
-    of_best, of_second = (_rounded_up(_middle(start_loss, end), start_loss) for end in (finals[0], finals[:2][-1]))
-    return of_second if finals[:2][-1] <= of_best else of_best
+    best, second = finals[0], finals[:2][-1]
+    end = second if _way(start_loss, second, best) >= QUARTER * _way(start_loss, best, best) else best
+    return _rounded_up(_middle(start_loss, end), start_loss)
+
+
+def _way(start_loss: float, end: float, lowest: float) -> float:
+    """How far a loss came, on the scale that the lowest one allows."""
+    return math.log(start_loss / end) if lowest > 0 else start_loss - end
 
 
 def _middle(start_loss: float, end: float) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from bokeh.plotting import figure
 
 from .comparison import comparison_plot
+from .descent import descent_path_figure
 from .lr_curve import lr_curve_figure
 from .memory_bars import estimate_figure, limit_figure
 from .memory_grid import grid_figure
@@ -20,6 +21,7 @@ FIGURES: dict[str, Callable[[Any], figure]] = {
     "MemoryGrid": grid_figure,
     "MemoryEstimate": estimate_figure,
     "Comparison": comparison_plot,
+    "DescentPath": descent_path_figure,
 }
 """Name of a result's type → what draws it: asking for the type itself would import torch."""
 

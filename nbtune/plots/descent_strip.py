@@ -14,7 +14,7 @@ from bokeh.plotting import figure
 from ..formats import format_loss
 from .descent_view import FAMILIES, TEXT_TOKENS, TINY, Columns, DescentView, family_of
 from .frame import bare_figure, sources_of, style_axes
-from .labels import LINE_PX, Label, Placed, apart, place
+from .labels import LINE_PX, Label, Placed, apart, place, text_px
 from .tokens import FONT, themed
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ FRAME = (420.0, 72.0)
 
 Y_RANGE = (1e-5, 5e4)
 Y_TICKS, Y_TEXTS = [1e-4, 1.0, 1e4], ["1e-4", "1", "1e4"]
-NEAR_PX = 130.0
-"""Ends closer than this have labels that would touch."""
-
 ROOM = 1.2
 """Of the steps: the rest is for the labels at the ends."""
 
@@ -120,11 +117,16 @@ def _placed(paths: Sequence[DescentPath], families: Sequence[str], lines: Sequen
     texts = [f"{'yours: ' if path is paths[2] else ''}η = {path.rate_text}" for path in paths]
     labels = []
     for i in range(len(paths)):
-        near = [j for j in range(len(paths)) if abs(ends[j][0] - ends[i][0]) < NEAR_PX]
+        near = [j for j in range(len(paths)) if _touch(ends[i][0], texts[i], ends[j][0], texts[j])]
         rows = dict(zip(near, apart([ends[j][1] for j in near], LINE_PX, FRAME[1]), strict=True))
         labels.append(Label(texts[i], families[i], ((ends[i][0], rows[i], "left"),), bold=True))
     # Wider than the frame: how far a label may go to the right depends on the view's width.
     return place(labels, 2 * FRAME[0], FRAME[1])
+
+
+def _touch(x: float, text: str, other_x: float, other_text: str) -> bool:
+    """Whether the label further left reaches the other one's end."""
+    return abs(x - other_x) < text_px(text if x < other_x else other_text, bold=True) or x == other_x
 
 
 def _px(step: float, loss: float, steps: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
    theme.js stands above this file: see _frontend.py. */
 
 const CALM_MS = 500; // between two drawings where the reader prefers reduced motion
+const FRAME_MS = 16; // between two drawings where nobody does
 
 /** BokehJS of one version, once per page. A global, since each widget model evaluates its own copy of this module. */
 function loadBokeh(shared) {
@@ -46,6 +47,20 @@ function column(values) {
   return new Float64Array(bytes);
 }
 
+/** Whether two sets of columns hold the same. */
+function isSame(before, after) {
+  const names = Object.keys(after);
+  return before && Object.keys(before).length === names.length && names.every((name) => isEqual(before[name], after[name]));
+}
+
+function isEqual(a, b) {
+  if (!a || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (Array.isArray(a)) return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+  if (a.byteLength !== b.byteLength) return false;
+  for (let i = 0; i < a.byteLength; i++) if (a.getUint8(i) !== b.getUint8(i)) return false;
+  return true;
+}
+
 class PlotView {
   constructor(Bokeh, model, el) {
     Object.assign(this, { Bokeh, model, el, plotEl: document.createElement("div"), pending: 0, drawnAt: 0 });
@@ -58,6 +73,7 @@ class PlotView {
     const { Document } = this.Bokeh.require("document");
     const doc = (this.document = Document.from_json(structuredClone(this.model.get("document"))));
     this.models = [...doc.all_models];
+    this.shown = new Map();
     this.sources = new Map(this.models.filter((m) => m.type === "ColumnDataSource").map((m) => [m.name, m]));
     this.figure = doc.roots()[0];
     this.figure.setv({ sizing_mode: "stretch_width" });
@@ -83,13 +99,12 @@ class PlotView {
   schedule() {
     if (this.pending) return;
     const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const wait = isCalm ? Math.max(0, this.drawnAt + CALM_MS - performance.now()) : 0;
+    // BokehJS paints in the next frame by itself: a frame of our own in between would only come later.
+    const wait = Math.max(0, this.drawnAt + (isCalm ? CALM_MS : FRAME_MS) - performance.now());
     this.pending = setTimeout(() => {
-      this.frame = requestAnimationFrame(() => {
-        this.pending = 0;
-        this.drawnAt = performance.now();
-        this.apply();
-      });
+      this.pending = 0;
+      this.drawnAt = performance.now();
+      this.apply();
     }, wait);
   }
 
@@ -97,6 +112,8 @@ class PlotView {
     if (!this.document) return;
     const { columns, x_range, y_range, label, sequence } = this.model.get("data");
     for (const [name, values] of Object.entries(columns)) {
+      if (isSame(this.shown.get(name), values)) continue; // what stays costs a redraw of its own
+      this.shown.set(name, values);
       const entries = Object.entries(values).map(([key, value]) => [key, column(value)]);
       this.sources.get(name)?.setv({ data: Object.fromEntries(entries) });
     }
@@ -136,7 +153,6 @@ async function render({ model, el, signal }) {
     model.off("change:data", onData);
     model.off("change:document", onDocument);
     clearTimeout(view.pending);
-    cancelAnimationFrame(view.frame);
     view.dispose();
   };
 }
