@@ -13,7 +13,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from ..session import Session
+from ..session import THROTTLE_SECONDS, Session
 from . import _frontend
 from ._displays import Displays
 from ._problem import problem_of
@@ -58,6 +58,9 @@ class Panel(anywidget.AnyWidget):
 
     _esm = _frontend.script("panel_fields.js", "panel_blocks.js", "panel_problem.js", "panel.js")
     _css = _frontend.style("panel.css")
+
+    _throttle_seconds = THROTTLE_SECONDS
+    """The least time between two drawings of a run."""
 
     tool = traitlets.Unicode().tag(sync=True)
     state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
@@ -208,7 +211,10 @@ class Panel(anywidget.AnyWidget):
                 self._draw_refusal(error)
                 return error
             self.result = self.error = None
-            self._session = Session(self._run, self._on_events, on_state=self._on_state, finish=self._on_end)
+            self._session = Session(
+                self._run, self._on_events, on_state=self._on_state, finish=self._on_end,
+                throttle_seconds=self._throttle_seconds,
+            )  # fmt: skip
             with self._drawing():
                 self.problem, self.suggestion_action, self.apply_label, self.notes = None, None, "", []
                 self._draw_start()

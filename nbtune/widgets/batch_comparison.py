@@ -67,6 +67,9 @@ class BatchComparison(Panel):
     _esm = _frontend.script("panel_fields.js", "panel_blocks.js", "batch_comparison.js", "panel_problem.js", "panel.js")
     _css = _frontend.style("panel.css", "panel_blocks.css", "batch_comparison.css")
 
+    # A dozen curves and a table take 6 ms to draw, and on a log axis little moves in this time.
+    _throttle_seconds = 0.15
+
     def __init__(
         self,
         task: Task,
