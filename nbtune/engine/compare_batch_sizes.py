@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..formats import format_loss
+from ..jobs import Progress, listed
 from .comparison import Comparison, ComparisonSettings, LossStep
 from .comparison_run import ComparisonRun, train_batch_sizes
+from .findings import finding_of
 from .task import Task
 
 
@@ -60,12 +62,18 @@ def compare_batch_sizes(
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     steps: list[LossStep] = []
-    with closing(run), _progress_bar(run, progress) as show:
-        for step in run:
-            if isinstance(step, LossStep):
-                steps.append(step)
-                show(step)
-    return run.comparison(steps)
+    with listed("comparison", run.budget.text) as call:
+        with closing(run), _progress_bar(run, progress) as show:
+            for step in run:
+                if isinstance(step, LossStep):
+                    steps.append(step)
+                    show(step)
+                call.now = Progress(share=run.share_done)
+                if call.is_stopped:
+                    break
+        comparison = run.comparison(steps)
+        call.found(finding_of(comparison, task))
+    return comparison
 
 
 @contextmanager

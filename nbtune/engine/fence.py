@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .capacity import resident_bytes
+from ..host_memory import resident_bytes
 
 
 class HostFenceError(MemoryError):

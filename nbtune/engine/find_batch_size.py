@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..formats import format_memory
+from ..jobs import Progress, listed
 from .batch_limit import BatchLimit, BatchSettings, MemoryTrial
 from .batch_probe import probe_batch_sizes
+from .findings import finding_of, forecast_of
 from .task import Task
 
 
@@ -48,12 +50,18 @@ def find_batch_size(
     settings = replace(settings or BatchSettings(), **changes)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    trials: list[MemoryTrial] = []
-    with closing(probe_batch_sizes(task, settings)) as probe, _progress_line(progress) as show:
-        for trial in probe:
-            trials.append(trial)
-            show(trial)
-    return probe.limit(trials)
+    probe, trials = probe_batch_sizes(task, settings), list[MemoryTrial]()
+    with listed("batch_size", settings.strategy) as call:
+        with closing(probe), _progress_line(progress) as show:
+            for trial in probe:
+                trials.append(trial)
+                show(trial)
+                call.now = Progress(len({trial.batch_size for trial in trials}), unit="batch sizes")
+                if call.is_stopped:
+                    break
+        limit = probe.limit(trials, "stopped" if call.is_stopped else "finished")
+        call.found(finding_of(limit, task), forecast_of(limit, task))
+    return limit
 
 
 @contextmanager

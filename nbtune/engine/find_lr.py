@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..formats import format_loss, format_lr
+from ..jobs import Progress, listed
+from .findings import QUICK_SWEEP, finding_of
 from .lr_curve import LRCurve, LRSettings, LRStep
 from .lr_sweep import sweep_lr
 from .task import Task
@@ -55,12 +57,18 @@ def find_lr(
         settings = replace(settings, max_seconds=max_seconds)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    steps: list[LRStep] = []
-    with closing(sweep_lr(task, settings)) as sweep, _progress_bar(settings.steps, progress) as show:
-        for step in sweep:
-            steps.append(step)
-            show(step)
-    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+    sweep, steps = sweep_lr(task, settings), list[LRStep]()
+    with listed("learning_rate", QUICK_SWEEP, max_seconds=settings.max_seconds) as call:
+        with closing(sweep), _progress_bar(settings.steps, progress) as show:
+            for step in sweep:
+                steps.append(step)
+                show(step)
+                call.now = Progress(len(steps), settings.steps, "steps", len(steps) / settings.steps)
+                if call.is_stopped:
+                    break
+        curve = LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+        call.found(finding_of(curve, task))
+    return curve
 
 
 @contextmanager

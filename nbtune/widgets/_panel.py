@@ -13,6 +13,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from ..jobs import BOARD, Finding, Forecast, Job
 from ..session import THROTTLE_SECONDS, Session
 from . import _frontend
 from ._displays import Displays
@@ -86,6 +87,7 @@ class Panel(anywidget.AnyWidget):
         self.error: BaseException | None = None
         self._run: Any = None
         self._session: Session[Any] | None = None
+        self._job: Job | None = None
         self._starting, self._drawing_lock = threading.Lock(), threading.RLock()
         self._displays, self._is_kept = Displays(self._widget_view), True
         super().__init__(tool=type(self).__name__, **traits)
@@ -104,8 +106,11 @@ class Panel(anywidget.AnyWidget):
 
     def stop(self) -> None:
         """Ask the run to end after the step it is at, and return at once. What it found by then is the result."""
-        if self._session is not None:
-            self._session.stop()
+        job, session = self._job, self._session
+        if job is not None:
+            job.is_stopping = True
+        if session is not None:
+            session.stop()
 
     def run(self) -> Any:
         """Start (unless a run is under way) and block until the end; an interrupt stops the run.
@@ -120,6 +125,8 @@ class Panel(anywidget.AnyWidget):
             if self.state not in IS_RUNNING:
                 self.start()
             assert self._session is not None
+            if self._job is not None:
+                self._job.is_blocking = True
             self._session.wait()
         except KeyboardInterrupt:
             self.stop()
@@ -195,6 +202,14 @@ class Panel(anywidget.AnyWidget):
     def _picked(self, name: str, value: Any) -> None:
         """Draw what was asked for by clicking at ``name`` in the stage."""
 
+    def _new_job(self) -> Job | None:
+        """How the run that begins is listed beside the notebook; None for a run too short to be."""
+        return None
+
+    def _found(self) -> tuple[Finding | None, Forecast | None]:
+        """What ``result`` says there."""
+        return None, None
+
     # The life of a run
 
     def _try_to_start(self) -> Exception | None:
@@ -218,6 +233,9 @@ class Panel(anywidget.AnyWidget):
             with self._drawing():
                 self.problem, self.suggestion_action, self.apply_label, self.notes = None, None, "", []
                 self._draw_start()
+            self._job = self._new_job()
+            if self._job is not None:
+                BOARD.begin(self._job)
             self._session.start()
             return None
 
@@ -234,6 +252,7 @@ class Panel(anywidget.AnyWidget):
                 self._draw_stopping()
             if state == "failed" and self.error is not self._session.error:
                 self._draw_error()  # the end itself could not be drawn
+                self._end_job()
             self.state = state
 
     def _on_end(self) -> None:
@@ -245,7 +264,13 @@ class Panel(anywidget.AnyWidget):
                 self._draw_error()
             self.state = "done" if self._session.error is None else "failed"
         self._run = None
+        self._end_job()
         self._keep_picture()
+
+    def _end_job(self) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            BOARD.end(job, *((None, None) if self.result is None else self._found()))
 
     def _keep_picture(self) -> None:
         self._is_kept = True

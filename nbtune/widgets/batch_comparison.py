@@ -12,8 +12,10 @@ from typing import Any
 from ..engine import LRStep, Task
 from ..engine.comparison import ComparisonSettings, LossStep
 from ..engine.comparison_run import ComparisonRun, train_batch_sizes
+from ..engine.findings import finding_of
 from ..engine.loss_curves import RunFold
 from ..engine.training import LOADING
+from ..jobs import Finding, Forecast, Job, Progress
 from ..plots.comparison import comparison_figure, comparison_view
 from ..plots.comparison_picture import draw_comparison_png
 from . import _frontend
@@ -115,6 +117,16 @@ class BatchComparison(Panel):
         """What stands in the fields, ready to be run."""
         settings = settings_from(self.values, self.settings, self._texts, self._given)
         return settings, train_batch_sizes(self.task, settings)
+
+    def _new_job(self) -> Job:
+        run: ComparisonRun = self._run
+        return Job(
+            "comparison", run.budget.text, progress=lambda: Progress(share=run.share_done), stop=self.stop,
+            widget=self.model_id,
+        )  # fmt: skip
+
+    def _found(self) -> tuple[Finding | None, Forecast | None]:
+        return finding_of(self.result, self.task, widget=self.model_id), None
 
     def _draw_start(self) -> None:
         self._fold, self._began_at, self._said_at = RunFold(), None, 0.0

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ..engine import Task
 from ..engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
 from ..engine.batch_probe import PREDICTING, BatchProbe, probe_batch_sizes
+from ..engine.findings import finding_of, forecast_of
 from ..engine.memory.cards import capacity_name, parse_capacity
 from ..engine.memory.grid import MemoryGrid, MemoryGridRow, sweep_image_sizes
 from ..engine.memory.samples import image_size_of
+from ..jobs import Finding, Forecast, Job, Progress
 from ..plots.memory_bars import memory_figure, memory_view
 from ..plots.memory_layers import treemap_figure, treemap_view
 from ..plots.memory_picture import draw_grid_png, draw_layers_png, draw_memory_png
@@ -107,6 +109,19 @@ class BatchProber(Panel):
         probe = probe_batch_sizes(self.task, replace(settings, measure_seconds=seconds)) if needs_probe else None
         self.settings = settings
         return ProberRun(probe, sweep_image_sizes(self.task, settings) if wants_grid else None)
+
+    def _new_job(self) -> Job:
+        return Job(
+            "batch_size", self.settings.strategy, progress=self._progress, stop=self.stop, widget=self.model_id
+        )
+
+    def _progress(self) -> Progress:
+        if self._rows:
+            return Progress(len(self._rows), unit="image sizes")
+        return Progress(len({trial.batch_size for trial in self._trials}), unit="batch sizes")
+
+    def _found(self) -> tuple[Finding | None, Forecast | None]:
+        return finding_of(self.result, self.task, widget=self.model_id), forecast_of(self.result, self.task)
 
     def _draw_start(self) -> None:
         self._rows, self.grid = [], None

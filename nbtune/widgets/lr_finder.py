@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine import LRCurve, LRSettings, LRStep, LRSweep, Task, sweep_lr
+from ..engine.findings import QUICK_SWEEP, finding_of
 from ..engine.training import LOADING
 from ..formats import format_lr, format_remaining, format_seconds
+from ..jobs import Finding, Forecast, Job, Progress
 from ..plots.lr_curve import lr_figure, lr_view
 from ..plots.picture import draw_png
 from ._panel import Panel, Sentence
@@ -71,6 +73,19 @@ class LRFinder(Panel):
             else:
                 self.plot.show(_figure(settings))
         return run
+
+    def _new_job(self) -> Job:
+        def progress() -> Progress:
+            taken, asked = len(self._steps), self.settings.steps
+            return Progress(taken, asked, "steps", taken / asked)
+
+        return Job(
+            "learning_rate", QUICK_SWEEP, progress=progress, stop=self.stop, widget=self.model_id,
+            max_seconds=self.settings.max_seconds,
+        )  # fmt: skip
+
+    def _found(self) -> tuple[Finding | None, Forecast | None]:
+        return finding_of(self.result, self.task, widget=self.model_id), None
 
     def _draw_start(self) -> None:
         self._steps = []

@@ -7,7 +7,8 @@ import os
 import torch
 from torch import nn
 
-from ..capacity import free_bytes, resident_bytes
+from ...host_memory import resident_bytes
+from ..capacity import free_bytes
 from ..task import Task
 from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
 

@@ -1,0 +1,61 @@
+"""What a result says to whoever has no room for more: one number or two, and what the next batch size would need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..formats import format_lr
+from ..jobs import BOARD, Finding, Forecast, reference_to
+from .batch_limit import BatchLimit
+from .comparison import Comparison
+from .lr_curve import LRCurve
+from .task import Task
+
+QUICK_SWEEP = "quick sweep"
+
+
+def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget: str = "") -> Finding | None:
+    """The answer of a result; None for a result without one.
+
+    Args:
+        result: Of any tool.
+        task: What was tuned.
+        widget: Id of the widget that shows it; "" for a call, which is then looked for in its cell.
+    """
+    about: dict[str, Any] = {
+        "model": " + ".join(type(model).__name__ for model in task.models.values()), "task": reference_to(task),
+        "widget": widget, "cell": "" if widget else BOARD.here(),
+    }  # fmt: skip
+    if isinstance(result, LRCurve):
+        if result.suggestion is None:
+            return None
+        return Finding(tool="learning_rate", lr=format_lr(result.suggestion), detail=QUICK_SWEEP, **about)
+    if result.batch_size is None:
+        return None
+    if isinstance(result, BatchLimit):
+        return Finding(tool="batch_size", batch_size=result.batch_size, detail=_how(result), **about)
+    lr = "" if result.lr is None else format_lr(result.lr)
+    return Finding(tool="comparison", batch_size=result.batch_size, lr=lr, detail=result.budget.text, **about)
+
+
+def forecast_of(limit: BatchLimit, task: Task) -> Forecast | None:
+    """What twice the batch size would need of this machine; None for a result about another card."""
+    estimate = limit.estimate
+    if estimate is None or limit.settings.capacity is not None:
+        return None
+    latest = {trial.batch_size: trial for trial in limit.latest}
+    size = limit.batch_size
+    larger = 1 if size is None else 2 * size
+    trial = latest.get(larger)
+    measured = None if trial is None else trial.peak_bytes
+    return Forecast(
+        device="host" if estimate.device == "cpu" else str(task.device), batch_size=size,
+        has_run=size is not None and latest[size].is_measured, next_batch_size=larger,
+        next_bytes=measured or estimate.peak_bytes(larger),
+        does_fit=trial.fits if trial is not None else estimate.fits(larger), task=reference_to(task),
+    )  # fmt: skip
+
+
+def _how(limit: BatchLimit) -> str:
+    trial = next(trial for trial in limit.latest if trial.batch_size == limit.batch_size)
+    return f"{limit.capacity_name}, {'measured' if trial.is_measured and trial.peak_bytes else 'predicted'}"

@@ -1,0 +1,247 @@
+"""The kernel's side of the JupyterLab extension: says over a comm, once a second, what the memory and the jobs are.
+
+``import nbtune`` in a kernel opens a comm that stays silent. Whoever wants to watch finds its id by asking the kernel
+for the comms of the target ``TARGET`` and sends ``{"kind": "watch"}``; from then on one thread sends a status a second
+to everybody who listens, also while a cell blocks, until ``{"kind": "leave"}``. Standard library alone; of torch it
+asks only what torch already knows.
+"""
+
+from __future__ import annotations
+
+import atexit
+import keyword
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from .host_memory import host_memory
+from .jobs import BOARD, Board, Finding, Forecast, Job
+
+TARGET = "nbtune.monitor"
+SCHEMA = 1
+PERIOD_SECONDS = 1.0
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.2, 60.0
+_TASKS_NAMED = 4
+
+
+class Monitor:
+    """Sends a status in a steady rhythm for as long as somebody watches.
+
+    One watcher counts, the newest: a page that was reloaded cannot say goodbye. Every page hears what is sent, and one
+    that hears nothing for a while asks again.
+
+    Args:
+        send: Takes one JSON object to the browser; called from the monitor's thread.
+        namespace: Gives the notebook's variables.
+        board: Where jobs and results are listed.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[dict[str, Any]], None],
+        *,
+        namespace: Callable[[], dict[str, Any]] = dict,
+        board: Board = BOARD,
+    ) -> None:
+        self._send, self._namespace, self._board = send, namespace, board
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._watcher: str | None = None
+        self._period_seconds = PERIOD_SECONDS
+        self._thread: threading.Thread | None = None
+        self._sequence = 0
+        self._device_peaks: dict[str, int] = {}
+        board.on_change = self._wake.set
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether statuses are sent."""
+        return self._watcher is not None
+
+    def handle(self, message: Any) -> None:
+        """Do what the browser asks for: "watch", "leave" or "stop". Anything else is ignored."""
+        if not isinstance(message, dict) or message.get("schema") != SCHEMA:
+            return
+        kind = message.get("kind")
+        if kind == "watch":
+            self.watch(str(message.get("watcher", "")), message.get("period_seconds", PERIOD_SECONDS))
+        elif kind == "leave" and str(message.get("watcher", "")) == self._watcher:
+            self.close()
+        elif kind == "stop":
+            self._board.stop(str(message.get("job", "")))
+
+    def watch(self, watcher: str, period_seconds: Any = PERIOD_SECONDS) -> None:
+        """Send a status now and then one every ``period_seconds`` (0.2 to 60)."""
+        is_number = isinstance(period_seconds, int | float) and period_seconds == period_seconds
+        period_seconds = float(period_seconds) if is_number else PERIOD_SECONDS
+        with self._lock:
+            self._watcher = watcher
+            self._period_seconds = min(max(period_seconds, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="nbtune-monitor", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def close(self, timeout: float | None = 0.0) -> None:
+        """Send nothing more; the thread ends.
+
+        Args:
+            timeout: Seconds to wait for its end.
+        """
+        with self._lock:
+            self._watcher, thread = None, self._thread
+        self._wake.set()
+        if thread is not None and thread is not threading.current_thread() and timeout:
+            thread.join(timeout)
+
+    def status(self) -> dict[str, Any]:
+        """What there is to say now, as plain JSON."""
+        self._sequence += 1
+        names = self._names()
+        devices = self._devices()
+        return {
+            "kind": "status", "schema": SCHEMA, "sequence": self._sequence, "period_seconds": self._period_seconds,
+            "devices": devices, "forecast": _plain_forecast(self._board.forecast, names),
+            "jobs": [_plain_job(job) for job in self._board.jobs],
+            "results": [_plain_finding(finding, names) for finding in self._board.findings],
+            "tasks": list(names.values())[:_TASKS_NAMED],
+        }  # fmt: skip
+
+    def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            with self._lock:
+                if self._watcher is None:
+                    self._thread = None
+                    return
+            self._send(self._status_or_trouble())
+            # Not sooner than this, however often something changes.
+            time.sleep(_SHORTEST_SECONDS)
+            self._wake.wait(self._period_seconds - _SHORTEST_SECONDS)
+
+    def _status_or_trouble(self) -> dict[str, Any]:
+        try:
+            return self.status()
+        except Exception as error:  # a thread's error would only be printed into some cell
+            return {"kind": "trouble", "schema": SCHEMA, "text": f"{type(error).__name__}: {error}"}
+
+    def _devices(self) -> list[dict[str, Any]]:
+        memory = host_memory()
+        host = [] if memory is None else [{"name": "host", "title": "", **asdict(memory)}]
+        devices = [*host, *_gpus()]
+        for device in devices:
+            # A peak that a tool has reset is still a peak.
+            peak = max(device["peak_bytes"], self._device_peaks.get(device["name"], 0))
+            self._device_peaks[device["name"]] = device["peak_bytes"] = peak
+        return devices
+
+    def _names(self) -> dict[int, str]:
+        """Of the notebook's tasks: their names by their ids, the latest first."""
+        engine = sys.modules.get("nbtune.engine.task")
+        task_type = getattr(engine, "Task", None)
+        if task_type is None:
+            return {}
+        named = [(name, value) for name, value in list(self._namespace().items()) if type(value) is task_type]
+        return {id(value): name for name, value in reversed(named) if _is_name(name)}
+
+
+def announce() -> None:
+    """Let browsers find this kernel: open the comm, silently. Does nothing outside a kernel, or when it is done."""
+    kernels = sys.modules.get("ipykernel.kernelbase")
+    if kernels is None or not kernels.Kernel.initialized():
+        return
+    import comm
+
+    manager, kernel = comm.get_comm_manager(), kernels.Kernel.instance()
+    if any(getattr(known, "target_name", "") == TARGET for known in list(manager.comms.values())):
+        return
+    channel = _channel(comm, kernel)
+    monitor = Monitor(channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}))
+    channel.receive = monitor.handle
+    BOARD.here = lambda: str(kernel.get_parent().get("metadata", {}).get("cellId") or "")
+    manager.register_comm(channel)
+    # A thread that sends while the process ends can leave half a message behind.
+    atexit.register(monitor.close, timeout=1.0)
+
+
+def _channel(comm: Any, kernel: Any) -> Any:
+    """The comm. Other than those of widgets it is open from the start, and its messages belong to no cell."""
+
+    class Channel(comm.base_comm.BaseComm):
+        receive: Callable[[Any], None]
+
+        def publish(self, data: dict[str, Any]) -> None:
+            self.publish_msg("comm_msg", data)
+
+        def publish_msg(
+            self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **keys: Any
+        ) -> None:
+            content = {"data": data or {}, "comm_id": self.comm_id, **keys}
+            kernel.session.send(
+                kernel.iopub_socket, msg_type, content, parent={}, ident=self.topic, metadata=metadata, buffers=buffers
+            )
+
+        def handle_msg(self, msg: Any) -> None:
+            # Not the base's, which tells IPython that a cell begins and ends: a watcher is no cell.
+            self.receive(msg["content"]["data"])
+
+        def handle_close(self, msg: Any) -> None:
+            comm.get_comm_manager().register_comm(self)  # a page closed it for all; the next one shall find it
+
+    return Channel(target_name=TARGET, primary=False)
+
+
+def _gpus() -> list[dict[str, Any]]:
+    """The GPUs this process already uses. Asking about another one would create a context on it."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not hasattr(cuda, "is_initialized") or not cuda.is_initialized():
+        return []
+    used = [i for i in range(cuda.device_count()) if cuda.memory_reserved(i) or cuda.max_memory_reserved(i)]
+    return [_gpu(cuda, index) for index in used]
+
+
+def _gpu(cuda: Any, index: int) -> dict[str, Any]:
+    free_bytes, limit_bytes = cuda.mem_get_info(index)
+    now_bytes = cuda.memory_reserved(index)
+    return {
+        "name": f"cuda:{index}", "title": cuda.get_device_name(index), "place": "gpu", "limit_bytes": limit_bytes,
+        "now_bytes": now_bytes, "peak_bytes": max(now_bytes, cuda.max_memory_reserved(index)),
+        # This process's CUDA context is among the others: nobody but NVML could tell it apart.
+        "others_bytes": max(0, limit_bytes - free_bytes - now_bytes),
+    }  # fmt: skip
+
+
+def _plain_job(job: Job) -> dict[str, Any]:
+    progress, seconds_left = job.progress, job.seconds_left
+    return {
+        "id": job.id, "tool": job.tool, "detail": job.detail, "is_stopping": job.is_stopping,
+        "is_blocking": job.is_blocking, "widget": job.widget, "done": progress.done, "total": progress.total,
+        "unit": progress.unit, "share": progress.share,
+        "seconds_left": None if seconds_left is None else round(seconds_left, 2),
+    }  # fmt: skip
+
+
+def _plain_finding(finding: Finding, names: dict[int, str]) -> dict[str, Any]:
+    return {
+        "id": finding.id, "tool": finding.tool, "lr": finding.lr, "batch_size": finding.batch_size,
+        "detail": finding.detail, "model": finding.model, "widget": finding.widget, "cell": finding.cell,
+        "code": finding.code(names.get(id(finding.task()), "task")),
+    }  # fmt: skip
+
+
+def _plain_forecast(forecast: Forecast | None, names: dict[int, str]) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    name, size = names.get(id(forecast.task()), "task"), forecast.batch_size
+    return {
+        "device": forecast.device, "batch_size": size, "has_run": forecast.has_run,
+        "next_batch_size": forecast.next_batch_size, "next_bytes": forecast.next_bytes, "does_fit": forecast.does_fit,
+        "code": "" if size is None else Finding(tool="batch_size", batch_size=size).code(name),
+    }  # fmt: skip
+
+
+def _is_name(name: Any) -> bool:
+    """Whether it may stand in a line of code; the notebook's dict of variables takes any text."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
