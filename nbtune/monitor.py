@@ -2,8 +2,9 @@
 
 ``import nbtune`` in a kernel opens a comm that stays silent. Whoever wants to watch finds its id by asking the kernel
 for the comms of the target ``TARGET`` and sends ``{"kind": "watch"}``; from then on one thread sends a status a second
-to everybody who listens, also while a cell blocks, until ``{"kind": "leave"}``. Standard library alone; of torch it
-asks only what torch already knows.
+to everybody who listens, also while a cell blocks, until all who watch have said ``{"kind": "leave"}``. While nothing
+runs and nothing changes it is silent: Jupyter takes every message for activity, and would never cull an idle kernel.
+Standard library alone; of torch it asks only what torch already knows.
 """
 
 from __future__ import annotations
@@ -25,17 +26,20 @@ SCHEMA = 1
 PERIOD_SECONDS = 1.0
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.2, 60.0
 _TASKS_NAMED = 4
+_LONGEST_NAME = 80
+# A page that is reloaded cannot say goodbye; of those that never did, the oldest are forgotten.
+_WATCHERS_KEPT = 16
+# What must change in an idle kernel to be worth a message: of this process's memory, and of the others' by the limit.
+_OWN_CHANGE_BYTES, _OTHERS_CHANGE = 2**20, 0.01
 
 
 class Monitor:
-    """Sends a status in a steady rhythm for as long as somebody watches.
-
-    One watcher counts, the newest: a page that was reloaded cannot say goodbye. Every page hears what is sent, and one
-    that hears nothing for a while asks again.
+    """Sends a status in a steady rhythm for as long as somebody watches and there is something to say.
 
     Args:
-        send: Takes one JSON object to the browser; called from the monitor's thread.
+        send: Takes one JSON object to every browser; called from the monitor's thread.
         namespace: Gives the notebook's variables.
+        is_busy: Whether a cell is running; if so, every status is sent.
         board: Where jobs and results are listed.
     """
 
@@ -44,11 +48,13 @@ class Monitor:
         send: Callable[[dict[str, Any]], None],
         *,
         namespace: Callable[[], dict[str, Any]] = dict,
+        is_busy: Callable[[], bool] = lambda: False,
         board: Board = BOARD,
     ) -> None:
-        self._send, self._namespace, self._board = send, namespace, board
+        self._send, self._namespace, self._is_busy, self._board = send, namespace, is_busy, board
         self._lock, self._wake = threading.Lock(), threading.Event()
-        self._watcher: str | None = None
+        self._watchers: list[str] = []
+        self._sent: dict[str, Any] | None = None
         self._period_seconds = PERIOD_SECONDS
         self._thread: threading.Thread | None = None
         self._sequence = 0
@@ -58,7 +64,7 @@ class Monitor:
     @property
     def is_watched(self) -> bool:
         """Whether statuses are sent."""
-        return self._watcher is not None
+        return bool(self._watchers)
 
     def handle(self, message: Any) -> None:
         """Do what the browser asks for: "watch", "leave" or "stop". Anything else is ignored."""
@@ -67,33 +73,40 @@ class Monitor:
         kind = message.get("kind")
         if kind == "watch":
             self.watch(str(message.get("watcher", "")), message.get("period_seconds", PERIOD_SECONDS))
-        elif kind == "leave" and str(message.get("watcher", "")) == self._watcher:
-            self.close()
+        elif kind == "leave":
+            self.leave(str(message.get("watcher", "")))
         elif kind == "stop":
             self._board.stop(str(message.get("job", "")))
 
     def watch(self, watcher: str, period_seconds: Any = PERIOD_SECONDS) -> None:
         """Send a status now and then one every ``period_seconds`` (0.2 to 60)."""
         is_number = isinstance(period_seconds, int | float) and period_seconds == period_seconds
-        period_seconds = float(period_seconds) if is_number else PERIOD_SECONDS
+        period_seconds = period_seconds if is_number else PERIOD_SECONDS
         with self._lock:
-            self._watcher = watcher
-            self._period_seconds = min(max(period_seconds, _SHORTEST_SECONDS), _LONGEST_SECONDS)
+            self._watchers = [*(known for known in self._watchers if known != watcher), watcher][-_WATCHERS_KEPT:]
+            self._sent = None  # a page that has just come knows nothing
+            self._period_seconds = float(min(max(period_seconds, _SHORTEST_SECONDS), _LONGEST_SECONDS))
+            self._wake.set()  # not after the start: a thread that has just said something would say it again
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="nbtune-monitor", daemon=True)
                 self._thread.start()
+
+    def leave(self, watcher: str) -> None:
+        """Forget a watcher; without any the thread ends."""
+        with self._lock:
+            self._watchers = [known for known in self._watchers if known != watcher]
         self._wake.set()
 
-    def close(self, timeout: float | None = 0.0) -> None:
-        """Send nothing more; the thread ends.
+    def close(self, timeout: float = 1.0) -> None:
+        """Send nothing more, and wait for the thread's end.
 
         Args:
-            timeout: Seconds to wait for its end.
+            timeout: Seconds to wait at most.
         """
         with self._lock:
-            self._watcher, thread = None, self._thread
+            self._watchers, thread = [], self._thread
         self._wake.set()
-        if thread is not None and thread is not threading.current_thread() and timeout:
+        if thread is not None:
             thread.join(timeout)
 
     def status(self) -> dict[str, Any]:
@@ -102,7 +115,8 @@ class Monitor:
         names = self._names()
         devices = self._devices()
         return {
-            "kind": "status", "schema": SCHEMA, "sequence": self._sequence, "period_seconds": self._period_seconds,
+            "kind": "nbtune.status", "schema": SCHEMA, "sequence": self._sequence,
+            "period_seconds": self._period_seconds,
             "devices": devices, "forecast": _plain_forecast(self._board.forecast, names),
             "jobs": [_plain_job(job) for job in self._board.jobs],
             "results": [_plain_finding(finding, names) for finding in self._board.findings],
@@ -113,10 +127,14 @@ class Monitor:
         while True:
             self._wake.clear()
             with self._lock:
-                if self._watcher is None:
+                if not self._watchers:
                     self._thread = None
                     return
-            self._send(self._status_or_trouble())
+                before = self._sent
+            message = self._status_or_trouble()
+            if before is None or self._is_busy() or _is_news(message, before):
+                self._sent = message
+                self._send(message)
             # Not sooner than this, however often something changes.
             time.sleep(_SHORTEST_SECONDS)
             self._wake.wait(self._period_seconds - _SHORTEST_SECONDS)
@@ -125,7 +143,7 @@ class Monitor:
         try:
             return self.status()
         except Exception as error:  # a thread's error would only be printed into some cell
-            return {"kind": "trouble", "schema": SCHEMA, "text": f"{type(error).__name__}: {error}"}
+            return {"kind": "nbtune.trouble", "schema": SCHEMA, "text": f"{type(error).__name__}: {error}"}
 
     def _devices(self) -> list[dict[str, Any]]:
         memory = host_memory()
@@ -147,6 +165,25 @@ class Monitor:
         return {id(value): name for name, value in reversed(named) if _is_name(name)}
 
 
+def _is_news(message: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether an idle kernel should say it."""
+    if message.get("jobs"):
+        return True
+    volatile = {"sequence", "devices"}
+    if any(message[key] != before.get(key) for key in message.keys() - volatile):
+        return True
+    known = {device["name"]: device for device in before.get("devices", ())}
+    return any(_has_changed(device, known.get(device["name"])) for device in message.get("devices", ()))
+
+
+def _has_changed(device: dict[str, Any], before: dict[str, Any] | None) -> bool:
+    if before is None or before["limit_bytes"] != device["limit_bytes"]:
+        return True
+    own = max(abs(device[name] - before[name]) for name in ("now_bytes", "peak_bytes"))
+    others = abs(device["others_bytes"] - before["others_bytes"])
+    return own >= _OWN_CHANGE_BYTES or others >= _OTHERS_CHANGE * device["limit_bytes"]
+
+
 def announce() -> None:
     """Let browsers find this kernel: open the comm, silently. Does nothing outside a kernel, or when it is done."""
     kernels = sys.modules.get("ipykernel.kernelbase")
@@ -157,13 +194,30 @@ def announce() -> None:
     manager, kernel = comm.get_comm_manager(), kernels.Kernel.instance()
     if any(getattr(known, "target_name", "") == TARGET for known in list(manager.comms.values())):
         return
-    channel = _channel(comm, kernel)
-    monitor = Monitor(channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}))
+    channel, cell = _channel(comm, kernel), _Cell()
+    monitor = Monitor(
+        channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}), is_busy=lambda: cell.is_running
+    )
+    kernel.shell.events.register("pre_run_cell", cell.begin)
+    kernel.shell.events.register("post_run_cell", cell.end)
     channel.receive = monitor.handle
     BOARD.here = lambda: str(kernel.get_parent().get("metadata", {}).get("cellId") or "")
     manager.register_comm(channel)
     # A thread that sends while the process ends can leave half a message behind.
-    atexit.register(monitor.close, timeout=1.0)
+    atexit.register(monitor.close)
+
+
+class _Cell:
+    """Whether a cell is running."""
+
+    def __init__(self) -> None:
+        self.is_running = True  # the one that imports nbtune
+
+    def begin(self, info: Any) -> None:
+        self.is_running = True
+
+    def end(self, result: Any) -> None:
+        self.is_running = False
 
 
 def _channel(comm: Any, kernel: Any) -> Any:
@@ -243,5 +297,10 @@ def _plain_forecast(forecast: Forecast | None, names: dict[int, str]) -> dict[st
 
 
 def _is_name(name: Any) -> bool:
-    """Whether it may stand in a line of code; the notebook's dict of variables takes any text."""
-    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
+    """Whether it may stand in a line of code; the notebook's dict of variables takes any text.
+
+    The browser checks it again, by a rule of its own: a name it does not take would cost it the whole message.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        return False
+    return name[0].isalpha() and name.replace("_", "").isalnum() and len(name) <= _LONGEST_NAME

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+SAVED_VIEW = "application/vnd.nbtune.view+json"
+"""Marks an output as nbtune's: the JupyterLab extension then shows the picture where no kernel holds the widget."""
 
 
 class Displays:
@@ -36,7 +38,7 @@ class Displays:
         from IPython.display import display
 
         with self._lock:
-            bundle = {**self._widget_view(), **self._picture}
+            bundle = self._bundle()
             handle = display(bundle, raw=True, metadata=self._metadata, display_id=True)
             if handle is not None:  # there is none outside IPython, which prints instead
                 self._handles.append(handle)
@@ -62,9 +64,13 @@ class Displays:
             if is_news and self._picture:
                 self._update()
 
+    def _bundle(self) -> dict[str, Any]:
+        return {**self._widget_view(), SAVED_VIEW: {"schema": 1}, **self._picture}
+
     def _update(self) -> None:
-        bundle = {**self._widget_view(), **self._picture}
+        bundle = self._bundle()
         if not self._has_browser:
+            del bundle[SAVED_VIEW]
             bundle.pop(WIDGET_VIEW, None)
         for handle in self._handles:
             handle.update(bundle, raw=True, metadata=self._metadata)

@@ -269,8 +269,13 @@ class Panel(anywidget.AnyWidget):
 
     def _end_job(self) -> None:
         job, self._job = self._job, None
-        if job is not None:
-            BOARD.end(job, *((None, None) if self.result is None else self._found()))
+        if job is None:
+            return
+        found: tuple[Finding | None, Forecast | None] = (None, None)
+        try:
+            found = found if self.result is None else self._found()
+        finally:
+            BOARD.end(job, *found)
 
     def _keep_picture(self) -> None:
         self._is_kept = True
@@ -386,7 +391,8 @@ class Panel(anywidget.AnyWidget):
 
     def _widget_view(self) -> dict[str, Any]:
         bundle = self._repr_mimebundle_()
-        return {} if bundle is None else bundle[0]
+        without_result = f"{type(self).__name__} of nbtune, without a result so far. Run this cell for the widget."
+        return {} if bundle is None else {**bundle[0], "text/plain": without_result}
 
     def _ipython_display_(self) -> None:
         self._displays.show()

@@ -1,0 +1,173 @@
+import type { ISessionContext } from '@jupyterlab/apputils';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { VDomModel } from '@jupyterlab/ui-components';
+import { UUID } from '@lumino/coreutils';
+
+import { Coalescer } from './coalescer';
+import type { IStatus, Message } from './contract';
+import { KernelLink } from './kernelLink';
+
+/** A flood of messages must not be drawn one by one. */
+const SHOW_EVERY_MS = 150;
+
+export type Phase =
+  | 'no_notebook'
+  | 'no_kernel'
+  | 'other_language'
+  | 'starting'
+  | 'not_imported'
+  | 'live'
+  | 'trouble'
+  | 'unknown_schema';
+
+/** The kernel of the notebook in front, as its monitor describes it. Only this one is watched. */
+export class FrontKernel extends VDomModel {
+  constructor(tracker: INotebookTracker) {
+    super();
+    this._tracker = tracker;
+    tracker.currentChanged.connect(this._onNotebook, this);
+    this._onNotebook();
+  }
+
+  /** The notebook in front, or the one that last was. */
+  get notebook(): NotebookPanel | null {
+    return this._notebook;
+  }
+
+  get phase(): Phase {
+    return this._phase;
+  }
+
+  /** The last status of a live kernel. */
+  get status(): IStatus | null {
+    return this._phase === 'live' ? this._status : null;
+  }
+
+  /** When that came, by `performance.now()`. */
+  get statusAt(): number {
+    return this._statusAt;
+  }
+
+  /** What went wrong, in the words of the kernel, or the version of the contract that it speaks. */
+  get detail(): string {
+    return this._detail;
+  }
+
+  set periodSeconds(seconds: number) {
+    if (seconds !== this._periodSeconds) {
+      this._periodSeconds = seconds;
+      this._onKernel();
+    }
+  }
+
+  /** Ask a job of this kernel to stop. */
+  stop(job: string): void {
+    const known = this._status?.jobs.find(other => other.id === job);
+    if (known !== undefined) {
+      void this._link?.stop(job, known.is_blocking);
+    }
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this._tracker.currentChanged.disconnect(this._onNotebook, this);
+      this._leave();
+      super.dispose();
+    }
+  }
+
+  private _onNotebook(): void {
+    const notebook = this._tracker.currentWidget;
+    if (notebook === this._notebook && this._context !== null) {
+      return;
+    }
+    this._leave();
+    this._notebook = notebook;
+    this._context = notebook?.sessionContext ?? null;
+    if (this._context !== null) {
+      this._context.kernelChanged.connect(this._onKernel, this);
+      this._context.disposed.connect(this._leave, this);
+    }
+    this._onKernel();
+  }
+
+  /** Before the notebook's connection to its kernel is gone. */
+  private _leave(): void {
+    if (this._context !== null) {
+      this._context.kernelChanged.disconnect(this._onKernel, this);
+      this._context.disposed.disconnect(this._leave, this);
+    }
+    this._drop();
+    this._context = this._notebook = null;
+  }
+
+  private _drop(): void {
+    this._coalescer.dispose();
+    this._link?.dispose();
+    this._link = null;
+    this._status = null;
+    this._hasWarned = false;
+  }
+
+  private _onKernel(): void {
+    this._drop();
+    const kernel = this._context?.session?.kernel ?? null;
+    if (this._context === null) {
+      this._show('no_notebook');
+    } else if (kernel === null) {
+      this._show(this._context.isReady ? 'no_kernel' : 'starting');
+      void this._context.ready.then(() => this._phase === 'starting' && this._link === null && this._onKernel());
+    } else {
+      this._show('starting');
+      const link = (this._link = new KernelLink(kernel, this._watcher, this._periodSeconds, message => {
+        if (this._link === link) {
+          this._coalescer.take(message);
+        }
+      }));
+      void kernel.info.then(info => {
+        const isPython = info.language_info?.name?.toLowerCase().includes('python') ?? true;
+        if (this._link === link && !isPython) {
+          this._drop();
+          this._show('other_language');
+        }
+      });
+    }
+  }
+
+  private _hear(message: Message | null): void {
+    if (message === null) {
+      this._status = null;
+      this._show('not_imported');
+    } else if (message.kind === 'status') {
+      this._status = message.status;
+      this._statusAt = performance.now();
+      this._show('live');
+    } else if (message.kind === 'trouble') {
+      this._show('trouble', message.text);
+    } else if (message.kind === 'unknown_schema') {
+      this._show('unknown_schema', String(message.schema));
+    } else if (!this._hasWarned) {
+      this._hasWarned = true;
+      console.warn(`nbtune: a message of the kernel was ignored, since ${message.why}`);
+    }
+  }
+
+  private _show(phase: Phase, detail = ''): void {
+    this._phase = phase;
+    this._detail = detail;
+    this.stateChanged.emit();
+  }
+
+  private readonly _tracker: INotebookTracker;
+  private readonly _watcher = UUID.uuid4();
+  private readonly _coalescer = new Coalescer<Message | null>(message => this._hear(message), SHOW_EVERY_MS);
+  private _notebook: NotebookPanel | null = null;
+  private _context: ISessionContext | null = null;
+  private _link: KernelLink | null = null;
+  private _status: IStatus | null = null;
+  private _statusAt = 0;
+  private _phase: Phase = 'no_notebook';
+  private _detail = '';
+  private _hasWarned = false;
+  private _periodSeconds = 1;
+}

@@ -1,0 +1,172 @@
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import { PanelLayout, Widget } from '@lumino/widgets';
+import { Signal } from '@lumino/signaling';
+import type { ISignal } from '@lumino/signaling';
+
+import type { IWords } from './words';
+
+/** nbtune's own mark in an output, beside the widget view. Other libraries' widgets do not have it. */
+export const SAVED_VIEW = 'application/vnd.nbtune.view+json';
+const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
+/** Below the widgets' −10: where both are in an output, this one is asked first. */
+const RANK = -11;
+
+/** Which widgets a notebook's kernel holds. */
+class LiveWidgets {
+  constructor(notebook: NotebookPanel) {
+    this._notebook = notebook;
+    const context = notebook.sessionContext;
+    context.kernelChanged.connect(this._onKernel, this);
+    context.iopubMessage.connect(this._onMessage, this);
+    context.statusChanged.connect(this._onStatus, this);
+    this._onKernel();
+  }
+
+  /** Emitted when a widget came or all are gone. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  has(id: string): boolean {
+    return this._ids.has(id) || this._kernel?.hasComm(id) === true;
+  }
+
+  private get _kernel(): Kernel.IKernelConnection | null {
+    return this._notebook.isDisposed ? null : (this._notebook.sessionContext.session?.kernel ?? null);
+  }
+
+  private _onKernel(): void {
+    this._forget();
+    void this._ask();
+  }
+
+  private async _ask(): Promise<void> {
+    const kernel = this._kernel;
+    try {
+      const reply = await kernel?.requestCommInfo({ target_name: 'jupyter.widget' });
+      if (reply?.content.status === 'ok' && kernel === this._kernel) {
+        Object.keys(reply.content.comms).forEach(id => this._ids.add(id));
+        this._changed.emit();
+      }
+    } catch {
+      // The kernel went away: its change says so.
+    }
+  }
+
+  private _onMessage(_: unknown, message: KernelMessage.IMessage): void {
+    if (message.header.msg_type === 'comm_open') {
+      this._ids.add((message as KernelMessage.ICommOpenMsg).content.comm_id);
+      this._changed.emit();
+    }
+  }
+
+  private _onStatus(_: unknown, status: Kernel.Status): void {
+    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') {
+      this._forget();
+    }
+  }
+
+  private _forget(): void {
+    this._ids.clear();
+    this._changed.emit();
+  }
+
+  private readonly _notebook: NotebookPanel;
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _ids = new Set<string>();
+}
+
+/** An output of nbtune's: the live widget where a kernel holds it, else the picture and the sentence that were saved. */
+class SavedView extends Widget implements IRenderMime.IRenderer {
+  constructor(
+    private readonly _rendermime: IRenderMimeRegistry,
+    private readonly _live: LiveWidgets | null,
+    private readonly _words: IWords
+  ) {
+    super();
+    this.layout = new PanelLayout();
+    this.addClass('nbtune-lab-saved');
+    _live?.changed.connect(this._onChange, this);
+  }
+
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    this._model = model;
+    await this._draw();
+  }
+
+  dispose(): void {
+    this._live?.changed.disconnect(this._onChange, this);
+    super.dispose();
+  }
+
+  private _onChange(): void {
+    if (this._model !== null && this._isLive !== this._shouldBeLive()) {
+      void this._draw();
+    }
+  }
+
+  private _shouldBeLive(): boolean {
+    const view = this._model?.data[WIDGET_VIEW] as { model_id?: string } | undefined;
+    const isAllowed = this._model?.trusted === true;
+    return isAllowed && view?.model_id !== undefined && this._live?.has(view.model_id) === true;
+  }
+
+  private async _draw(): Promise<void> {
+    const model = this._model;
+    if (model === null || this.isDisposed) {
+      return;
+    }
+    const isLive = this._shouldBeLive();
+    if (isLive && this._isLive) {
+      return; // a newer picture of a widget that is on the page already
+    }
+    const type = isLive ? WIDGET_VIEW : model.data['image/png'] !== undefined ? 'image/png' : null;
+    this._isLive = isLive;
+    const child = type === null ? this._sentence(model, true) : this._rendermime.createRenderer(type);
+    (this.layout as PanelLayout).widgets.slice().forEach(widget => widget.dispose());
+    (this.layout as PanelLayout).addWidget(child);
+    this.toggleClass('nbtune-lab-is-live', isLive);
+    if (type !== null) {
+      await (child as IRenderMime.IRenderer).renderModel(model);
+    }
+    if (type === 'image/png') {
+      (this.layout as PanelLayout).addWidget(this._sentence(model, false));
+    }
+  }
+
+  private _sentence(model: IRenderMime.IMimeModel, isAlone: boolean): Widget {
+    const said = model.data['text/plain'];
+    const text = typeof said === 'string' ? said : '';
+    const paragraph = document.createElement('p');
+    paragraph.textContent = isAlone && text === '' ? this._words.__('Run this cell to see the widget.') : text;
+    paragraph.title = this._words.__('Saved with the notebook. Run the cell for the live widget.');
+    const widget = new Widget({ node: document.createElement('div') });
+    widget.node.append(paragraph);
+    return widget;
+  }
+
+  private _model: IRenderMime.IMimeModel | null = null;
+  private _isLive = false;
+}
+
+/** Let outputs of nbtune's show what was saved, in every notebook. */
+export function registerSavedViews(tracker: INotebookTracker, words: IWords): void {
+  tracker.widgetAdded.connect((_, notebook) => addTo(notebook, words));
+  tracker.forEach(notebook => addTo(notebook, words));
+}
+
+function addTo(notebook: NotebookPanel, words: IWords): void {
+  const { rendermime } = notebook.content;
+  const live = new LiveWidgets(notebook);
+  rendermime.addFactory(
+    {
+      safe: true,
+      mimeTypes: [SAVED_VIEW],
+      createRenderer: () => new SavedView(rendermime, live, words)
+    },
+    RANK
+  );
+}
