@@ -134,7 +134,11 @@ class Monitor:
             message = self._status_or_trouble()
             if before is None or self._is_busy() or _is_news(message, before):
                 self._sent = message
-                self._send(message)
+                try:
+                    self._send(message)
+                except Exception:  # the kernel is going away, and nobody would see it said
+                    self._thread = None
+                    return
             # Not sooner than this, however often something changes.
             time.sleep(_SHORTEST_SECONDS)
             self._wake.wait(self._period_seconds - _SHORTEST_SECONDS)
@@ -194,7 +198,9 @@ def announce() -> None:
     manager, kernel = comm.get_comm_manager(), kernels.Kernel.instance()
     if any(getattr(known, "target_name", "") == TARGET for known in list(manager.comms.values())):
         return
-    channel, cell = _channel(comm, kernel), _Cell()
+    parent = kernel.get_parent()
+    is_cell = parent.get("header", {}).get("msg_type") == "execute_request" and not parent["content"].get("silent")
+    channel, cell = _channel(comm, kernel), _Cell(is_cell)
     monitor = Monitor(
         channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}), is_busy=lambda: cell.is_running
     )
@@ -210,8 +216,8 @@ def announce() -> None:
 class _Cell:
     """Whether a cell is running."""
 
-    def __init__(self) -> None:
-        self.is_running = True  # the one that imports nbtune
+    def __init__(self, is_running: bool) -> None:
+        self.is_running = is_running
 
     def begin(self, info: Any) -> None:
         self.is_running = True

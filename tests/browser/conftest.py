@@ -100,7 +100,8 @@ class Notebook:
         )
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
-        self.page.evaluate("([c, a]) => window.jupyterapp.commands.execute(c, a)", [name, arguments or {}])
+        script = "async ([c, a]) => { await window.jupyterapp.commands.execute(c, a); }"
+        self.page.evaluate(script, [name, arguments or {}])
 
     def run(self, index: int, *, wait: bool = True) -> None:
         """Run a cell."""

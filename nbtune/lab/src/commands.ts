@@ -34,13 +34,22 @@ const NO_ARGUMENTS: CommandRegistry.ICommandOptions['describedBy'] = { args: { t
 export function aboutTool(tool: ToolName, words: IWords): { label: string; caption: string } {
   switch (tool) {
     case 'lr-finder':
-      return { label: words.__('Learning-rate finder'), caption: words.__('Which learning rate? Watch the loss while it rises') };
+      return {
+        label: words.__('Learning-rate finder'),
+        caption: words.__('Which learning rate? Watch the loss while it rises')
+      };
     case 'batch-prober':
       return { label: words.__('Batch prober'), caption: words.__('Which batch sizes fit, and what each leaves free') };
     case 'batch-comparison':
-      return { label: words.__('Comparison of batch sizes'), caption: words.__('SGD against mini-batches on your own model') };
+      return {
+        label: words.__('Comparison of batch sizes'),
+        caption: words.__('SGD against mini-batches on your own model')
+      };
     case 'descent-explorer':
-      return { label: words.__('Descent explorer'), caption: words.__('Gradient descent on a surface you can look at') };
+      return {
+        label: words.__('Descent explorer'),
+        caption: words.__('Gradient descent on a surface you can look at')
+      };
   }
 }
 
@@ -152,7 +161,10 @@ export function addToLauncher(launcher: ILauncher, words: IWords): void {
 
 async function newNotebook(app: JupyterFrontEnd, cwd: string | undefined): Promise<NotebookPanel> {
   const options = { kernelName: '', ...(cwd === undefined ? {} : { cwd }) };
-  const notebook = (await app.commands.execute('notebook:create-new', { ...options, kernelId: undefined })) as NotebookPanel;
+  const notebook = (await app.commands.execute('notebook:create-new', {
+    ...options,
+    kernelId: undefined
+  })) as NotebookPanel;
   await notebook.context.ready;
   return notebook;
 }

@@ -11,14 +11,7 @@ import { KernelLink } from './kernelLink';
 const SHOW_EVERY_MS = 150;
 
 export type Phase =
-  | 'no_notebook'
-  | 'no_kernel'
-  | 'other_language'
-  | 'starting'
-  | 'not_imported'
-  | 'live'
-  | 'trouble'
-  | 'unknown_schema';
+  'no_notebook' | 'no_kernel' | 'other_language' | 'starting' | 'not_imported' | 'live' | 'trouble' | 'unknown_schema';
 
 /** The kernel of the notebook in front, as its monitor describes it. Only this one is watched. */
 export class FrontKernel extends VDomModel {

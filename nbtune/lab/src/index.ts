@@ -107,11 +107,7 @@ const beside: JupyterFrontEndPlugin<void> = {
   }
 };
 
-async function followSettings(
-  registry: ISettingRegistry | null,
-  kernel: FrontKernel,
-  item: StatusItem
-): Promise<void> {
+async function followSettings(registry: ISettingRegistry | null, kernel: FrontKernel, item: StatusItem): Promise<void> {
   const settings = await registry?.load(beside.id).catch((error: unknown) => {
     void showErrorMessage('nbtune', error instanceof Error ? error : String(error));
   });

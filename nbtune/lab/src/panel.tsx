@@ -139,7 +139,9 @@ function DeviceBar({ device, actions }: { device: IDeviceView; actions: IActions
       {next !== null && (
         <p
           className={`nbtune-lab-next-text${isLate ? ' nbtune-lab-late' : ''}`}
-          style={next.at < 50 ? { textAlign: 'left', paddingLeft: `${next.at}%` } : { paddingRight: `${100 - next.at}%` }}
+          style={
+            next.at < 50 ? { textAlign: 'left', paddingLeft: `${next.at}%` } : { paddingRight: `${100 - next.at}%` }
+          }
         >
           {next.text}
           {next.isBeyond && <span aria-hidden="true"> ▶</span>}
@@ -210,7 +212,9 @@ function Job({ job, isFirst, stop, words }: IJobProps): React.ReactElement {
       <div className="nbtune-lab-row">
         <div>
           <strong>{job.name}</strong> · {job.detail}
-          <div className="nbtune-lab-progress-text">{[job.text, isFirst ? '' : job.left].filter(Boolean).join(' · ')}</div>
+          <div className="nbtune-lab-progress-text">
+            {[job.text, isFirst ? '' : job.left].filter(Boolean).join(' · ')}
+          </div>
         </div>
         <button
           className="nbtune-lab-button"

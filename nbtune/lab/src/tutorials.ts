@@ -24,7 +24,11 @@ export async function copyTutorials(contents: Contents.IManager, below: string):
   const there = await namesIn(contents, folder);
   for (const name of TUTORIALS) {
     if (!there.has(name)) {
-      await contents.save(PathExt.join(folder, name), { type: 'notebook', format: 'json', content: await shipped(name) });
+      await contents.save(PathExt.join(folder, name), {
+        type: 'notebook',
+        format: 'json',
+        content: await shipped(name)
+      });
     }
   }
   return PathExt.join(folder, TUTORIALS[0]);

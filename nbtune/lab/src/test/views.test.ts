@@ -134,13 +134,18 @@ test('a job says how far it is in the unit it counts', () => {
 
 test('a result is its value, and how it was found', () => {
   const [result] = status().results;
-  const view = resultView({ ...result, lr: '0.02', batch_size: 32, detail: 'quick sweep', model: '<img src=x>' }, words);
+  const view = resultView(
+    { ...result, lr: '0.02', batch_size: 32, detail: 'quick sweep', model: '<img src=x>' },
+    words
+  );
   assert.equal(view.value, 'k = 32, η = 0.02');
   assert.equal(view.detail, 'quick sweep, <img src=x>');
 });
 
 test('the status bar shows the GPU in use, and without one the host', () => {
-  const both = status({ devices: [container(), container({ name: 'cuda:0', place: 'gpu', title: 'T4', now_bytes: GIB })] });
+  const both = status({
+    devices: [container(), container({ name: 'cuda:0', place: 'gpu', title: 'T4', now_bytes: GIB })]
+  });
   assert.equal(statusItemView(both, words)?.memory, '1.1 / 2.5 GiB');
   const host = status({ devices: [container({ now_bytes: 2.2 * GIB })], jobs: [job] });
   const view = statusItemView(host, words);

@@ -1,0 +1,253 @@
+"""The extension in a real JupyterLab and Notebook 7: the panel beside the notebook, and outputs that outlive a kernel."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import PATIENCE_MS, Notebook
+
+PANEL = ".nbtune-lab-panel"
+SETUP = """import time, torch, nbtune as nt
+from sklearn.datasets import load_digits
+x, y = load_digits(return_X_y=True)
+data = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)
+torch.manual_seed(0)
+class Net(torch.nn.Sequential): pass
+model = Net(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+optimizer = torch.optim.Adam(model.parameters())
+def step(model, batch):
+    time.sleep(PAUSE)
+    return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+PAUSE = 0.0
+task = nt.Task(model, optimizer, data=data, training_step=step)
+finder = nt.LRFinder(task, steps=60)"""
+KERNEL_STATUS = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
+RUN_IN_BACKGROUND = """index => {
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+    void window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+
+
+def panel_says(notebook: Notebook, *texts: str) -> None:
+    for text in texts:
+        expect(notebook.page.locator(PANEL)).to_contain_text(text, timeout=PATIENCE_MS)
+
+
+def sequence(notebook: Notebook) -> int:
+    return int(notebook.page.locator(".nbtune-lab-body").get_attribute("data-sequence") or -1)
+
+
+def run_in_background(notebook: Notebook, index: int) -> None:
+    notebook.page.evaluate(RUN_IN_BACKGROUND, index)
+
+
+def sources(notebook: Notebook) -> list[str]:
+    cells = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(c => c.model.sharedModel.getSource())"
+    return list(notebook.page.evaluate(cells))
+
+
+@pytest.fixture
+def opened(lab: Notebook, request: pytest.FixtureRequest) -> Notebook:
+    """A notebook with the panel beside it, and nbtune imported in its kernel."""
+    name = f"{request.node.name.split('[')[0][:40]}.ipynb"
+    lab.server.write(name, SETUP, *getattr(request, "param", ()))
+    lab.open(name)
+    lab.command("nbtune:show-panel")
+    lab.run(0)
+    panel_says(lab, "this kernel now")
+    return lab
+
+
+def test_a_kernel_without_nbtune_is_told_and_helped(lab: Notebook) -> None:
+    lab.server.write("plain.ipynb", "1 + 1")
+    lab.open("plain.ipynb")
+    lab.command("nbtune:show-panel")
+    panel_says(lab, "nbtune is not imported in this kernel.")
+    lab.page.get_by_role("button", name="Insert the import").click()
+    assert sources(lab) == ["1 + 1", "import nbtune as nt"]
+    lab.run(1)
+    panel_says(lab, "this kernel now", "Nothing is running in this kernel.")
+
+
+@pytest.mark.parametrize("opened", [("time.sleep(6)",)], indirect=True)
+def test_the_panel_lives_while_a_cell_blocks(opened: Notebook) -> None:
+    before = sequence(opened)
+    run_in_background(opened, 1)
+    opened.wait("n => +document.querySelector('.nbtune-lab-body').dataset.sequence >= n", before + 4)
+    assert opened.page.evaluate(KERNEL_STATUS) == "busy"
+
+
+JUDGE = """torch.manual_seed(0)
+same = Net(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)).state_dict()
+is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict().items())
+print(finder.state, len(finder.result.steps) < 60, is_same and not optimizer.state)"""
+
+
+@pytest.mark.parametrize("opened", [("PAUSE = 0.1", "finder.start()", "time.sleep(30)", JUDGE)], indirect=True)
+def test_stop_in_the_status_bar_ends_a_sweep_while_a_cell_blocks(opened: Notebook) -> None:
+    opened.run(1)
+    opened.run(2)
+    run_in_background(opened, 3)
+    panel_says(opened, "Learning rate · quick sweep", "of 60 steps", "s left")
+    opened.page.get_by_role("button", name="Stop: Learning rate").last.click()
+    panel_says(opened, "Nothing is running in this kernel.")
+    assert opened.page.evaluate(KERNEL_STATUS) == "busy"  # the cell goes on, only the sweep was stopped
+    opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+    opened.wait_until_idle()
+    opened.run(4)
+    assert opened.output(4).split() == ["done", "True", "True"]
+
+
+@pytest.mark.parametrize("opened", [("curve = nt.find_lr(task, progress=False)",)], indirect=True)
+def test_a_result_is_inserted_and_found_again(opened: Notebook) -> None:
+    opened.run(1)
+    panel_says(opened, "η = ", "quick sweep, Net")
+    opened.page.get_by_role("button", name="Insert: η = ").click()
+    cell = sources(opened)[-1]
+    assert cell.startswith("task.set_lr(0.")
+    opened.run(2)
+    assert opened.output(2) == ""
+    opened.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
+    opened.page.get_by_role("button", name="Show: η = ").click()
+    opened.wait("() => window.jupyterapp.shell.currentWidget.content.activeCellIndex === 1")
+
+
+HOSTILE = """name = '<img src=x onerror="window.nbtuneHacked = true">'
+Hostile = type(name, (torch.nn.Linear,), {})
+hostile = Hostile(64, 10)
+theirs = nt.Task(hostile, torch.optim.SGD(hostile.parameters(), 0.1), torch.nn.functional.cross_entropy, data)
+globals()["x'); import os #"] = theirs
+curve = nt.find_lr(theirs, progress=False)"""
+
+
+@pytest.mark.parametrize("opened", [(HOSTILE,)], indirect=True)
+def test_a_hostile_class_name_is_shown_as_text_and_runs_nothing(opened: Notebook) -> None:
+    opened.run(1)
+    panel_says(opened, "<img src=x onerror=")
+    assert opened.page.locator(f"{PANEL} img").count() == 0
+    assert opened.page.evaluate("() => window.nbtuneHacked") is None
+    opened.page.get_by_role("button", name="Insert: η = ").click()
+    assert sources(opened)[-1].startswith("theirs.set_lr(0.")
+
+
+@pytest.mark.parametrize("opened", [("time.sleep(8)",)], indirect=True)
+def test_a_reload_finds_the_panel_alive_also_while_a_cell_blocks(opened: Notebook) -> None:
+    run_in_background(opened, 1)
+    before = sequence(opened)
+    opened.page.reload()
+    opened.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
+    opened.page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('nbtune:show-panel')")
+    opened.command("nbtune:show-panel")
+    panel_says(opened, "this kernel now")
+    assert sequence(opened) > before
+    assert opened.page.evaluate(KERNEL_STATUS) != "idle"
+
+
+def test_a_restart_forgets_and_an_import_brings_it_back(opened: Notebook) -> None:
+    opened.page.evaluate(
+        "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
+    )
+    panel_says(opened, "nbtune is not imported in this kernel.")
+    opened.run(0)
+    panel_says(opened, "this kernel now")
+
+
+def test_the_panel_follows_the_notebook_in_front(opened: Notebook) -> None:
+    opened.server.write("second.ipynb", "1 + 1")
+    first = opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
+    opened.command("docmanager:open", {"path": "second.ipynb"})
+    panel_says(opened, "second.ipynb", "nbtune is not imported in this kernel.")
+    opened.page.evaluate("id => window.jupyterapp.shell.activateById(id)", first)
+    panel_says(opened, "this kernel now")
+
+
+COUNT_TIMERS = """() => {
+    window.nbtuneTimers = new Set();
+    const { setInterval, clearInterval } = window;
+    window.setInterval = (...given) => {
+        const id = setInterval(...given);
+        if (new Error().stack.includes('/nbtune/')) window.nbtuneTimers.add(id);
+        return id;
+    };
+    window.clearInterval = id => { window.nbtuneTimers.delete(id); clearInterval(id); };
+}"""
+
+
+LEFT = """import comm, threading
+channels = [c for c in comm.get_comm_manager().comms.values() if c.target_name == "nbtune.monitor"]
+threads = [t for t in threading.enumerate() if t.name == "nbtune-monitor"]
+print(len(channels), len(threads), len(channels[0].receive.__self__._watchers))"""
+
+
+def test_nothing_is_left_after_closing_ten_notebooks(lab: Notebook) -> None:
+    lab.page.add_init_script(f"({COUNT_TIMERS})()")
+    lab.server.write("many.ipynb", SETUP, LEFT)
+    lab.open("many.ipynb")
+    lab.command("nbtune:show-panel")
+    lab.run(0)
+    for _ in range(10):
+        panel_says(lab, "this kernel now")
+        lab.command("docmanager:save")
+        lab.page.evaluate("() => { window.jupyterapp.shell.currentWidget.close(); }")
+        panel_says(lab, "Open a notebook")
+        lab.command("docmanager:open", {"path": "many.ipynb"})  # its kernel went on meanwhile
+        lab.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=PATIENCE_MS)
+        lab.wait_until_idle()
+    panel_says(lab, "this kernel now")
+    lab.run(1)
+    assert lab.output(1).split() == ["1", "1", "1"]
+    assert lab.page.evaluate("() => window.nbtuneTimers.size") == 0
+
+
+def saved_notebook(folder: Any, name: str) -> Any:
+    return nbformat.read(folder / name, as_version=4)
+
+
+def test_a_saved_notebook_shows_its_picture_without_a_kernel_and_the_widget_after_a_run(opened: Notebook) -> None:
+    name = opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path")
+    opened.page.evaluate(
+        """() => {
+            const n = window.jupyterapp.shell.currentWidget;
+            n.model.sharedModel.insertCell(1, { cell_type: 'code', source: 'finder' });
+            n.model.sharedModel.insertCell(2, { cell_type: 'code', source: 'curve = await finder' });
+        }"""
+    )
+    opened.run(1)
+    expect(opened.panel()).to_be_visible(timeout=PATIENCE_MS)
+    opened.run(2)
+    opened.wait_for_state("done")
+    # The live widget stays one and live, though its output holds a picture now.
+    expect(opened.page.locator(".nbtune-panel")).to_have_count(1)
+    expect(opened.page.locator(".nbtune-lab-saved img")).to_have_count(0)
+    opened.command("docmanager:save")
+    opened.wait("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    output = saved_notebook(opened.server.folder, name).cells[1].outputs[0]
+    assert "image/png" in output.data and json.dumps(output.data["application/vnd.nbtune.view+json"])
+    opened.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    opened.page.goto(opened.server.url(name))
+    picture = opened.page.locator(".nbtune-lab-saved img")
+    expect(picture).to_be_visible(timeout=PATIENCE_MS)
+    expect(opened.page.locator(".nbtune-lab-saved")).to_contain_text("Use η = ")
+    expect(opened.page.locator("body")).not_to_contain_text("Loading widget")
+    opened.wait_until_idle()
+    opened.run(0)
+    opened.run(1)
+    expect(opened.panel()).to_be_visible(timeout=PATIENCE_MS)
+    expect(picture).to_have_count(0)
+
+
+def test_notebook_7_has_the_panel_too(notebook7: Notebook) -> None:
+    notebook7.server.write("seven.ipynb", SETUP, "time.sleep(5)")
+    notebook7.open("seven.ipynb")
+    notebook7.command("nbtune:show-panel")
+    panel_says(notebook7, "nbtune is not imported in this kernel.")
+    notebook7.run(0)
+    panel_says(notebook7, "this kernel now")
+    before = sequence(notebook7)
+    run_in_background(notebook7, 1)
+    notebook7.wait("n => +document.querySelector('.nbtune-lab-body').dataset.sequence >= n", before + 3)
