@@ -33,14 +33,20 @@ PATIENCE_MS = 30_000
 
 
 class Server:
-    """One running ``jupyter lab`` or ``jupyter notebook`` with folders of its own."""
+    """One running ``jupyter lab`` or ``jupyter notebook`` with folders of its own.
 
-    def __init__(self, kind: str, root: Path) -> None:
+    Args:
+        kind: "lab" or "notebook".
+        root: An empty folder for all it writes.
+        python: That of the environment with the Jupyter to be run. The kernels are always this process's Python.
+    """
+
+    def __init__(self, kind: str, root: Path, python: str = sys.executable) -> None:
         self.kind, self.folder = kind, root / "notebooks"
         self.folder.mkdir()
         self.port, self._token = _free_port(), secrets.token_hex()
         environment = {**_environment(root), "JUPYTER_TOKEN": self._token}
-        self._process = subprocess.Popen(_command(kind, self.port), cwd=self.folder, env=environment)
+        self._process = subprocess.Popen([python, *_arguments(kind, self.port)], cwd=self.folder, env=environment)
         self._wait()
 
     def write(self, name: str, *cells: str) -> Path:
@@ -209,10 +215,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _command(kind: str, port: int) -> list[str]:
+def _arguments(kind: str, port: int) -> list[str]:
     app = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[kind]
     return [
-        sys.executable, "-m", f"jupyter{'lab' if kind == 'lab' else ''}", *(["notebook"] if kind == "notebook" else []),
+        "-m", f"jupyter{'lab' if kind == 'lab' else ''}", *(["notebook"] if kind == "notebook" else []),
         "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         f"--{app}.expose_app_in_browser=True", "--log-level=ERROR",
     ]  # fmt: skip
@@ -231,4 +237,12 @@ def _environment(root: Path) -> dict[str, str]:
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-    return {**os.environ, **made, "OMP_NUM_THREADS": "1"}
+    _write_kernel(root / "path" / "kernels" / "python3")
+    return {**os.environ, **made, "JUPYTER_PATH": str(root / "path"), "OMP_NUM_THREADS": "1"}
+
+
+def _write_kernel(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "Python 3", "language": "python", "metadata": {"debugger": True}}
+    (folder / "kernel.json").write_text(json.dumps(spec))

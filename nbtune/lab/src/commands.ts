@@ -160,11 +160,16 @@ export function addToLauncher(launcher: ILauncher, words: IWords): void {
 }
 
 async function newNotebook(app: JupyterFrontEnd, cwd: string | undefined): Promise<NotebookPanel> {
-  const options = { kernelName: '', ...(cwd === undefined ? {} : { cwd }) };
-  const notebook = (await app.commands.execute('notebook:create-new', {
-    ...options,
-    kernelId: undefined
-  })) as NotebookPanel;
+  const kernelName = pythonKernel(app);
+  const created: unknown = await app.commands.execute('notebook:create-new', { kernelName, ...(cwd ? { cwd } : {}) });
+  const notebook = created as NotebookPanel;
   await notebook.context.ready;
   return notebook;
+}
+
+/** The default kernel if it runs Python, else the first that does; '' lets the user choose. */
+function pythonKernel(app: JupyterFrontEnd): string {
+  const specs = app.serviceManager.kernelspecs.specs;
+  const names = specs === null ? [] : [specs.default, ...Object.keys(specs.kernelspecs)];
+  return names.find(name => specs?.kernelspecs[name]?.language.toLowerCase() === 'python') ?? '';
 }

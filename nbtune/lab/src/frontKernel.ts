@@ -108,8 +108,14 @@ export class FrontKernel extends VDomModel {
     if (this._context === null) {
       this._show('no_notebook');
     } else if (kernel === null) {
-      this._show(this._context.isReady ? 'no_kernel' : 'starting');
-      void this._context.ready.then(() => this._phase === 'starting' && this._link === null && this._onKernel());
+      // A kernel that comes is a change, and is told of; none that never comes is not.
+      this._show('starting');
+      const context = this._context;
+      void context.ready.then(() => {
+        if (this._context === context && this._link === null && this._phase === 'starting') {
+          this._show('no_kernel');
+        }
+      });
     } else {
       this._show('starting');
       const link = (this._link = new KernelLink(kernel, this._watcher, this._periodSeconds, message => {

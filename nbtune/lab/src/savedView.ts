@@ -123,33 +123,38 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     if (isLive && this._isLive) {
       return; // a newer picture of a widget that is on the page already
     }
-    const type = isLive ? WIDGET_VIEW : model.data['image/png'] !== undefined ? 'image/png' : null;
     this._isLive = isLive;
-    const child = type === null ? this._sentence(model, true) : this._rendermime.createRenderer(type);
-    (this.layout as PanelLayout).widgets.slice().forEach(widget => widget.dispose());
-    (this.layout as PanelLayout).addWidget(child);
     this.toggleClass('nbtune-lab-is-live', isLive);
-    if (type !== null) {
-      await (child as IRenderMime.IRenderer).renderModel(model);
-    }
-    if (type === 'image/png') {
-      (this.layout as PanelLayout).addWidget(this._sentence(model, false));
+    const layout = this.layout as PanelLayout;
+    layout.widgets.slice().forEach(widget => widget.dispose());
+    const said = model.data['text/plain'];
+    const text = typeof said === 'string' ? said : '';
+    if (isLive) {
+      await this._add(WIDGET_VIEW, model);
+    } else if (model.data['image/png'] === undefined) {
+      layout.addWidget(paragraph(text === '' ? this._words.__('Run this cell to see the widget.') : text));
+    } else {
+      const picture = await this._add('image/png', model);
+      picture.node.querySelector('img')?.setAttribute('alt', text);
+      layout.addWidget(paragraph(this._words.__('Saved with the notebook. Run the cell for the live widget.')));
     }
   }
 
-  private _sentence(model: IRenderMime.IMimeModel, isAlone: boolean): Widget {
-    const said = model.data['text/plain'];
-    const text = typeof said === 'string' ? said : '';
-    const paragraph = document.createElement('p');
-    paragraph.textContent = isAlone && text === '' ? this._words.__('Run this cell to see the widget.') : text;
-    paragraph.title = this._words.__('Saved with the notebook. Run the cell for the live widget.');
-    const widget = new Widget({ node: document.createElement('div') });
-    widget.node.append(paragraph);
-    return widget;
+  private async _add(type: string, model: IRenderMime.IMimeModel): Promise<IRenderMime.IRenderer> {
+    const renderer = this._rendermime.createRenderer(type);
+    (this.layout as PanelLayout).addWidget(renderer);
+    await renderer.renderModel(model);
+    return renderer;
   }
 
   private _model: IRenderMime.IMimeModel | null = null;
   private _isLive = false;
+}
+
+function paragraph(text: string): Widget {
+  const node = document.createElement('p');
+  node.textContent = text;
+  return new Widget({ node });
 }
 
 /** Let outputs of nbtune's show what was saved, in every notebook. */
