@@ -58,4 +58,7 @@ def forecast_of(limit: BatchLimit, task: Task) -> Forecast | None:
 
 def _how(limit: BatchLimit) -> str:
     trial = next(trial for trial in limit.latest if trial.batch_size == limit.batch_size)
-    return f"{limit.capacity_name}, {'measured' if trial.is_measured and trial.peak_bytes else 'predicted'}"
+    # Steps on the host say nothing of a card.
+    is_about_host = limit.settings.capacity is None and (limit.estimate is None or limit.estimate.device == "cpu")
+    has_run = trial.is_measured and trial.device == ("cpu" if is_about_host else "cuda")
+    return f"{limit.capacity_name}, {'measured' if has_run else 'predicted'}"

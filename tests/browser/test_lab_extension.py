@@ -329,3 +329,37 @@ def test_other_libraries_widgets_are_left_alone(opened: Notebook) -> None:
     opened.run(1)
     expect(opened.page.locator(".widget-slider")).to_contain_text("theirs", timeout=PATIENCE_MS)
     assert opened.page.locator(".nbtune-lab-saved").count() == 0
+
+
+CHANNEL = """import comm, json
+channel = next(c for c in comm.get_comm_manager().comms.values() if c.target_name == "nbtune.monitor")
+monitor = channel.receive.__self__
+monitor.close()
+status = monitor.status()"""
+STRANGE = """for strange in (None, [], {}, {"devices": {}}, {"jobs": [{}]}, {"sequence": "many"}, {"tasks": ["a; b"]}):
+    channel.publish(strange if not strange else {**status, **strange})
+    channel.publish({"kind": "nbtune.status", "schema": "1", "text": strange})"""
+FLOOD = """for sequence in range(100_000, 102_000):
+    channel.publish({**status, "sequence": sequence})"""
+NEWER = """channel.publish({**status, "schema": 2})"""
+
+
+@pytest.mark.parametrize("opened", [(CHANNEL, STRANGE, FLOOD, NEWER)], indirect=True)
+def test_strange_messages_are_ignored_floods_are_thinned_and_newer_versions_told(opened: Notebook) -> None:
+    warnings: list[str] = []
+    opened.page.on("console", lambda m: warnings.append(m.text) if "nbtune" in m.text else None)
+    opened.run(1)
+    opened.run(2)
+    opened.page.evaluate(
+        """() => {
+            window.nbtuneDrawn = 0;
+            const body = document.querySelector('.nbtune-lab-body');
+            new MutationObserver(() => { window.nbtuneDrawn += 1; }).observe(body, { attributes: true });
+        }"""
+    )
+    opened.run(3)
+    opened.wait("() => document.querySelector('.nbtune-lab-body').dataset.sequence === '101999'")
+    assert opened.page.evaluate("() => window.nbtuneDrawn") < 200
+    assert len(warnings) == 1 and "was ignored" in warnings[0]
+    opened.run(4)
+    panel_says(opened, "speaks another version (2) than this panel")
