@@ -8,6 +8,9 @@ import type { Message } from './contract';
 /** How long after a cell's end one waits before asking whether it imported nbtune. */
 const ASK_AFTER_MS = 200;
 
+/** The comm of each connection. A link may take over what the one before it is still saying goodbye on. */
+const comms = new WeakMap<Kernel.IKernelConnection, { comm: Kernel.IComm; owner: KernelLink }>();
+
 /**
  * One page's line to one kernel's monitor.
  *
@@ -45,11 +48,18 @@ export class KernelLink implements IDisposable {
     this._kernel.iopubMessage.disconnect(this._onMessage, this);
     this._kernel.statusChanged.disconnect(this._onStatus, this);
     this._kernel.connectionStatusChanged.disconnect(this._onConnection, this);
-    const comm = this._comm;
     const leaving = this._send({ kind: 'leave', watcher: this._watcher });
     this._comm = null;
     // Not sooner: with the comm goes the subshell that is to read the message.
-    void leaving?.done.catch(() => undefined).then(() => comm?.dispose());
+    void leaving?.done
+      .catch(() => undefined)
+      .then(() => {
+        const known = comms.get(this._kernel);
+        if (known?.owner === this) {
+          comms.delete(this._kernel);
+          known.comm.dispose();
+        }
+      });
   }
 
   /**
@@ -92,10 +102,13 @@ export class KernelLink implements IDisposable {
   }
 
   private async _attach(id: string): Promise<void> {
-    if (this._comm !== null || this._kernel.hasComm(id)) {
+    if (this._comm !== null) {
       return;
     }
-    const comm = (this._comm = this._kernel.createComm(TARGET, id));
+    const known = comms.get(this._kernel)?.comm;
+    const canGoOn = known !== undefined && !known.isDisposed && known.commId === id;
+    const comm = (this._comm = canGoOn ? known : this._kernel.createComm(TARGET, id));
+    comms.set(this._kernel, { comm, owner: this });
     // Since JupyterLab 4.4 a comm has a subshell, through which a kernel of ipykernel 7 hears while a cell blocks.
     await (comm as { subshellStarted?: Promise<void> & PromiseLike<void> }).subshellStarted?.catch(() => undefined);
     if (!this._isDisposed) {
@@ -127,6 +140,7 @@ export class KernelLink implements IDisposable {
     if (status === 'restarting' || status === 'autorestarting' || status === 'dead' || status === 'terminating') {
       this._asked += 1;
       this._comm = null; // the connection has dropped it with the rest of the kernel's state
+      comms.delete(this._kernel);
       this._hear(null);
     }
   }

@@ -22,7 +22,14 @@ class LiveWidgets {
     context.kernelChanged.connect(this._onKernel, this);
     context.iopubMessage.connect(this._onMessage, this);
     context.statusChanged.connect(this._onStatus, this);
-    this._onKernel();
+  }
+
+  /** Begin to ask, now that somebody wants to know: a notebook without nbtune's outputs is left in peace. */
+  wake(): void {
+    if (!this._isAwake) {
+      this._isAwake = true;
+      this._onKernel();
+    }
   }
 
   /** Emitted when a widget came or all are gone. */
@@ -45,6 +52,9 @@ class LiveWidgets {
 
   private async _ask(): Promise<void> {
     const kernel = this._kernel;
+    if (!this._isAwake) {
+      return;
+    }
     try {
       const reply = await kernel?.requestCommInfo({ target_name: 'jupyter.widget' });
       if (reply?.content.status === 'ok' && kernel === this._kernel) {
@@ -77,6 +87,7 @@ class LiveWidgets {
   private readonly _notebook: NotebookPanel;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _ids = new Set<string>();
+  private _isAwake = false;
 }
 
 /** An output of nbtune's: the live widget where a kernel holds it, else the picture and the sentence that were saved. */
@@ -90,6 +101,7 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     this.layout = new PanelLayout();
     this.addClass('nbtune-lab-saved');
     _live?.changed.connect(this._onChange, this);
+    _live?.wake();
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
