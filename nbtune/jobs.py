@@ -121,6 +121,12 @@ class Finding:
     cell: str = ""
     id: str = field(default_factory=lambda: str(next(_counter)))
 
+    def replaces(self, known: Finding) -> bool:
+        """Whether it is the same widget's, or the same cell's when run again."""
+        if self.widget or known.widget:
+            return self.widget == known.widget
+        return bool(self.cell) and (self.tool, self.cell) == (known.tool, known.cell)
+
     def code(self, task: str = "task") -> str:
         """Python that applies it to the variable ``task``.
 
@@ -142,7 +148,8 @@ class Forecast:
         batch_size: The largest power of two that fits; None where none does.
         has_run: Whether that one was really run.
         next_batch_size: The power of two above it.
-        next_bytes: Where that one's peak would lie on the device's bar.
+        next_bytes: What this process would hold of the device at that one's peak.
+        held_bytes: The most it had held of the device when that was estimated.
         does_fit: Whether it fits all the same: it was the largest looked at.
         task: What is to be trained; not kept alive.
     """
@@ -152,6 +159,7 @@ class Forecast:
     has_run: bool
     next_batch_size: int
     next_bytes: int
+    held_bytes: int
     does_fit: bool
     task: Callable[[], Any] = lambda: None
 
@@ -196,7 +204,7 @@ class Board:
         with self._lock:
             self._jobs.pop(job.id, None)
             if finding is not None:
-                kept = [known for known in self._findings if not known.widget or known.widget != finding.widget]
+                kept = [known for known in self._findings if not finding.replaces(known)]
                 self._findings = deque([*kept, finding], maxlen=RESULTS_KEPT)
             self.forecast = forecast or self.forecast
         self.on_change()

@@ -1,9 +1,10 @@
 """The kernel's side of the JupyterLab extension: says over a comm, once a second, what the memory and the jobs are.
 
-``import nbtune`` in a kernel opens a comm that stays silent. Whoever wants to watch finds its id by asking the kernel
-for the comms of the target ``TARGET`` and sends ``{"kind": "watch"}``; from then on one thread sends a status a second
-to everybody who listens, also while a cell blocks, until all who watch have said ``{"kind": "leave"}``. While nothing
-runs and nothing changes it is silent: Jupyter takes every message for activity, and would never cull an idle kernel.
+``import nbtune`` in a kernel opens a comm, says hello over it once, and stays silent. Whoever comes later finds its id
+by asking the kernel for the comms of the target ``TARGET``, and sends ``{"kind": "watch"}``; from then on one thread
+sends a status a second to everybody who listens, also while a cell blocks, until all who watch have said
+``{"kind": "leave"}``. While nothing runs and nothing changes it is silent: Jupyter takes every message for activity,
+and would never cull an idle kernel.
 Standard library alone; of torch it asks only what torch already knows.
 """
 
@@ -29,8 +30,9 @@ _TASKS_NAMED = 4
 _LONGEST_NAME = 80
 # A page that is reloaded cannot say goodbye; of those that never did, the oldest are forgotten.
 _WATCHERS_KEPT = 16
-# What must change in an idle kernel to be worth a message: of this process's memory, and of the others' by the limit.
-_OWN_CHANGE_BYTES, _OTHERS_CHANGE = 2**20, 0.01
+# What must change in an idle kernel to be worth a message: its own memory by this much, or that this share is crossed.
+# What others hold changes all the time, and two idle kernels would keep each other talking.
+_OWN_CHANGE_BYTES, _NEARLY_FULL = 2**20, 0.9
 
 
 class Monitor:
@@ -41,6 +43,9 @@ class Monitor:
         namespace: Gives the notebook's variables.
         is_busy: Whether a cell is running; if so, every status is sent.
         board: Where jobs and results are listed.
+
+    Attributes:
+        board: As given.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class Monitor:
         is_busy: Callable[[], bool] = lambda: False,
         board: Board = BOARD,
     ) -> None:
-        self._send, self._namespace, self._is_busy, self._board = send, namespace, is_busy, board
+        self._send, self._namespace, self._is_busy, self.board = send, namespace, is_busy, board
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._watchers: list[str] = []
         self._sent: dict[str, Any] | None = None
@@ -76,7 +81,7 @@ class Monitor:
         elif kind == "leave":
             self.leave(str(message.get("watcher", "")))
         elif kind == "stop":
-            self._board.stop(str(message.get("job", "")))
+            self.board.stop(str(message.get("job", "")))
 
     def watch(self, watcher: str, period_seconds: Any = PERIOD_SECONDS) -> None:
         """Send a status now and then one every ``period_seconds`` (0.2 to 60)."""
@@ -117,9 +122,9 @@ class Monitor:
         return {
             "kind": "nbtune.status", "schema": SCHEMA, "sequence": self._sequence,
             "period_seconds": self._period_seconds,
-            "devices": devices, "forecast": _plain_forecast(self._board.forecast, names),
-            "jobs": [_plain_job(job) for job in self._board.jobs],
-            "results": [_plain_finding(finding, names) for finding in self._board.findings],
+            "devices": devices, "forecast": _plain_forecast(self.board.forecast, devices, names),
+            "jobs": [_plain_job(job) for job in self.board.jobs],
+            "results": [_plain_finding(finding, names) for finding in self.board.findings],
             "tasks": list(names.values())[:_TASKS_NAMED],
         }  # fmt: skip
 
@@ -173,7 +178,7 @@ def _is_news(message: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether an idle kernel should say it."""
     if message.get("jobs"):
         return True
-    volatile = {"sequence", "devices"}
+    volatile = {"sequence", "devices", "forecast"}  # a forecast moves with the device it is of
     if any(message[key] != before.get(key) for key in message.keys() - volatile):
         return True
     known = {device["name"]: device for device in before.get("devices", ())}
@@ -184,31 +189,43 @@ def _has_changed(device: dict[str, Any], before: dict[str, Any] | None) -> bool:
     if before is None or before["limit_bytes"] != device["limit_bytes"]:
         return True
     own = max(abs(device[name] - before[name]) for name in ("now_bytes", "peak_bytes"))
-    others = abs(device["others_bytes"] - before["others_bytes"])
-    return own >= _OWN_CHANGE_BYTES or others >= _OTHERS_CHANGE * device["limit_bytes"]
+    return bool(own >= _OWN_CHANGE_BYTES) or _is_nearly_full(device) != _is_nearly_full(before)
+
+
+def _is_nearly_full(device: dict[str, Any]) -> bool:
+    return bool(device["now_bytes"] + device["others_bytes"] >= _NEARLY_FULL * device["limit_bytes"])
 
 
 def announce() -> None:
-    """Let browsers find this kernel: open the comm, silently. Does nothing outside a kernel, or when it is done."""
+    """Let browsers find this kernel: open the comm. Does nothing outside a kernel, or when it is done."""
     kernels = sys.modules.get("ipykernel.kernelbase")
     if kernels is None or not kernels.Kernel.initialized():
         return
     import comm
 
     manager, kernel = comm.get_comm_manager(), kernels.Kernel.instance()
-    if any(getattr(known, "target_name", "") == TARGET for known in list(manager.comms.values())):
+    known = [channel for channel in list(manager.comms.values()) if getattr(channel, "target_name", "") == TARGET]
+    before = getattr(getattr(known[0], "receive", None), "__self__", None) if known else None
+    if before is not None and before.board is BOARD:
         return
     parent = kernel.get_parent()
     is_cell = parent.get("header", {}).get("msg_type") == "execute_request" and not parent["content"].get("silent")
-    channel, cell = _channel(comm, kernel), _Cell(is_cell)
+    channel, cell = known[0] if known else _channel(comm, kernel), _Cell(is_cell)
     monitor = Monitor(
         channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}), is_busy=lambda: cell.is_running
     )
     kernel.shell.events.register("pre_run_cell", cell.begin)
     kernel.shell.events.register("post_run_cell", cell.end)
+    if before is not None:  # nbtune was thrown out of sys.modules and imported anew: those who watched go on
+        watchers, period_seconds = list(before._watchers), before._period_seconds
+        before.close()
+        for watcher in watchers:
+            monitor.watch(watcher, period_seconds)
     channel.receive = monitor.handle
     BOARD.here = lambda: str(kernel.get_parent().get("metadata", {}).get("cellId") or "")
     manager.register_comm(channel)
+    # "Run all" keeps the kernel's ear for messages busy: whoever looks can know without asking.
+    channel.publish({"kind": "nbtune.hello", "schema": SCHEMA})
     # A thread that sends while the process ends can leave half a message behind.
     atexit.register(monitor.close)
 
@@ -291,13 +308,23 @@ def _plain_finding(finding: Finding, names: dict[int, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain_forecast(forecast: Forecast | None, names: dict[int, str]) -> dict[str, Any] | None:
-    if forecast is None:
+def _plain_forecast(
+    forecast: Forecast | None, devices: list[dict[str, Any]], names: dict[int, str]
+) -> dict[str, Any] | None:
+    """Where the next batch size would end now; None where that is not known, or below what is held anyway."""
+    device = next((known for known in devices if forecast is not None and known["name"] == forecast.device), None)
+    if forecast is None or device is None or (task := forecast.task()) is None:
         return None
-    name, size = names.get(id(forecast.task()), "task"), forecast.batch_size
+    # What the process holds beyond all it held then came since, and stays while the next batch size trains.
+    next_bytes = forecast.next_bytes + max(0, device["now_bytes"] - forecast.held_bytes)
+    if next_bytes <= device["now_bytes"]:
+        return None
+    has_room = next_bytes + device["others_bytes"] <= device["limit_bytes"]
+    name, size = names.get(id(task), "task"), forecast.batch_size
     return {
         "device": forecast.device, "batch_size": size, "has_run": forecast.has_run,
-        "next_batch_size": forecast.next_batch_size, "next_bytes": forecast.next_bytes, "does_fit": forecast.does_fit,
+        "next_batch_size": forecast.next_batch_size, "next_bytes": next_bytes,
+        "does_fit": forecast.does_fit and has_room,
         "code": "" if size is None else Finding(tool="batch_size", batch_size=size).code(name),
     }  # fmt: skip
 

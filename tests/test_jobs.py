@@ -136,7 +136,7 @@ def test_a_widget_s_newer_finding_takes_the_older_one_s_place_and_calls_keep_the
 def test_a_run_without_a_finding_leaves_the_earlier_ones_and_the_forecast() -> None:
     board = Board()
     forecast = Forecast(
-        device="host", batch_size=1, has_run=True, next_batch_size=2, next_bytes=3, does_fit=False
+        device="host", batch_size=1, has_run=True, next_batch_size=2, next_bytes=3, held_bytes=2, does_fit=False
     )  # fmt: skip
     board.end(job_of(), Finding(tool="batch_size", batch_size=1, widget="a"), forecast)
     board.end(job_of(widget="a"))

@@ -157,9 +157,47 @@ def test_an_idle_kernel_is_silent_until_something_changes(watched: Watched, host
     assert host.asked >= first + 4 and len(watched.page.heard) == 1
     host.becomes(now=1 * GIB + 2 * MIB)
     watched.page.wait_for_messages(2)
-    host.becomes(now=1 * GIB + 2 * MIB, others=4 * GIB)
+    first = host.asked
+    while host.asked < first + 4 and time.monotonic() < deadline:  # nor is what others do all the time,
+        host.becomes(now=1 * GIB + 2 * MIB, others=(3 + host.asked % 2) * GIB)
+    assert host.asked >= first + 4 and len(watched.page.heard) == 2
+    host.becomes(now=1 * GIB + 2 * MIB, others=14 * GIB)  # until it becomes dangerous
     watched.page.wait_for_messages(3)
-    assert watched.page.heard[-1]["devices"][0]["others_bytes"] == 4 * GIB
+    assert watched.page.heard[-1]["devices"][0]["others_bytes"] == 14 * GIB
+
+
+@pytest.mark.parametrize(
+    ("now", "others", "expected"),
+    [
+        (1 * GIB, 3 * GIB, (6 * GIB, True)),  # as it was foreseen
+        (3 * GIB, 3 * GIB, (7 * GIB, True)),  # a GiB came since, and stays
+        (3 * GIB, 10 * GIB, (7 * GIB, False)),  # and others have taken the room
+        (2 * GIB, 11 * GIB, (6 * GIB, False)),
+    ],
+)
+def test_a_forecast_moves_with_what_came_since(now: int, others: int, expected: tuple[int, bool], host: Host) -> None:
+    board, task = Board(), plain_task()
+    board.forecast = Forecast(
+        device="host", batch_size=8, has_run=True, next_batch_size=16, next_bytes=6 * GIB, held_bytes=2 * GIB,
+        does_fit=True, task=lambda: task,
+    )  # fmt: skip
+    host.becomes(now=now, others=others)
+    forecast = Monitor(print, board=board).status()["forecast"]
+    assert (forecast["next_bytes"], forecast["does_fit"]) == expected
+
+
+def test_a_forecast_that_says_nothing_is_left_out(host: Host) -> None:
+    board, task = Board(), plain_task()
+    known: dict[str, Any] = {
+        "device": "host", "batch_size": 8, "has_run": True, "next_batch_size": 16, "next_bytes": 1 * GIB,
+        "held_bytes": 4 * GIB, "does_fit": True, "task": lambda: task,
+    }  # fmt: skip
+    host.becomes(now=2 * GIB)
+    for changes in ({}, {"next_bytes": 3 * GIB, "task": lambda: None}, {"next_bytes": 3 * GIB, "device": "cuda:0"}):
+        board.forecast = Forecast(**{**known, **changes})
+        assert Monitor(print, board=board).status()["forecast"] is None
+    board.forecast = Forecast(**{**known, "next_bytes": 3 * GIB})
+    assert Monitor(print, board=board).status()["forecast"] is not None
 
 
 def test_memory_that_grows_slowly_is_told_in_the_end(watched: Watched, host: Host) -> None:
@@ -347,7 +385,7 @@ def test_a_status_about_a_real_search_is_plain_json() -> None:
     seen.append(monitor.status())
     for status in seen:
         assert json.loads(json.dumps(status, allow_nan=False)) == status
-    assert seen[-1]["forecast"] is not None and len(seen[-1]["results"]) >= 3 and seen[-1]["jobs"] == []
+    assert monitor.board.forecast is not None and len(seen[-1]["results"]) >= 3 and seen[-1]["jobs"] == []
 
 
 def test_what_goes_wrong_is_said_in_place_of_a_status_and_not_repeated(
@@ -395,8 +433,9 @@ def code_of(namespace: dict[Any, Any], task: Any) -> str:
     monitor = Monitor(lambda message: None, namespace=lambda: namespace, board=board)
     board.end(job_of(), finding_about(task))
     board.forecast = Forecast(
-        device="host", batch_size=8, has_run=True, next_batch_size=16, next_bytes=1, does_fit=False, task=lambda: task
-    )
+        device="host", batch_size=8, has_run=True, next_batch_size=16, next_bytes=2**50, held_bytes=2**50,
+        does_fit=False, task=lambda: task,
+    )  # fmt: skip
     status = monitor.status()
     assert status["forecast"]["code"] == status["results"][0]["code"].splitlines()[0]
     return str(status["results"][0]["code"])
@@ -568,8 +607,8 @@ def said(host: Host, monkeypatch: pytest.MonkeyPatch) -> Monitor:
     clock.now += 5
     sweep.now = Progress(40, 100, "steps", 0.4)
     forecast = Forecast(
-        device="cuda:1", batch_size=256, has_run=True, next_batch_size=512, next_bytes=9 * GIB, does_fit=False,
-        task=lambda: task,
+        device="cuda:1", batch_size=256, has_run=True, next_batch_size=512, next_bytes=9 * GIB,
+        held_bytes=8 * GIB, does_fit=False, task=lambda: task,
     )  # fmt: skip
     limit = Finding(
         tool="batch_size", batch_size=256, detail="this GPU, measured", model="DenseNet", task=lambda: task,

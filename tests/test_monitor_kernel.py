@@ -145,6 +145,10 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         made.close()
 
 
+def said_over_comms(kernel: Kernel) -> list[dict[str, Any]]:
+    return [message["content"]["data"] for message in kernel.heard if message["msg_type"] == "comm_msg"]
+
+
 def test_importing_nbtune_opens_one_silent_comm_however_often(kernel: Kernel) -> None:
     assert kernel.comms == []
     kernel.run("import nbtune")
@@ -155,7 +159,8 @@ def test_importing_nbtune_opens_one_silent_comm_however_often(kernel: Kernel) ->
     assert kernel.comms == first
     assert kernel.run("import sys; print('torch' in sys.modules, 'ipywidgets' in sys.modules)") == "False False"
     assert kernel.run(THREADS) == "0"
-    assert {message["msg_type"] for message in kernel.heard} == {"status", "execute_input", "stream"}
+    assert [data["kind"] for data in said_over_comms(kernel)] == ["nbtune.hello"]
+    assert {message["msg_type"] for message in kernel.heard} == {"status", "execute_input", "stream", "comm_msg"}
 
 
 def test_statuses_keep_coming_while_a_cell_blocks_and_belong_to_no_cell(kernel: Kernel) -> None:
@@ -205,7 +210,8 @@ def test_malformed_messages_leave_no_trace(kernel: Kernel) -> None:
         request = kernel.send("comm_msg", {"comm_id": comm, "data": data})
         kernel.listen_until(lambda message, request=request: is_end_of(request, message))  # type: ignore[misc]
     assert kernel.run(THREADS) == "0"
-    assert {message["msg_type"] for message in kernel.heard} == {"status", "execute_input", "stream"}
+    assert [data["kind"] for data in said_over_comms(kernel)] == ["nbtune.hello"]
+    assert {message["msg_type"] for message in kernel.heard} == {"status", "execute_input", "stream", "comm_msg"}
     assert kernel.errors.read_text() == kernel.errors_at_start
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..formats import format_lr
+from ..host_memory import host_memory
 from ..jobs import BOARD, Finding, Forecast, reference_to
 from .batch_limit import BatchLimit
 from .comparison import Comparison
@@ -48,12 +51,22 @@ def forecast_of(limit: BatchLimit, task: Task) -> Forecast | None:
     larger = 1 if size is None else 2 * size
     trial = latest.get(larger)
     measured = None if trial is None else trial.peak_bytes
+    is_host = estimate.device == "cpu"
+    # On a card the context is among the others: nobody can tell it apart afterwards.
+    beside = 0 if is_host else estimate.context_bytes
     return Forecast(
-        device="host" if estimate.device == "cpu" else str(task.device), batch_size=size,
+        device="host" if is_host else str(task.device), batch_size=size,
         has_run=size is not None and latest[size].is_measured, next_batch_size=larger,
-        next_bytes=measured or estimate.peak_bytes(larger),
+        next_bytes=max(0, (measured or estimate.peak_bytes(larger)) - beside), held_bytes=_held_bytes(task, is_host),
         does_fit=trial.fits if trial is not None else estimate.fits(larger), task=reference_to(task),
     )  # fmt: skip
+
+
+def _held_bytes(task: Task, is_host: bool) -> int:
+    if not is_host:
+        return torch.cuda.max_memory_reserved(task.device)
+    memory = host_memory()
+    return 0 if memory is None else memory.peak_bytes
 
 
 def _how(limit: BatchLimit) -> str:

@@ -83,6 +83,17 @@ def test_the_panel_lives_while_a_cell_blocks(opened: Notebook) -> None:
     assert opened.page.evaluate(KERNEL_STATUS) == "busy"
 
 
+def test_the_panel_is_alive_during_run_all(lab: Notebook) -> None:
+    lab.server.write("all.ipynb", "import nbtune as nt, time", "time.sleep(20)")
+    lab.open("all.ipynb")
+    lab.command("nbtune:show-panel")
+    panel_says(lab, "nbtune is not imported in this kernel.")
+    lab.page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    panel_says(lab, "this kernel now")
+    prompt = lab.page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-InputPrompt")
+    expect(prompt).to_have_text("[*]:")
+
+
 JUDGE = """torch.manual_seed(0)
 same = Net(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)).state_dict()
 is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict().items())

@@ -7,7 +7,11 @@ const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
 export function insertCell(notebook: NotebookPanel, code: string): void {
   const content = notebook.content;
   const active = content.activeCell;
-  const isEmpty = active !== null && active.model.type === 'code' && active.model.sharedModel.getSource().trim() === '';
+  const isEmpty =
+    active !== null &&
+    !active.readOnly &&
+    active.model.type === 'code' &&
+    active.model.sharedModel.getSource().trim() === '';
   if (!isEmpty) {
     NotebookActions.insertBelow(content);
   }
@@ -37,5 +41,6 @@ export async function showResult(notebook: NotebookPanel, widget: string, cell: 
   content.activeCellIndex = index;
   content.deselectAll();
   await content.scrollToItem(index, 'start');
+  content.activate();
   return true;
 }

@@ -101,7 +101,8 @@ export function addCommands(
     });
   }
   commands.addCommand(ids.insertImport, {
-    label: words.__('Insert: import of nbtune'),
+    label: args =>
+      args.isPalette ? words.__('Insert: %1', words.__('Import of nbtune')) : words.__('Import of nbtune'),
     caption: words.__('Puts “import nbtune as nt” into a cell'),
     describedBy: NO_ARGUMENTS,
     isEnabled: hasNotebook,
@@ -137,7 +138,10 @@ export function addCommands(
         const path = await copyTutorials(app.serviceManager.contents, browser?.model.path ?? '');
         await commands.execute('docmanager:open', { path });
       } catch (error) {
-        await showErrorMessage(words.__('The tutorials could not be copied'), String(error));
+        void showErrorMessage(
+          words.__('The tutorials could not be copied'),
+          error instanceof Error ? error : String(error)
+        );
       }
     }
   });
@@ -148,7 +152,8 @@ export function addToPalette(palette: ICommandPalette, words: IWords): void {
   for (const tool of TOOLS) {
     palette.addItem({ command: ids.insert[tool], category, args: { isPalette: true } });
   }
-  for (const command of [ids.insertImport, ids.showPanel, ids.stop, ids.tutorials]) {
+  palette.addItem({ command: ids.insertImport, category, args: { isPalette: true } });
+  for (const command of [ids.showPanel, ids.stop, ids.tutorials]) {
     palette.addItem({ command, category });
   }
 }

@@ -69,6 +69,7 @@ export interface IStatus {
 }
 
 export type Message =
+  | { readonly kind: 'hello' }
   | { readonly kind: 'status'; readonly status: IStatus }
   | { readonly kind: 'trouble'; readonly text: string }
   | { readonly kind: 'unknown_schema'; readonly schema: number }
@@ -77,7 +78,7 @@ export type Message =
 /** Whether a message claims to be one of nbtune's. */
 export function isOurs(data: unknown): boolean {
   const kind = isRecord(data) ? data.kind : null;
-  return kind === 'nbtune.status' || kind === 'nbtune.trouble';
+  return kind === 'nbtune.status' || kind === 'nbtune.trouble' || kind === 'nbtune.hello';
 }
 
 /** The message, or what is wrong with it. */
@@ -87,6 +88,9 @@ export function readMessage(data: unknown): Message {
     const schema = count(message, 'schema');
     if (schema !== SCHEMA) {
       return { kind: 'unknown_schema', schema };
+    }
+    if (message.kind === 'nbtune.hello') {
+      return { kind: 'hello' };
     }
     return message.kind === 'nbtune.trouble'
       ? { kind: 'trouble', text: text(message, 'text', 500) }
@@ -99,6 +103,8 @@ export function readMessage(data: unknown): Message {
 type Fields = Record<string, unknown>;
 
 const LONGEST_LIST = 16;
+/** More than a byte of each atom in a cell; also longer than any run. */
+const LARGEST = 1e15;
 
 function readStatus(message: Fields): IStatus {
   return {
@@ -203,8 +209,8 @@ function text(fields: Fields, key: string, longest = 120): string {
 
 function amount(fields: Fields, key: string): number {
   const value = fields[key];
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    throw new Error(`${key} is not a number from 0 up`);
+  if (typeof value !== 'number' || !(value >= 0 && value <= LARGEST)) {
+    throw new Error(`${key} is not a number from 0 to ${LARGEST}`);
   }
   return value;
 }

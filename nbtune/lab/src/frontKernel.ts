@@ -6,16 +6,29 @@ import { UUID } from '@lumino/coreutils';
 import { Coalescer } from './coalescer';
 import type { IStatus, Message } from './contract';
 import { KernelLink } from './kernelLink';
+import { deviceView } from './views';
+import type { IWords } from './words';
 
 /** A flood of messages must not be drawn one by one. */
 const SHOW_EVERY_MS = 150;
 
 export type Phase =
-  'no_notebook' | 'no_kernel' | 'other_language' | 'starting' | 'not_imported' | 'live' | 'trouble' | 'unknown_schema';
+  | 'no_notebook'
+  | 'no_kernel'
+  | 'other_language'
+  | 'starting'
+  | 'not_imported'
+  | 'ended'
+  | 'live'
+  | 'trouble'
+  | 'unknown_schema';
 
 /** The kernel of the notebook in front, as its monitor describes it. Only this one is watched. */
 export class FrontKernel extends VDomModel {
-  constructor(tracker: INotebookTracker) {
+  constructor(
+    tracker: INotebookTracker,
+    private readonly _words: IWords
+  ) {
     super();
     this._tracker = tracker;
     tracker.currentChanged.connect(this._onNotebook, this);
@@ -33,7 +46,12 @@ export class FrontKernel extends VDomModel {
 
   /** The last status of a live kernel. */
   get status(): IStatus | null {
-    return this._phase === 'live' ? this._status : null;
+    if (this._phase !== 'live' || this._status === null || this._stopping.size === 0) {
+      return this._phase === 'live' ? this._status : null;
+    }
+    // The kernel may be told later, and then says so itself.
+    const jobs = this._status.jobs.map(job => (this._stopping.has(job.id) ? { ...job, is_stopping: true } : job));
+    return { ...this._status, jobs };
   }
 
   /** When that came, by `performance.now()`. */
@@ -56,8 +74,10 @@ export class FrontKernel extends VDomModel {
   /** Ask a job of this kernel to stop. */
   stop(job: string): void {
     const known = this._status?.jobs.find(other => other.id === job);
-    if (known !== undefined) {
+    if (known !== undefined && !this._stopping.has(job)) {
+      this._stopping.add(job);
       void this._link?.stop(job, known.is_blocking);
+      this.stateChanged.emit();
     }
   }
 
@@ -99,6 +119,7 @@ export class FrontKernel extends VDomModel {
     this._link?.dispose();
     this._link = null;
     this._status = null;
+    this._stopping.clear();
     this._hasWarned = false;
   }
 
@@ -133,10 +154,17 @@ export class FrontKernel extends VDomModel {
     }
   }
 
-  private _hear(message: Message | null): void {
-    if (message === null) {
+  private _hear(message: Message | null | 'ended'): void {
+    if (message === 'ended') {
+      this._show('ended', this._lastMemory());
       this._status = null;
-      this._show('not_imported');
+    } else if (message === null) {
+      this._status = null;
+      if (this._phase !== 'ended') {
+        this._show('not_imported');
+      }
+    } else if (message.kind === 'hello') {
+      this._show('starting');
     } else if (message.kind === 'status') {
       this._status = message.status;
       this._statusAt = performance.now();
@@ -151,6 +179,11 @@ export class FrontKernel extends VDomModel {
     }
   }
 
+  private _lastMemory(): string {
+    const device = this._status?.devices[0];
+    return device === undefined ? '' : deviceView(device, null, this._words).total;
+  }
+
   private _show(phase: Phase, detail = ''): void {
     this._phase = phase;
     this._detail = detail;
@@ -159,7 +192,7 @@ export class FrontKernel extends VDomModel {
 
   private readonly _tracker: INotebookTracker;
   private readonly _watcher = UUID.uuid4();
-  private readonly _coalescer = new Coalescer<Message | null>(message => this._hear(message), SHOW_EVERY_MS);
+  private readonly _coalescer = new Coalescer<Message | null | 'ended'>(message => this._hear(message), SHOW_EVERY_MS);
   private _notebook: NotebookPanel | null = null;
   private _context: ISessionContext | null = null;
   private _link: KernelLink | null = null;
@@ -167,6 +200,7 @@ export class FrontKernel extends VDomModel {
   private _statusAt = 0;
   private _phase: Phase = 'no_notebook';
   private _detail = '';
+  private readonly _stopping = new Set<string>();
   private _hasWarned = false;
   private _periodSeconds = 1;
 }

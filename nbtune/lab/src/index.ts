@@ -1,6 +1,6 @@
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, IToolbarWidgetRegistry, showErrorMessage } from '@jupyterlab/apputils';
+import { ICommandPalette, IToolbarWidgetRegistry, Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
@@ -58,7 +58,7 @@ const beside: JupyterFrontEndPlugin<void> = {
     browser: IDefaultFileBrowser | null
   ) => {
     const words = wordsOf(translator);
-    const kernel = new FrontKernel(tracker);
+    const kernel = new FrontKernel(tracker, words);
     const inFront = (act: (notebook: NotebookPanel) => void): void => {
       if (kernel.notebook !== null) {
         act(kernel.notebook);
@@ -69,7 +69,14 @@ const beside: JupyterFrontEndPlugin<void> = {
       {
         insert: code => inFront(notebook => insertInto(app, notebook, code)),
         insertImport: () => inFront(notebook => insertInto(app, notebook, IMPORT)),
-        show: result => inFront(notebook => void showResult(notebook, result.widget, result.cell))
+        show: result =>
+          inFront(notebook => {
+            void showResult(notebook, result.widget, result.cell).then(isThere => {
+              if (!isThere) {
+                Notification.info(words.__('It is no longer in this notebook.'), { autoClose: 4000 });
+              }
+            });
+          })
       },
       words
     );

@@ -20,13 +20,14 @@ const comms = new WeakMap<Kernel.IKernelConnection, { comm: Kernel.IComm; owner:
  */
 export class KernelLink implements IDisposable {
   /**
-   * @param hear - called with each of the monitor's messages, and with null when there is no monitor (any more).
+   * @param hear - called with each of the monitor's messages, with null when there is no monitor (any more), and with
+   * 'ended' when the kernel ended by itself.
    */
   constructor(
     private readonly _kernel: Kernel.IKernelConnection,
     private readonly _watcher: string,
     private readonly _periodSeconds: number,
-    private readonly _hear: (message: Message | null) => void
+    private readonly _hear: (message: Message | null | 'ended') => void
   ) {
     _kernel.iopubMessage.connect(this._onMessage, this);
     _kernel.statusChanged.connect(this._onStatus, this);
@@ -64,7 +65,7 @@ export class KernelLink implements IDisposable {
 
   /**
    * Ask a job to stop. Where the kernel cannot hear it while the main thread waits for the job, the kernel is
-   * interrupted, which stops a job just as cleanly.
+   * interrupted: the model is put back all the same, but a call then raises in place of returning what it found.
    */
   async stop(job: string, isBlocking: boolean): Promise<void> {
     const canHear = (this._kernel as { supportsSubshells?: boolean }).supportsSubshells === true;
@@ -141,7 +142,7 @@ export class KernelLink implements IDisposable {
       this._asked += 1;
       this._comm = null; // the connection has dropped it with the rest of the kernel's state
       comms.delete(this._kernel);
-      this._hear(null);
+      this._hear(status === 'autorestarting' || status === 'dead' ? 'ended' : null);
     }
   }
 

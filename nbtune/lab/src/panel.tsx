@@ -1,4 +1,5 @@
 import { VDomRenderer } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { FrontKernel } from './frontKernel';
@@ -22,8 +23,14 @@ export class NbtunePanel extends VDomRenderer<FrontKernel> {
   ) {
     super(model);
     this.addClass('nbtune-lab-panel');
+    this.node.tabIndex = -1;
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', 'nbtune');
+  }
+
+  protected onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    this.node.focus();
   }
 
   protected render(): React.ReactElement {
@@ -82,6 +89,17 @@ function Absence({ model, words, actions }: IPanelProps & { actions: IActions })
           </p>
         </>
       );
+    case 'ended':
+      return (
+        <>
+          <p role="alert">
+            {model.detail === ''
+              ? words.__('The kernel ended.')
+              : words.__('The kernel ended. The last that was heard of its memory: %1.', model.detail)}
+          </p>
+          <p className="nbtune-lab-quiet">{words.__('Variables are lost. Run the notebook again to go on.')}</p>
+        </>
+      );
     case 'no_kernel':
       return <p className="nbtune-lab-quiet">{words.__('This notebook has no kernel.')}</p>;
     case 'other_language':
@@ -114,7 +132,7 @@ function DeviceBar({ device, actions }: { device: IDeviceView; actions: IActions
   return (
     <section className={device.isNearlyFull ? 'nbtune-lab-full' : ''} data-device={device.name}>
       <h3>
-        <span>
+        <span title={device.title}>
           {device.isNearlyFull && <span aria-hidden="true">⚠ </span>}
           {device.title}
         </span>
@@ -136,17 +154,10 @@ function DeviceBar({ device, actions }: { device: IDeviceView; actions: IActions
           <span className={`nbtune-lab-next${isLate ? ' nbtune-lab-late' : ''}`} style={{ left: `${next.at}%` }} />
         )}
       </div>
-      {next !== null && (
-        <p
-          className={`nbtune-lab-next-text${isLate ? ' nbtune-lab-late' : ''}`}
-          style={
-            next.at < 50 ? { textAlign: 'left', paddingLeft: `${next.at}%` } : { paddingRight: `${100 - next.at}%` }
-          }
-        >
-          {next.text}
-          {next.isBeyond && <span aria-hidden="true"> ▶</span>}
-        </p>
-      )}
+      <p className={`nbtune-lab-next-text${isLate ? ' nbtune-lab-late' : ''}`}>
+        {next?.text}
+        {next?.isBeyond === true && <span aria-hidden="true"> ▶</span>}
+      </p>
       <ul className="nbtune-lab-parts">
         {device.parts.map(part => (
           <li key={part.name}>
@@ -177,12 +188,25 @@ function Warning({ warning, actions }: { warning: IWarning; actions: IActions })
 function Jobs({ model, words }: IPanelProps): React.ReactElement {
   const status = model.status;
   const jobs = status?.jobs ?? [];
-  const now = useClock(jobs.some(job => job.seconds_left !== null));
+  const now = useClock(jobs.length > 0);
   const secondsAgo = Math.max(0, (now - model.statusAt) / 1000);
   const views = jobs.map(job => jobView(job, secondsAgo, words));
+  const isSilent = jobs.length > 0 && secondsAgo > 3 * (status?.period_seconds ?? 1) + 2;
+  const heading = React.useRef<HTMLHeadingElement>(null);
+  const hadFocus = React.useRef(false);
+  React.useEffect(() => {
+    // With a job goes its Stop, and with that the focus of whoever pressed it.
+    if (hadFocus.current && document.activeElement === document.body) {
+      heading.current?.focus();
+      hadFocus.current = false;
+    }
+  });
   return (
-    <section>
-      <h3>
+    <section
+      onFocus={() => (hadFocus.current = true)}
+      onBlur={event => (hadFocus.current = event.relatedTarget === null)}
+    >
+      <h3 ref={heading} tabIndex={-1}>
         <span>{words.__('Running')}</span>
         <span className="nbtune-lab-figure">{views[0]?.left}</span>
       </h3>
@@ -194,6 +218,9 @@ function Jobs({ model, words }: IPanelProps): React.ReactElement {
             <Job key={job.id} job={job} isFirst={place === 0} stop={() => model.stop(job.id)} words={words} />
           ))}
         </ul>
+      )}
+      {isSilent && (
+        <p className="nbtune-lab-quiet">{words.__('No news from the kernel for %1 s.', Math.floor(secondsAgo))}</p>
       )}
     </section>
   );
@@ -211,15 +238,17 @@ function Job({ job, isFirst, stop, words }: IJobProps): React.ReactElement {
     <li data-job={job.id}>
       <div className="nbtune-lab-row">
         <div>
-          <strong>{job.name}</strong> · {job.detail}
+          <div title={job.detail}>
+            <strong>{job.name}</strong> · {job.detail}
+          </div>
           <div className="nbtune-lab-progress-text">
             {[job.text, isFirst ? '' : job.left].filter(Boolean).join(' · ')}
           </div>
         </div>
         <button
           className="nbtune-lab-button"
-          disabled={job.isStopping}
-          onClick={stop}
+          aria-disabled={job.isStopping}
+          onClick={() => !job.isStopping && stop()}
           aria-label={words.__('Stop: %1', job.name)}
         >
           {job.isStopping ? words.__('Stopping') : <>■ {words.__('Stop')}</>}
@@ -255,7 +284,7 @@ function Results({ results, actions, words }: IResultsProps): React.ReactElement
           <li key={result.id} className="nbtune-lab-row" data-result={result.id}>
             <div>
               <strong>{result.value}</strong>
-              <div className="nbtune-lab-quiet">{result.detail}</div>
+              <div>{result.detail}</div>
             </div>
             <span className="nbtune-lab-links">
               <button

@@ -35,7 +35,7 @@ export class StatusItem extends VDomRenderer<FrontKernel> {
     if (view === null || this._shows === 'nothing') {
       return null;
     }
-    const showsMemory = this._shows !== 'job';
+    const showsMemory = this._shows !== 'job' && view.memory !== '';
     const showsJob = this._shows !== 'memory' && view.job !== '';
     const words = this._words;
     return (
@@ -50,7 +50,11 @@ export class StatusItem extends VDomRenderer<FrontKernel> {
             <span>{view.memory}</span>
           </button>
         )}
-        {showsJob && <span className="nbtune-lab-job">{view.job}</span>}
+        {showsJob && (
+          <span className="nbtune-lab-job" title={view.job}>
+            {view.job}
+          </span>
+        )}
         {showsJob && view.jobId !== null && (
           <button
             className="nbtune-lab-stop"

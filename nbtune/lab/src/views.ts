@@ -80,8 +80,8 @@ export function deviceView(device: IDevice, forecast: IForecast | null, words: I
   const used = device.now_bytes + device.others_bytes;
   const limit = Math.max(1, device.limit_bytes);
   const usedShare = Math.min(1, used / limit);
-  const othersStart = 100 - Math.min(100, (100 * device.others_bytes) / limit);
-  const nowEnd = Math.min(othersStart, (100 * device.now_bytes) / limit);
+  const nowEnd = Math.min(100, (100 * device.now_bytes) / limit);
+  const othersStart = Math.max(nowEnd, 100 - (100 * device.others_bytes) / limit);
   const isNearlyFull = usedShare >= NEARLY_FULL;
   const about = forecast !== null && forecast.device === device.name ? forecast : null;
   const total = words.__('%1 of %2', formatGib(used, words), `${formatGib(device.limit_bytes, words)} GiB`);
@@ -103,7 +103,7 @@ export function deviceView(device: IDevice, forecast: IForecast | null, words: I
     ),
     usedShare,
     next: about === null ? null : nextView(about, device, words),
-    warning: about === null || !isNearlyFull || about.does_fit ? null : warningOf(about, usedShare, device, words)
+    warning: isNearlyFull ? warningOf(about, usedShare, device, words) : null
   };
 }
 
@@ -141,8 +141,15 @@ function nextView(forecast: IForecast, device: IDevice, words: IWords): INextVie
   };
 }
 
-function warningOf(forecast: IForecast, usedShare: number, device: IDevice, words: IWords): IWarning {
+function warningOf(forecast: IForecast | null, usedShare: number, device: IDevice, words: IWords): IWarning {
   const head = words.__('%1 in use.', formatPercent(usedShare));
+  if (forecast === null || forecast.does_fit) {
+    const text =
+      device.place === 'gpu'
+        ? words.__('What does not fit any more ends as an out-of-memory error.')
+        : words.__('When the memory is full, the kernel ends.');
+    return { head, text, action: '', code: '' };
+  }
   const size = formatMemory(forecast.next_bytes, words);
   const k = forecast.batch_size;
   const ending = device.place === 'gpu' ? words.__('and run out of memory') : words.__('and end the kernel');
@@ -195,30 +202,43 @@ export function resultView(result: IResult, words: IWords): IResultView {
   };
 }
 
-/** The status bar shows the device in use: the GPU with the most of it taken, without one the host. */
+/** The status bar shows a device that is nearly full, else the GPU this kernel uses most, without one the host. */
 export function statusItemView(status: IStatus, words: IWords): IStatusItemView | null {
   const device = mainDevice(status.devices);
-  if (device === null) {
+  const job = status.jobs[0];
+  if (device === null && job === undefined) {
     return null;
   }
-  const view = deviceView(device, null, words);
-  const used = formatGib(device.now_bytes + device.others_bytes, words);
-  const memory = `${used} / ${formatGib(device.limit_bytes, words)} GiB`;
-  const job = status.jobs[0];
+  const view = device === null ? null : deviceView(device, null, words);
   const about = job === undefined ? null : jobView(job, 0, words);
-  const percent = about === null || about.percent === null ? '' : ` ${about.percent} %`;
+  const isNearlyFull = view?.isNearlyFull === true;
+  const memory = device === null ? '' : memoryText(device, words);
   return {
-    memory: view.isNearlyFull ? `${memory} · ${formatPercent(view.usedShare)}` : memory,
-    usedShare: view.usedShare,
-    isNearlyFull: view.isNearlyFull,
-    job: about === null ? '' : `${about.name}${percent}`,
+    memory: isNearlyFull && view !== null ? `${memory} · ${formatPercent(view.usedShare)}` : memory,
+    usedShare: view?.usedShare ?? 0,
+    isNearlyFull,
+    job: about === null ? '' : jobText(about, words),
     jobId: about === null || about.isStopping ? null : about.id,
-    spoken: `${view.title}: ${view.spoken}`
+    spoken: view === null ? '' : `${view.title}: ${view.spoken}`
   };
 }
 
+function memoryText(device: IDevice, words: IWords): string {
+  const used = formatGib(device.now_bytes + device.others_bytes, words);
+  return `${used} / ${formatGib(device.limit_bytes, words)} GiB`;
+}
+
+function jobText(job: IJobView, words: IWords): string {
+  const state = job.isStopping ? words.__('stopping') : job.percent === null ? '' : `${job.percent} %`;
+  return `${job.name} ${state}`.trim();
+}
+
 function mainDevice(devices: readonly IDevice[]): IDevice | null {
-  const gpus = devices.filter(device => device.place === 'gpu');
-  const busiest = gpus.sort((a, b) => b.now_bytes - a.now_bytes)[0];
-  return busiest ?? devices[0] ?? null;
+  const share = (device: IDevice): number => (device.now_bytes + device.others_bytes) / Math.max(1, device.limit_bytes);
+  const fullest = [...devices].sort((a, b) => share(b) - share(a))[0];
+  if (fullest !== undefined && share(fullest) >= NEARLY_FULL) {
+    return fullest;
+  }
+  const gpus = devices.filter(device => device.place === 'gpu').sort((a, b) => b.now_bytes - a.now_bytes);
+  return gpus[0] ?? devices[0] ?? null;
 }

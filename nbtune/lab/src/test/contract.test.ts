@@ -27,6 +27,10 @@ test('what the kernel writes is read without a loss', () => {
   assert.ok(isOurs(written));
 });
 
+test('a hello is no status', () => {
+  assert.deepEqual(readMessage({ kind: 'nbtune.hello', schema: 1 }), { kind: 'hello' });
+});
+
 test('trouble is told in the words of the kernel', () => {
   const message = readMessage(fixture('trouble'));
   assert.equal(message.kind, 'trouble');

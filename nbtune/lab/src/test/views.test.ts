@@ -114,7 +114,8 @@ test('there is no warning while there is room, nor of another device', () => {
   const gpu = container({ name: 'cuda:0', place: 'gpu', title: 'T4', now_bytes: 2.4 * GIB });
   const view = deviceView(gpu, forecast, words);
   assert.equal(view.next, null);
-  assert.equal(view.warning, null);
+  assert.equal(view.warning?.text, 'What does not fit any more ends as an out-of-memory error.');
+  assert.equal(view.warning.code, '');
   assert.equal(view.title, 'Memory, T4');
 });
 
@@ -151,10 +152,20 @@ test('the status bar shows the GPU in use, and without one the host', () => {
   const view = statusItemView(host, words);
   assert.equal(view?.memory, '2.3 / 2.5 GiB · 92 %');
   assert.equal(view.job, 'Learning rate 48 %');
-  assert.equal(statusItemView(status({ devices: [] }), words), null);
+  assert.equal(statusItemView(status({ devices: [], jobs: [] }), words), null);
 });
 
-test('a job that is stopping cannot be stopped again', () => {
+test('the status bar never hides a device that is nearly full, nor a job without any device', () => {
+  const gpu = container({ name: 'cuda:0', place: 'gpu', title: 'T4', now_bytes: GIB });
+  const full = container({ now_bytes: 2.3 * GIB });
+  assert.equal(statusItemView(status({ devices: [full, gpu] }), words)?.isNearlyFull, true);
+  const view = statusItemView(status({ devices: [], jobs: [job] }), words);
+  assert.equal(view?.job, 'Learning rate 48 %');
+  assert.equal(view.jobId, '1');
+});
+
+test('a job that is stopping cannot be stopped again, and says so', () => {
   const view = statusItemView(status({ jobs: [{ ...job, is_stopping: true }] }), words);
   assert.equal(view?.jobId, null);
+  assert.equal(view.job, 'Learning rate stopping');
 });
