@@ -54,9 +54,19 @@ def sources(notebook: Notebook) -> list[str]:
 
 @pytest.fixture
 def opened(lab: Notebook, request: pytest.FixtureRequest) -> Notebook:
-    """A notebook with the panel beside it, and nbtune imported in its kernel."""
+    """A notebook with the panel beside it, and nbtune imported and a task made in its kernel."""
+    return with_panel(lab, request, SETUP)
+
+
+@pytest.fixture
+def light(lab: Notebook, request: pytest.FixtureRequest) -> Notebook:
+    """The same without torch, for what needs no task."""
+    return with_panel(lab, request, "import time, nbtune as nt")
+
+
+def with_panel(lab: Notebook, request: pytest.FixtureRequest, setup: str) -> Notebook:
     name = f"{request.node.name.split('[')[0][:40]}.ipynb"
-    lab.server.write(name, SETUP, *getattr(request, "param", ()))
+    lab.server.write(name, setup, *getattr(request, "param", ()))
     lab.open(name)
     lab.command("nbtune:show-panel")
     lab.run(0)
@@ -75,12 +85,12 @@ def test_a_kernel_without_nbtune_is_told_and_helped(lab: Notebook) -> None:
     panel_says(lab, "this kernel now", "Nothing is running in this kernel.")
 
 
-@pytest.mark.parametrize("opened", [("time.sleep(6)",)], indirect=True)
-def test_the_panel_lives_while_a_cell_blocks(opened: Notebook) -> None:
-    before = sequence(opened)
-    run_in_background(opened, 1)
-    opened.wait("n => +document.querySelector('.nbtune-lab-body').dataset.sequence >= n", before + 4)
-    assert opened.page.evaluate(KERNEL_STATUS) == "busy"
+@pytest.mark.parametrize("light", [("time.sleep(6)",)], indirect=True)
+def test_the_panel_lives_while_a_cell_blocks(light: Notebook) -> None:
+    before = sequence(light)
+    run_in_background(light, 1)
+    light.wait("n => +document.querySelector('.nbtune-lab-body').dataset.sequence >= n", before + 4)
+    assert light.page.evaluate(KERNEL_STATUS) == "busy"
 
 
 def test_the_panel_is_alive_during_run_all(lab: Notebook) -> None:
@@ -149,38 +159,38 @@ def test_a_hostile_class_name_is_shown_as_text_and_runs_nothing(opened: Notebook
     assert sources(opened)[-1].startswith("theirs.set_lr(0.")
 
 
-@pytest.mark.parametrize("opened", [("time.sleep(8)",)], indirect=True)
-def test_a_reload_finds_the_panel_alive_also_while_a_cell_blocks(opened: Notebook) -> None:
-    run_in_background(opened, 1)
-    before = sequence(opened)
-    opened.page.reload()
-    opened.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
-    opened.page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('nbtune:show-panel')")
-    opened.command("nbtune:show-panel")
-    panel_says(opened, "this kernel now")
-    assert sequence(opened) > before
-    assert opened.page.evaluate(KERNEL_STATUS) != "idle"
+@pytest.mark.parametrize("light", [("time.sleep(8)",)], indirect=True)
+def test_a_reload_finds_the_panel_alive_also_while_a_cell_blocks(light: Notebook) -> None:
+    run_in_background(light, 1)
+    before = sequence(light)
+    light.page.reload()
+    light.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
+    light.page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('nbtune:show-panel')")
+    light.command("nbtune:show-panel")
+    panel_says(light, "this kernel now")
+    assert sequence(light) > before
+    assert light.page.evaluate(KERNEL_STATUS) != "idle"
 
 
-def test_a_restart_forgets_and_an_import_brings_it_back(opened: Notebook) -> None:
-    opened.page.evaluate(
+def test_a_restart_forgets_and_an_import_brings_it_back(light: Notebook) -> None:
+    light.page.evaluate(
         "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
     )
-    panel_says(opened, "nbtune is not imported in this kernel.")
-    opened.run(0)
-    panel_says(opened, "this kernel now")
+    panel_says(light, "nbtune is not imported in this kernel.")
+    light.run(0)
+    panel_says(light, "this kernel now")
 
 
-def test_the_panel_follows_the_notebook_in_front(opened: Notebook) -> None:
-    opened.server.write("second.ipynb", "1 + 1")
-    first = opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
-    opened.command("docmanager:open", {"path": "second.ipynb"})
-    panel_says(opened, "second.ipynb", "nbtune is not imported in this kernel.")
-    second = opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
+def test_the_panel_follows_the_notebook_in_front(light: Notebook) -> None:
+    light.server.write("second.ipynb", "1 + 1")
+    first = light.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
+    light.command("docmanager:open", {"path": "second.ipynb"})
+    panel_says(light, "second.ipynb", "nbtune is not imported in this kernel.")
+    second = light.page.evaluate("() => window.jupyterapp.shell.currentWidget.id")
     for _ in range(3):  # faster than a goodbye takes
         for place in (first, second, first):
-            opened.page.evaluate("id => window.jupyterapp.shell.activateById(id)", place)
-        panel_says(opened, "this kernel now")
+            light.page.evaluate("id => window.jupyterapp.shell.activateById(id)", place)
+        panel_says(light, "this kernel now")
 
 
 COUNT_TIMERS = """() => {
@@ -282,67 +292,67 @@ def test_the_toolbar_and_the_palette_insert_a_cell_for_the_notebooks_own_task(op
     expect(opened.panel()).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_the_launcher_begins_a_notebook_that_runs_as_it_is(opened: Notebook) -> None:
-    opened.command("launcher:create")
-    launcher = opened.page.locator(".jp-Launcher")
+def test_the_launcher_begins_a_notebook_that_runs_as_it_is(light: Notebook) -> None:
+    light.command("launcher:create")
+    launcher = light.page.locator(".jp-Launcher")
     expect(launcher).to_contain_text("Open the nbtune tutorials", timeout=PATIENCE_MS)
     launcher.locator(".jp-LauncherCard", has_text="Learning-rate finder").click()
-    expect(opened.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")).to_contain_text(
+    expect(light.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")).to_contain_text(
         "# An example", timeout=PATIENCE_MS
     )
-    opened.wait_until_idle()
-    assert len(sources(opened)) == 2
-    opened.run(0)
-    opened.run(1)
-    expect(opened.panel()).to_be_visible(timeout=PATIENCE_MS)
+    light.wait_until_idle()
+    assert len(sources(light)) == 2
+    light.run(0)
+    light.run(1)
+    expect(light.panel()).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_tutorials_are_copied_once_and_never_overwritten(opened: Notebook) -> None:
-    opened.command("nbtune:open-tutorials")
-    opened.wait("() => window.jupyterapp.shell.currentWidget?.context?.path.startsWith('nbtune-tutorials/01')")
-    copies = opened.server.folder / "nbtune-tutorials"
+def test_tutorials_are_copied_once_and_never_overwritten(light: Notebook) -> None:
+    light.command("nbtune:open-tutorials")
+    light.wait("() => window.jupyterapp.shell.currentWidget?.context?.path.startsWith('nbtune-tutorials/01')")
+    copies = light.server.folder / "nbtune-tutorials"
     shipped = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-    assert sorted(path.name for path in copies.iterdir()) == [path.name for path in shipped]
+    assert sorted(path.name for path in copies.glob("*.ipynb")) == [path.name for path in shipped]
     for path in shipped:
         assert json.loads((copies / path.name).read_text())["cells"] == json.loads(path.read_text())["cells"]
     mine = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
     (copies / shipped[1].name).write_text(mine)
     (copies / shipped[2].name).unlink()
-    opened.command("nbtune:open-tutorials")
+    light.command("nbtune:open-tutorials")
     assert (copies / shipped[1].name).read_text() == mine
     assert (copies / shipped[2].name).exists()
 
 
-def test_the_settings_decide_the_rhythm_and_the_status_bar(opened: Notebook) -> None:
-    item = opened.page.locator(".nbtune-lab-item")
+def test_the_settings_decide_the_rhythm_and_the_status_bar(light: Notebook) -> None:
+    item = light.page.locator(".nbtune-lab-item")
     expect(item).to_contain_text("GiB")
-    opened.page.evaluate(
+    light.page.evaluate(
         """async () => {
             const { settings } = window.jupyterapp.serviceManager;
             await settings.save("nbtune:beside", '{"statusBar": "nothing", "refreshPeriod": 0.2}');
         }"""
     )
-    opened.page.reload()
-    opened.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
-    opened.wait_until_idle()
+    light.page.reload()
+    light.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
+    light.wait_until_idle()
     try:
-        panel_says(opened, "this kernel now")
-        expect(opened.page.locator(".nbtune-lab-item")).to_have_count(0)
+        panel_says(light, "this kernel now")
+        expect(light.page.locator(".nbtune-lab-item")).to_have_count(0)
     finally:
-        opened.page.evaluate("() => window.jupyterapp.serviceManager.settings.save('nbtune:beside', '{}')")
+        light.page.evaluate("() => window.jupyterapp.serviceManager.settings.save('nbtune:beside', '{}')")
 
 
-def test_other_libraries_widgets_are_left_alone(opened: Notebook) -> None:
-    opened.page.evaluate(
+def test_other_libraries_widgets_are_left_alone(light: Notebook) -> None:
+    light.page.evaluate(
         """() => {
             const n = window.jupyterapp.shell.currentWidget;
             n.model.sharedModel.insertCell(1, { cell_type: 'code', source:
                 'import ipywidgets; ipywidgets.IntSlider(description="theirs")' });
         }"""
     )
-    opened.run(1)
-    expect(opened.page.locator(".widget-slider")).to_contain_text("theirs", timeout=PATIENCE_MS)
-    assert opened.page.locator(".nbtune-lab-saved").count() == 0
+    light.run(1)
+    expect(light.page.locator(".widget-slider")).to_contain_text("theirs", timeout=PATIENCE_MS)
+    assert light.page.locator(".nbtune-lab-saved").count() == 0
 
 
 CHANNEL = """import comm, json
@@ -358,22 +368,22 @@ FLOOD = """for sequence in range(100_000, 102_000):
 NEWER = """channel.publish({**status, "schema": 2})"""
 
 
-@pytest.mark.parametrize("opened", [(CHANNEL, STRANGE, FLOOD, NEWER)], indirect=True)
-def test_strange_messages_are_ignored_floods_are_thinned_and_newer_versions_told(opened: Notebook) -> None:
+@pytest.mark.parametrize("light", [(CHANNEL, STRANGE, FLOOD, NEWER)], indirect=True)
+def test_strange_messages_are_ignored_floods_are_thinned_and_newer_versions_told(light: Notebook) -> None:
     warnings: list[str] = []
-    opened.page.on("console", lambda m: warnings.append(m.text) if "nbtune" in m.text else None)
-    opened.run(1)
-    opened.run(2)
-    opened.page.evaluate(
+    light.page.on("console", lambda m: warnings.append(m.text) if "nbtune" in m.text else None)
+    light.run(1)
+    light.run(2)
+    light.page.evaluate(
         """() => {
             window.nbtuneDrawn = 0;
             const body = document.querySelector('.nbtune-lab-body');
             new MutationObserver(() => { window.nbtuneDrawn += 1; }).observe(body, { attributes: true });
         }"""
     )
-    opened.run(3)
-    opened.wait("() => document.querySelector('.nbtune-lab-body').dataset.sequence === '101999'")
-    assert opened.page.evaluate("() => window.nbtuneDrawn") < 200
+    light.run(3)
+    light.wait("() => document.querySelector('.nbtune-lab-body').dataset.sequence === '101999'")
+    assert light.page.evaluate("() => window.nbtuneDrawn") < 200
     assert len(warnings) == 1 and "was ignored" in warnings[0]
-    opened.run(4)
-    panel_says(opened, "speaks another version (2) than this panel")
+    light.run(4)
+    panel_says(light, "speaks another version (2) than this panel")
