@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,23 @@ def test_the_settings_decide_the_rhythm_and_the_status_bar(light: Notebook) -> N
         expect(light.page.locator(".nbtune-lab-item")).to_have_count(0)
     finally:
         light.page.evaluate("() => window.jupyterapp.serviceManager.settings.save('nbtune:beside', '{}')")
+
+
+def test_the_panel_speaks_spanish_where_jupyterlab_does(light: Notebook) -> None:
+    setting = "@jupyterlab/translation-extension:plugin"
+    save = "([id, text]) => window.jupyterapp.serviceManager.settings.save(id, text)"
+    light.page.evaluate(save, [setting, json.dumps({"locale": "es_ES"})])
+    try:
+        light.page.reload()
+        light.page.wait_for_selector(PANEL, state="attached", timeout=PATIENCE_MS)
+        light.wait_until_idle()
+        panel_says(light, "este kernel ahora", "Nada en curso en este kernel.")
+        total = light.page.locator(f"{PANEL} h3 .nbtune-lab-figure").first.inner_text()
+        assert re.fullmatch(r"[\d,]+ de [\d,]+ GiB", total)
+        light.page.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name="nbtune").click()
+        expect(light.page.locator(".lm-Menu")).to_contain_text("Buscador de la tasa de aprendizaje")
+    finally:
+        light.page.evaluate(save, [setting, "{}"])
 
 
 def test_other_libraries_widgets_are_left_alone(light: Notebook) -> None:
