@@ -123,7 +123,7 @@ def test_the_panel_lives_and_its_stop_is_heard_though_this_lab_has_no_subshells(
 def lives_while_a_cell_blocks(lab: Notebook) -> None:
     before = sequence(lab)
     run_in_background(lab, 1)
-    lab.wait("n => +document.querySelector('.nbtune-lab-body').dataset.sequence >= n", before + 3)
+    lab.wait("n => +document.querySelector('.nbtune-lab-body').dataset.status >= n", before + 3)
     assert lab.page.evaluate(newest.KERNEL_STATUS) == "busy"
 
 

@@ -44,7 +44,7 @@ export class NbtunePanel extends VDomRenderer<FrontKernel> {
             {notebook?.title.label ?? ''}
           </span>
         </header>
-        <div className="nbtune-lab-body" data-phase={phase} data-sequence={status?.sequence}>
+        <div className="nbtune-lab-body" data-phase={phase} data-status={status?.sequence}>
           {status === null ? (
             <Absence model={this.model} actions={this._actions} words={words} />
           ) : (

@@ -163,7 +163,8 @@ function warningOf(forecast: IForecast | null, usedShare: number, device: IDevic
 
 /** @param secondsAgo - since the status came: the time left goes on in the browser, also during a long step. */
 export function jobView(job: IJob, secondsAgo: number, words: IWords): IJobView {
-  const percent = job.share === null ? null : Math.floor(100 * job.share);
+  // 0.57 of 100 is 56.99… in binary.
+  const percent = job.share === null ? null : Math.floor(100 * job.share + 1e-6);
   return {
     id: job.id,
     name: toolName(job.tool, words),

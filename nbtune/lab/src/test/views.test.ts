@@ -129,6 +129,7 @@ test('the time left goes on without the kernel', () => {
 test('a job says how far it is in the unit it counts', () => {
   const text = (changes: Partial<IJob>): string => jobView({ ...job, ...changes }, 0, words).text;
   assert.equal(text({}), '48 of 100 steps, 48 %');
+  assert.equal(text({ done: 57, share: 0.57 }), '57 of 100 steps, 57 %');
   assert.equal(text({ unit: 'batch sizes', total: null, share: null, done: 4 }), '4 batch sizes so far');
   assert.equal(text({ unit: '', total: null, done: 0, share: 0.3 }), '30 %');
 });
