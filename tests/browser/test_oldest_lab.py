@@ -71,7 +71,7 @@ def notebook_server(oldest_python: str, tmp_path_factory: pytest.TempPathFactory
 
 
 # The same tests as in the newest JupyterLab, where nothing is to be otherwise.
-opened = newest.opened
+opened, light = newest.opened, newest.light
 test_a_saved_notebook_shows_its_picture_without_a_kernel_and_the_widget_after_a_run = (
     newest.test_a_saved_notebook_shows_its_picture_without_a_kernel_and_the_widget_after_a_run
 )
