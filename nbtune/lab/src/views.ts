@@ -1,7 +1,7 @@
 /** What is shown, as plain data: everything the panel and the status bar say, made from one status and the time. */
 
 import type { IDevice, IForecast, IJob, IResult, IStatus } from './contract';
-import { detailName, formatGib, formatMemory, formatPercent, formatRemaining, toolName } from './words';
+import { detailName, formatGib, formatMemory, formatPercent, formatRemaining, localNumbers, toolName } from './words';
 import type { IWords } from './words';
 
 /** From here on the memory is nearly full. */
@@ -192,7 +192,7 @@ function progressText(job: IJob, words: IWords): string {
 
 export function resultView(result: IResult, words: IWords): IResultView {
   const k = result.batch_size === null ? '' : `k = ${result.batch_size}`;
-  const lr = result.lr === '' ? '' : `η = ${result.lr}`;
+  const lr = result.lr === '' ? '' : `η = ${localNumbers(result.lr, words)}`;
   return {
     id: result.id,
     value: [k, lr].filter(part => part !== '').join(', '),

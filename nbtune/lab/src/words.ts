@@ -45,8 +45,12 @@ export function formatRemaining(seconds: number, words: IWords): string {
 
 /** A number with so many decimals, in the reader's language. */
 function local(value: number, decimals: number, words: IWords): string {
-  const text = value.toFixed(decimals).replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f');
-  return words.locale?.startsWith('es') ? text.replace('.', ',') : text;
+  return localNumbers(value.toFixed(decimals).replace(/\B(?=(\d{3})+(?!\d))/g, '\u202f'), words);
+}
+
+/** A text of the kernel's, with its decimal points as the reader writes them. Code keeps them as they are. */
+export function localNumbers(text: string, words: IWords): string {
+  return words.locale?.startsWith('es') ? text.replace(/(\d)\.(?=\d)/g, '$1,') : text;
 }
 
 /** The name of a tool. */
@@ -74,6 +78,47 @@ export function detailName(detail: string, words: IWords): string {
       return words.__('halve from the top');
     case 'double':
       return words.__('double from 1');
+    default:
+      return trialName(detail, words) ?? budgetName(detail, words);
+  }
+}
+
+/** Such as "8 GB card, predicted". */
+function trialName(detail: string, words: IWords): string | null {
+  const [, capacity, how] = /^(.+), (measured|predicted)$/.exec(detail) ?? [];
+  if (capacity === undefined) {
+    return null;
+  }
+  return `${capacityName(capacity, words)}, ${how === 'measured' ? words.__('measured') : words.__('predicted')}`;
+}
+
+/** Whose memory it is; the name of a card stays. */
+function capacityName(capacity: string, words: IWords): string {
+  if (capacity === "this machine's memory") {
+    return words.__('this machine');
+  }
+  const [, size, unit] = /^([\d.]+) (GB|MB) card$/.exec(capacity) ?? [];
+  if (size !== undefined) {
+    return words.__('%1 %2 card', localNumbers(size, words), unit);
+  }
+  return capacity.startsWith('this GPU') ? capacity.replace('this GPU', words.__('this GPU')) : capacity;
+}
+
+/** Such as "5 600 samples" or "4.6 s"; what is neither is left as it is. */
+function budgetName(detail: string, words: IWords): string {
+  const [, number, unit] = /^(\d[\d.\u202f]*) (samples|updates|epochs?|s)$/.exec(detail) ?? [];
+  const amount = localNumbers(number ?? '', words);
+  switch (unit) {
+    case 'samples':
+      return words.__('%1 samples', amount);
+    case 'updates':
+      return words.__('%1 updates', amount);
+    case 'epochs':
+      return words.__('%1 epochs', amount);
+    case 'epoch':
+      return words.__('%1 epoch', amount);
+    case 's':
+      return `${amount} s`;
     default:
       return detail;
   }

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 
-import type { IDevice, IForecast, IJob } from '../contract';
+import type { IDevice, IForecast, IJob, IResult } from '../contract';
 import { deviceView, jobView, resultView, statusItemView } from '../views';
 import { formatMemory, formatPercent, formatRemaining } from '../words';
 import type { IWords } from '../words';
@@ -142,6 +142,31 @@ test('a result is its value, and how it was found', () => {
   );
   assert.equal(view.value, 'k = 32, η = 0.02');
   assert.equal(view.detail, 'quick sweep, <img src=x>');
+});
+
+test('numbers and ways of the kernel are said in the language of the reader', () => {
+  const spanish: IWords = { __: (text, ...values) => `¡${words.__(text, ...values)}!`, locale: 'es-ES' };
+  const said = (changes: Partial<IResult>): string[] => {
+    const { value, detail } = resultView({ ...status().results[0], model: '', ...changes }, spanish);
+    return [value, detail];
+  };
+  assert.equal(said({ lr: '0.031', batch_size: null })[0], 'η = 0,031');
+  const ways = [
+    ["this machine's memory, measured", '¡this machine!, ¡measured!'],
+    ['8.5 GB card, predicted', '¡8,5 GB card!, ¡predicted!'],
+    ['this GPU (Tesla 2.0), measured', '¡this GPU! (Tesla 2.0), ¡measured!'],
+    ['T4, predicted', 'T4, ¡predicted!'],
+    ['5\u202f600 samples', '¡5\u202f600 samples!'],
+    ['400 updates', '¡400 updates!'],
+    ['1 epoch', '¡1 epoch!'],
+    ['0.5 epochs', '¡0,5 epochs!'],
+    ['4.6 s', '4,6 s'],
+    ['a way of tomorrow', 'a way of tomorrow']
+  ];
+  assert.deepEqual(
+    ways.map(([detail]) => said({ detail })[1]),
+    ways.map(([, text]) => text)
+  );
 });
 
 test('the status bar shows the GPU in use, and without one the host', () => {
