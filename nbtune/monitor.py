@@ -30,7 +30,8 @@ _TASKS_NAMED = 4
 _LONGEST_NAME = 80
 # A page that is reloaded cannot say goodbye; of those that never did, the oldest are forgotten.
 _WATCHERS_KEPT = 16
-# What must change in an idle kernel to be worth a message: its own memory by this much, or that this share is crossed.
+# What must change in an idle kernel to be worth a message: its own memory by this much, or that this share is crossed,
+# from which on views.ts warns.
 # What others hold changes all the time, and two idle kernels would keep each other talking.
 _OWN_CHANGE_BYTES, _NEARLY_FULL = 2**20, 0.9
 

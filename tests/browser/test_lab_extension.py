@@ -86,7 +86,7 @@ def test_a_kernel_without_nbtune_is_told_and_helped(lab: Notebook) -> None:
     panel_says(lab, "this kernel now", "Nothing is running in this kernel.")
 
 
-@pytest.mark.parametrize("light", [("time.sleep(6)",)], indirect=True)
+@pytest.mark.parametrize("light", [("time.sleep(20)",)], indirect=True)
 def test_the_panel_lives_while_a_cell_blocks(light: Notebook) -> None:
     before = sequence(light)
     run_in_background(light, 1)
@@ -169,7 +169,7 @@ def test_a_hostile_class_name_is_shown_as_text_and_runs_nothing(opened: Notebook
     assert sources(opened)[-1].startswith("theirs.set_lr(0.")
 
 
-@pytest.mark.parametrize("light", [("time.sleep(8)",)], indirect=True)
+@pytest.mark.parametrize("light", [("time.sleep(20)",)], indirect=True)
 def test_a_reload_finds_the_panel_alive_also_while_a_cell_blocks(light: Notebook) -> None:
     run_in_background(light, 1)
     before = sequence(light)
@@ -187,6 +187,16 @@ def test_a_restart_forgets_and_an_import_brings_it_back(light: Notebook) -> None
         "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
     )
     panel_says(light, "nbtune is not imported in this kernel.")
+    light.run(0)
+    panel_says(light, "this kernel now")
+
+
+@pytest.mark.parametrize("light", [("import os; os._exit(1)",)], indirect=True)
+def test_a_kernel_that_ends_is_told_with_the_memory_it_had(light: Notebook) -> None:
+    run_in_background(light, 1)
+    panel_says(light, "The kernel ended. The last that was heard of its memory: ", " GiB.")
+    light.page.locator(".jp-Dialog button").first.click()
+    light.wait_until_idle()
     light.run(0)
     panel_says(light, "this kernel now")
 
@@ -333,6 +343,12 @@ def test_tutorials_are_copied_once_and_never_overwritten(light: Notebook) -> Non
     assert (copies / shipped[2].name).exists()
 
 
+PERIOD = """import comm
+channel = next(c for c in comm.get_comm_manager().comms.values() if c.target_name == "nbtune.monitor")
+print(channel.receive.__self__._period_seconds)"""
+
+
+@pytest.mark.parametrize("light", [(PERIOD,)], indirect=True)
 def test_the_settings_decide_the_rhythm_and_the_status_bar(light: Notebook) -> None:
     item = light.page.locator(".nbtune-lab-item")
     expect(item).to_contain_text("GiB")
@@ -348,6 +364,8 @@ def test_the_settings_decide_the_rhythm_and_the_status_bar(light: Notebook) -> N
     try:
         panel_says(light, "this kernel now")
         expect(light.page.locator(".nbtune-lab-item")).to_have_count(0)
+        light.run(1)
+        assert light.output(1).strip() == "0.2"
     finally:
         light.page.evaluate("() => window.jupyterapp.serviceManager.settings.save('nbtune:beside', '{}')")
 

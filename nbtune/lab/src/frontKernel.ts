@@ -119,6 +119,7 @@ export class FrontKernel extends VDomModel {
     this._link?.dispose();
     this._link = null;
     this._status = null;
+    this._lastMemory = '';
     this._stopping.clear();
     this._hasWarned = false;
   }
@@ -155,18 +156,22 @@ export class FrontKernel extends VDomModel {
   }
 
   private _hear(message: Message | null | 'ended'): void {
+    if (message === 'ended' || message === null) {
+      this._status = null;
+      this._stopping.clear(); // the next process counts its jobs from 1 again
+    }
     if (message === 'ended') {
-      this._show('ended', this._lastMemory());
-      this._status = null;
+      this._show('ended', this._lastMemory);
     } else if (message === null) {
-      this._status = null;
       if (this._phase !== 'ended') {
         this._show('not_imported');
       }
     } else if (message.kind === 'hello') {
       this._show('starting');
     } else if (message.kind === 'status') {
+      const [device] = message.status.devices;
       this._status = message.status;
+      this._lastMemory = device === undefined ? '' : deviceView(device, null, this._words).total;
       this._statusAt = performance.now();
       this._show('live');
     } else if (message.kind === 'trouble') {
@@ -177,11 +182,6 @@ export class FrontKernel extends VDomModel {
       this._hasWarned = true;
       console.warn(`nbtune: a message of the kernel was ignored, since ${message.why}`);
     }
-  }
-
-  private _lastMemory(): string {
-    const device = this._status?.devices[0];
-    return device === undefined ? '' : deviceView(device, null, this._words).total;
   }
 
   private _show(phase: Phase, detail = ''): void {
@@ -198,6 +198,8 @@ export class FrontKernel extends VDomModel {
   private _link: KernelLink | null = null;
   private _status: IStatus | null = null;
   private _statusAt = 0;
+  /** Outlives the status: of a kernel that ends, its restart is heard of first. */
+  private _lastMemory = '';
   private _phase: Phase = 'no_notebook';
   private _detail = '';
   private readonly _stopping = new Set<string>();

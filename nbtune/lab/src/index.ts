@@ -10,7 +10,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { showResult } from './actions';
-import { addCommands, addToLauncher, addToPalette, ids, insertInto } from './commands';
+import { addCommands, addToLauncher, addToPalette, insertInto } from './commands';
 import { FrontKernel } from './frontKernel';
 import { nbtuneIcon } from './icon';
 import { NbtunePanel } from './panel';
@@ -140,5 +140,4 @@ const saved: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export { ids };
 export default [beside, saved];
