@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import LRCurve, LRSettings, LRStep, ModelBusyError, Task, find_lr
+    from .engine import LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
     from .engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
     from .engine.compare_batch_sizes import compare_batch_sizes
     from .engine.comparison import Comparison, ComparisonSettings, LossStep
@@ -42,6 +42,7 @@ _HOME = {
     "MemoryTrial": "engine.batch_limit",
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
+    "RaceStep": "engine",
     "Task": "engine",
     "compare_batch_sizes": "engine.compare_batch_sizes",
     "estimate_memory": "engine.memory.estimate",
@@ -53,8 +54,8 @@ _HOME = {
 __all__ = [
     "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings",
     "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRCurve", "LRFinder", "LRSettings", "LRStep",
-    "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError", "Task", "compare_batch_sizes",
-    "estimate_memory", "find_batch_size", "find_lr", "plot",
+    "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError", "RaceStep", "Task",
+    "compare_batch_sizes", "estimate_memory", "find_batch_size", "find_lr", "plot",
 ]  # fmt: skip
 
 

@@ -149,6 +149,40 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return batch
 
 
+def with_own_containers(batch: Any, *, clones: bool = False) -> Any:
+    """The batch in dicts, lists and tuples of its own, so that what is taken out of it stays in the other.
+
+    Args:
+        batch: Of any form.
+        clones: Whether its tensors are copied too.
+    """
+    if isinstance(batch, torch.Tensor):
+        return batch.clone() if clones else batch
+    if isinstance(batch, Mapping):
+        own: Any = copy.copy(batch)
+        for key, value in batch.items():
+            own[key] = with_own_containers(value, clones=clones)
+        return own
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(with_own_containers(value, clones=clones) for value in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(with_own_containers(value, clones=clones) for value in batch)
+    # A kind of batch of somebody else's: its .to may write into itself.
+    return copy.deepcopy(batch) if clones else copy.copy(batch)
+
+
+def tensors_of(batch: Any) -> Iterator[torch.Tensor]:
+    """Its tensors, through dicts, lists and tuples."""
+    if isinstance(batch, torch.Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for value in batch.values():
+            yield from tensors_of(value)
+    elif isinstance(batch, (list, tuple)):
+        for value in batch:
+            yield from tensors_of(value)
+
+
 def shapes(batch: Any) -> str:
     """The batch's shapes in words, for error messages: ``(64, 1, 8, 8) float32, (64,) int64``."""
     if isinstance(batch, torch.Tensor):

@@ -17,7 +17,8 @@ from .comparison import Comparison, ComparisonSettings, LossStep, Run
 from .data_order import cut_of, is_shuffled, reordered, samples_in
 from .default_device import CallersDevice
 from .loss_curves import RunFold
-from .lr_curve import LRCurve, LRSettings, LRStep
+from .lr_curve import LRCurve, LRStep
+from .lr_settings import LRSettings
 from .lr_sweep import sweep_lr
 from .memory.estimate import NotPredictableError, estimate_memory
 from .preserve import LoaderState, copies_at_once, held
@@ -172,7 +173,7 @@ class ComparisonRun:
     def _find_rate(self, k: int) -> Iterator[LRStep]:
         task = self._task.with_(data=reordered(self._task.loader, self._cuts[k].samples, 0), collate_fn=None)
         task = task.with_(accumulate=self._cuts[k].accumulate)
-        settings = LRSettings(updates_per_step=-(-SWEEP_SAMPLES // k))
+        settings = LRSettings(mode="quick", updates_per_step=-(-SWEEP_SAMPLES // k))
         steps: list[LRStep] = []
         failure: Exception | None = None
         with closing(sweep_lr(task, settings)) as sweep:
@@ -277,5 +278,3 @@ def _caveats(task: Task, settings: ComparisonSettings) -> list[str]:
     if any(isinstance(p, UninitializedParameter) for p in task.parameters):
         found.append("The model's lazy parameters are drawn in each run, so seeds do not start from the same weights.")
     return found
-
-

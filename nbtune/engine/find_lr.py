@@ -10,9 +10,11 @@ from typing import Any
 
 from ..formats import format_loss, format_lr
 from ..jobs import Progress, listed
-from .findings import QUICK_SWEEP, finding_of
-from .lr_curve import LRCurve, LRSettings, LRStep
-from .lr_sweep import sweep_lr
+from .findings import finding_of, kind_of
+from .lr_curve import LRCurve, LRStep, RaceStep
+from .lr_race import LRRace, race_lr
+from .lr_settings import LRSettings
+from .lr_sweep import LRSweep, sweep_lr
 from .task import Task
 
 
@@ -24,13 +26,13 @@ def find_lr(
     progress: bool = True,
     **changes: Any,
 ) -> LRCurve:
-    """A learning rate for ``task``, from one sweep over η, with a progress bar in text.
+    """A learning rate for ``task``, from a race of constant rates or one sweep over η, with a progress bar in text.
 
     Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
 
     Args:
         task: What is to be tuned.
-        settings: The sweep's; None for the defaults (100 steps from 1e-5 to 10).
+        settings: What is asked; None for the defaults (a race of 13 rates from 1e-5 to 10).
         max_seconds: End after this time with what is known by then.
         progress: Whether to show the bar (on stderr; it needs tqdm).
         **changes: Single settings by name, e.g. ``lr_max=1.0``; see ``LRSettings``.
@@ -48,7 +50,7 @@ def find_lr(
         >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
         >>> curve = find_lr(task, progress=False)
         >>> 0.001 < curve.suggestion < 1, curve.outcome
-        (True, 'diverged')
+        (True, 'finished')
     """
     if not isinstance(task, Task) or not isinstance(settings, LRSettings | None):
         raise TypeError("find_lr takes an nbtune.Task and an LRSettings; single settings go by name, e.g. lr_max=1.0")
@@ -57,18 +59,29 @@ def find_lr(
         settings = replace(settings, max_seconds=max_seconds)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    sweep, steps = sweep_lr(task, settings), list[LRStep]()
-    with listed("learning_rate", QUICK_SWEEP, max_seconds=settings.max_seconds) as call:
-        with closing(sweep), _progress_bar(settings.steps, progress) as show:
-            for step in sweep:
+    run, steps = search_lr(task, settings), list[Any]()
+    with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
+        with closing(run), _progress_bar(total_of(run, 0), progress) as show:
+            for step in run:
                 steps.append(step)
-                show(step)
-                call.now = Progress(len(steps), settings.steps, "steps", len(steps) / settings.steps)
+                total = total_of(run, len(steps))
+                show(step, total)
+                call.now = Progress(len(steps), total, "steps", len(steps) / total)
                 if call.is_stopped:
                     break
         curve = LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
         call.found(finding_of(curve, task))
     return curve
+
+
+def search_lr(task: Task, settings: LRSettings) -> LRRace | LRSweep:
+    """The run that ``settings.mode`` asks for, not yet begun: see ``race_lr`` and ``sweep_lr``."""
+    return race_lr(task, settings) if settings.mode == "race" else sweep_lr(task, settings)
+
+
+def total_of(run: LRRace | LRSweep, taken: int) -> int:
+    """Steps of the whole run as far as is known now; those without training are counted in."""
+    return run.total if isinstance(run, LRSweep) else max(1, taken + run.steps_left)
 
 
 @contextmanager
@@ -78,11 +91,12 @@ def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
     except ImportError:
         is_wanted = False
     if not is_wanted:
-        yield lambda step: None
+        yield lambda step, total: None
         return
     with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
 
-        def show(step: LRStep) -> None:
+        def show(step: LRStep | RaceStep, total: int) -> None:
+            bar.total = total
             # The text is only made when the bar is drawn again: it would cost more than a small step.
             if bar.update():
                 bar.set_postfix_str(f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}", refresh=False)

@@ -12,9 +12,13 @@ from ..jobs import BOARD, Finding, Forecast, reference_to
 from .batch_limit import BatchLimit
 from .comparison import Comparison
 from .lr_curve import LRCurve
+from .lr_settings import LRSettings
 from .task import Task
 
-QUICK_SWEEP = "quick sweep"
+
+def kind_of(settings: LRSettings) -> str:
+    """What a search for η is called where a job or a result is listed."""
+    return "race" if settings.mode == "race" else "quick sweep"
 
 
 def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget: str = "") -> Finding | None:
@@ -32,7 +36,7 @@ def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget:
     if isinstance(result, LRCurve):
         if result.suggestion is None:
             return None
-        return Finding(tool="learning_rate", lr=format_lr(result.suggestion), detail=QUICK_SWEEP, **about)
+        return Finding(tool="learning_rate", lr=format_lr(result.suggestion), detail=kind_of(result.settings), **about)
     if result.batch_size is None:
         return None
     if isinstance(result, BatchLimit):

@@ -1,66 +1,21 @@
-"""What a learning-rate sweep yields (``LRStep``) and what is known after it (``LRCurve``)."""
+"""What a sweep and a race of learning rates yield, and what is known after them (``LRCurve``)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..formats import format_lr
-from . import lr_rules
+from . import lr_rules, race_rules
+from .lr_settings import LRSettings
 from .plain_data import json_ready
+from .race_rules import Candidate, Standings
 
 if TYPE_CHECKING:
     from .task import Task
 
 Outcome = Literal["finished", "diverged", "stopped"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LRSettings:
-    """What a sweep is asked to do; the widget and ``find_lr`` take the same one.
-
-    Args:
-        lr_min: η of the first step, > 0.
-        lr_max: η of the last step, > ``lr_min``. For several parameter groups η is the rate of the
-            first group (whose rate is not 0); the others keep their ratio to it.
-        steps: Number of steps, ≥ 10. η grows by the same factor at each.
-        updates_per_step: Optimizer updates at each η, ≥ 1; the step's loss is their mean. Above 1 for batches so small
-            that the loss of one tells little.
-        max_seconds: The sweep stops after the step that exceeds this time; None for no limit.
-        validation: Held-out data, in the forms of ``Task``'s ``data``: its first
-            ``validation_batches`` batches are kept, and their mean loss in eval mode is measured
-            after every step. The suggestion is then read off that loss.
-        validation_batches: How many of its batches are kept, ≥ 1.
-    Raises:
-        ValueError: For a range or a number outside these limits.
-    """
-
-    lr_min: float = 1e-5
-    lr_max: float = 10.0
-    steps: int = 100
-    updates_per_step: int = 1
-    max_seconds: float | None = None
-    validation: Any = field(default=None, compare=False, repr=False)
-    validation_batches: int = 4
-
-    def __post_init__(self) -> None:
-        for name in ("lr_min", "lr_max"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
-                raise ValueError(f"{name} must be a number above 0, not {value!r}")
-        if self.lr_min >= self.lr_max:
-            raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
-        if not isinstance(self.steps, Integral) or self.steps < 10:
-            raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
-        if not isinstance(self.updates_per_step, Integral) or self.updates_per_step < 1:
-            raise ValueError(f"updates_per_step must be a whole number from 1 up, not {self.updates_per_step!r}")
-        if self.max_seconds is not None and not (isinstance(self.max_seconds, Real) and self.max_seconds > 0):
-            raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
-        if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
-            raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,27 +46,54 @@ class LRStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LRCurve:
-    """What is known after a sweep, a pure fold of its steps (see ``from_steps``).
+class RaceStep:
+    """One step of one rate of a race.
 
     Attributes:
-        steps: The events, in order.
+        lr: Its η; 0 for the control, which is never trained.
+        step: Which of its steps, from 1.
+        loss: The training loss before the update, mean over the batch (and over the step's updates), or the loss on
+            the held-out part after it; may be inf or NaN in the last step of a rate that diverged.
+        seconds: From the start of the run to the end of the step.
+        is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
+    """
+
+    lr: float
+    step: int
+    loss: float
+    seconds: float
+    is_replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LRCurve:
+    """What is known after a race or a sweep, a pure fold of its steps (see ``from_steps``).
+
+    Attributes:
+        steps: The events, in order: ``RaceStep`` or ``LRStep``.
         settings: What was asked for.
         batch_size: Samples behind one update; None where the data do not tell.
-        smoothed_losses: Per step, see ``lr_rules.smooth``: a centred window, so nothing lags.
-        start_loss: Smoothed loss at the start.
+        lrs: η, rising: of each step of a sweep, of each rate of a race that has a score.
+        losses: The loss of each: the step's, or the rate's score (see ``Candidate``); inf where it diverged.
+        smoothed_losses: Per step, see ``lr_rules.smooth``: a centred window, so nothing lags; of a race, the scores.
+        start_loss: Smoothed loss at the start; of a race, the mean loss without training.
         suggestion: η for training at a constant rate, or None with ``reason`` saying why.
         peak: η as the ``max_lr`` of a one-cycle schedule; None with ``suggestion``.
-        low, high: The usable range: from where the loss is 5 % below its start (or from the suggestion, if
-            that is lower) to its minimum. None where it never fell.
-            "Usable" is not "safe": near ``high`` longer training may diverge.
+        low, high: Of a race: the good range, within which nearly all rates come close to the best after some 200 and
+            after 3,000 steps (``tests/benchmarks/README.md``). Of a sweep: the usable range, from where the loss is
+            5 % below its start (or from the suggestion, if that is lower) to its minimum; "usable" is not "safe": near
+            ``high`` longer training may diverge. None without a suggestion or where the loss never fell.
         rises_from: η at which the loss clearly rises after its minimum, or None.
+        candidates: Of a race: every rate with its losses.
+        rounds: Of a race: (step, rates that left after it), for each round that has ended.
+        best: Of a race: η of the lowest score, by a parabola through it and its neighbours.
+        fit: That parabola as points (η, loss); empty where it has none.
         retry: A range (lr_min, lr_max) worth trying next when there is no suggestion.
         verdict, reason, limit: The answer, its evidence and its limit in words.
         outcome: "finished", "diverged" (ended early: the loss rose) or "stopped".
     """
 
-    steps: tuple[LRStep, ...]
+    steps: tuple[Any, ...]
     settings: LRSettings
     batch_size: int | None
     smoothed_losses: tuple[float, ...]
@@ -121,6 +103,10 @@ class LRCurve:
     low: float | None
     high: float | None
     rises_from: float | None
+    candidates: tuple[Candidate, ...] = ()
+    rounds: tuple[tuple[int, int], ...] = ()
+    best: float | None = None
+    fit: tuple[tuple[float, float], ...] = ()
     retry: tuple[float, float] | None
     verdict: str
     reason: str
@@ -132,7 +118,7 @@ class LRCurve:
     @classmethod
     def from_steps(
         cls,
-        steps: Iterable[LRStep],
+        steps: Iterable[Any],
         *,
         settings: LRSettings | None = None,
         batch_size: int | None = None,
@@ -140,24 +126,22 @@ class LRCurve:
         """The curve of any number of steps, so that a stopped run is a valid, shorter result.
 
         Args:
-            steps: Events of one sweep, in order, possibly none.
-            settings: Those of the sweep; without them the steps are taken for a whole sweep.
+            steps: Events of one race or one sweep, in order, possibly none.
+            settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
             batch_size: Samples behind one update.
         """
         steps = tuple(steps)
         if settings is None:
             settings = _settings_of(steps)
-        losses = tuple(s.loss if s.validation_loss is None else s.validation_loss for s in steps)
-        lrs = tuple(s.lr for s in steps)
-        outcome = _outcome(steps, settings)
-        answer = lr_rules.suggest(lrs, losses, settings.lr_min, settings.lr_max, outcome)
-        return cls(
-            steps=steps, settings=settings, batch_size=batch_size, outcome=outcome, lrs=lrs, losses=losses,
-            smoothed_losses=answer.smoothed_losses, start_loss=answer.start_loss,
-            suggestion=answer.suggestion, peak=answer.suggestion, low=answer.low, high=answer.high,
-            rises_from=answer.rises_from, retry=answer.retry, verdict=answer.verdict, reason=answer.reason,
-            limit=answer.limit,
-        )  # fmt: skip
+        known = _of_race(steps, settings) if settings.mode == "race" else _of_sweep(steps, settings)
+        return cls(steps=steps, settings=settings, batch_size=batch_size, **known)
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether the losses are those of held-out data."""
+        return any(getattr(step, "validation_loss", None) is not None for step in self.steps[:1]) or (
+            self.settings.validation is not None
+        )
 
     @property
     def seconds(self) -> float:
@@ -183,22 +167,55 @@ class LRCurve:
 
     def __repr__(self) -> str:
         suggestion = "None" if self.suggestion is None else format_lr(self.suggestion)
-        usable = (
-            "" if self.low is None or self.high is None else f", usable {format_lr(self.low)} to {format_lr(self.high)}"
-        )
+        is_race = self.settings.mode == "race"
+        usable = ""
+        if self.low is not None and self.high is not None:
+            usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
+        taken = f"{len(self.steps)} steps" if is_race else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
-            f"LRCurve(suggestion={suggestion}{usable}, {len(self.steps)} of {self.settings.steps} steps, "
+            f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
         )
 
 
-def _outcome(steps: tuple[LRStep, ...], settings: LRSettings) -> Outcome:
+def _of_sweep(steps: tuple[Any, ...], settings: LRSettings) -> dict[str, Any]:
+    losses = tuple(s.loss if s.validation_loss is None else s.validation_loss for s in steps)
+    lrs = tuple(s.lr for s in steps)
+    outcome: Outcome = "finished" if len(steps) >= settings.steps else "stopped"
     if steps and steps[-1].diverged:
-        return "diverged"
-    return "finished" if len(steps) >= settings.steps else "stopped"
+        outcome = "diverged"
+    answer = lr_rules.suggest(lrs, losses, settings.lr_min, settings.lr_max, outcome)
+    return {
+        "outcome": outcome, "lrs": lrs, "losses": losses, "smoothed_losses": answer.smoothed_losses,
+        "start_loss": answer.start_loss, "suggestion": answer.suggestion, "peak": answer.suggestion, "low": answer.low,
+        "high": answer.high, "rises_from": answer.rises_from, "retry": answer.retry, "verdict": answer.verdict,
+        "reason": answer.reason, "limit": answer.limit,
+    }  # fmt: skip
 
 
-def _settings_of(steps: tuple[LRStep, ...]) -> LRSettings:
+def _of_race(steps: tuple[Any, ...], settings: LRSettings) -> dict[str, Any]:
+    standings = Standings(settings.race_lrs)
+    for step in steps:
+        standings.add(step.lr, step.loss)
+    reading = race_rules.read(standings, is_stopped=not standings.is_over)
+    candidates = standings.candidates()
+    scored = [c for c in candidates if c.score is not None]
+    losses = tuple(float(c.score) for c in scored if c.score is not None)
+    outcome: Outcome = "diverged" if not standings.alive else "finished" if standings.is_over else "stopped"
+    limit = reading.limit
+    if steps and steps[-1].is_replayed:
+        limit += " Each round began anew: copies of the model for all rates did not fit in memory."
+    return {
+        "outcome": outcome, "lrs": tuple(c.lr for c in scored), "losses": losses, "smoothed_losses": losses,
+        "start_loss": sum(standings.control) / len(standings.control) if standings.control else None,
+        "suggestion": reading.suggestion, "peak": reading.peak, "low": reading.low, "high": reading.high,
+        "rises_from": reading.rises_from, "candidates": candidates, "rounds": tuple(standings.rounds),
+        "best": reading.best, "fit": reading.fit, "retry": reading.retry, "verdict": reading.verdict,
+        "reason": reading.reason, "limit": limit.strip(),
+    }  # fmt: skip
+
+
+def _settings_of(steps: tuple[Any, ...]) -> LRSettings:
     if len(steps) < 10:
-        return LRSettings()
-    return LRSettings(lr_min=steps[0].lr, lr_max=steps[-1].lr, steps=len(steps))
+        return LRSettings(mode="quick")
+    return LRSettings(mode="quick", lr_min=steps[0].lr, lr_max=steps[-1].lr, steps=len(steps))

@@ -10,7 +10,8 @@ import torch
 from . import lr_rules
 from .default_device import CallersDevice
 from .loss_reader import LossReader
-from .lr_curve import LRSettings, LRStep
+from .lr_curve import LRStep
+from .lr_settings import LRSettings
 from .task import Task
 from .training import LOADING, Trainer, trainer
 
@@ -31,7 +32,11 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
 
 
 class LRSweep:
-    """An iterator of ``LRStep`` that can be closed and says what it waits for."""
+    """An iterator of ``LRStep`` that can be closed and says what it waits for.
+
+    Attributes:
+        total: How many steps it takes if it does not end early.
+    """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         if not isinstance(task, Task):
@@ -39,6 +44,7 @@ class LRSweep:
         if settings.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
+        self.total = settings.steps
         self._callers_device = CallersDevice()
         self._trainer: Trainer | None = None
         self._steps = self._run(task, settings)
@@ -66,7 +72,7 @@ class LRSweep:
             growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
             for index in range(settings.steps):
                 lr = settings.lr_min * growth**index
-                loss = self._step(lr, settings.updates_per_step, held_out)
+                loss = self._step(lr, settings.updates_per_step or 1, held_out)
                 reader.put((index, lr, time.perf_counter() - begun), loss)
                 for tag, values in reader.ready():
                     yield (event := events.made(tag, values))

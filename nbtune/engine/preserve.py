@@ -69,14 +69,14 @@ def held(task: Task) -> Iterator[None]:
 
 
 @contextmanager
-def lent(task: Task) -> Iterator[Workpiece]:
+def lent(task: Task, *, in_place: bool = False) -> Iterator[Workpiece]:
     """A workpiece in the task's present state, while the task is ``held``.
 
     A copy is trained when it can be made, so that the user's own model stays usable meanwhile; several may be lent at
-    once. Else the model itself is, by one borrower at a time, with a backup in host memory.
+    once. Else (and with ``in_place``) the model itself is, by one borrower at a time, with a backup in host memory.
     """
     with torch.inference_mode(False):
-        workpiece = _copied(task)
+        workpiece = None if in_place else _copied(task)
     if workpiece is not None:
         yield workpiece
         return

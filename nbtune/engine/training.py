@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from . import batches
+from .feeds import Feed, LoaderFeed
 from .preserve import Backup, LoaderState, Workpiece, borrowed
 from .random_streams import RandomStreams
 from .task import Task, lr_setter
@@ -28,7 +29,7 @@ def trainer(task: Task) -> Iterator[Trainer]:
     """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
     with borrowed(task) as workpiece:
         loader_state = LoaderState(task.loader)
-        made = Trainer(task, workpiece, loader_state)
+        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state))
         try:
             yield made
         finally:
@@ -39,22 +40,29 @@ def trainer(task: Task) -> Iterator[Trainer]:
 class Trainer:
     """Takes training steps on a workpiece.
 
+    Args:
+        task: What is tuned.
+        workpiece: What it trains.
+        feed: The batches; closed with the trainer.
+        seed: Of the run's random numbers.
+        is_first: Whether no other trainer of the same run has shown that the user's code trains what it is given.
     Attributes:
         workpiece: What it trains.
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
     """
 
-    def __init__(self, task: Task, workpiece: Workpiece, loader_state: LoaderState, seed: int = 0) -> None:
+    def __init__(self, task: Task, workpiece: Workpiece, feed: Feed, seed: int = 0, *, is_first: bool = True) -> None:
         self.waiting_for = LOADING
         self.workpiece = workpiece
-        self._task, self._workpiece, self._loader_state = task, workpiece, loader_state
+        self._task, self._workpiece, self._feed = task, workpiece, feed
+        self._is_watched = is_first and workpiece.is_copy
         self._optimizers = workpiece.optimizers
         self._set_lr = lr_setter(self._optimizers)
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
-        self._batches = batches.endless(task.loader)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
         self._is_in_step = False
+        self._needs_grad_to_look = False
         for model in workpiece.models:
             if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
                 model.train()
@@ -86,18 +94,37 @@ class Trainer:
             try:
                 yield
             finally:
-                self._loader_state.mark()
+                self._feed.mark()
                 self._is_in_step = False
 
     def take_step(self) -> torch.Tensor:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
-        if self._steps_taken == 0 and self._workpiece.is_copy:
+        if self._steps_taken == 0 and self._is_watched:
             with _CopyWatch(self._task, self._workpiece):
                 loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         else:
             loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         self._steps_taken += 1
         return loss
+
+    def look(self) -> torch.Tensor:
+        """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
+        losses = [self._loss_alone(self._next_batch()) for _ in range(self._task.accumulate)]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+    def _loss_alone(self, batch: Any) -> torch.Tensor:
+        if not self._needs_grad_to_look:
+            kept = batches.with_own_containers(batch, clones=True) if self._steps_taken == 0 else batch
+            try:
+                with torch.no_grad():
+                    return self._loss(batch, needs_graph=False).detach()
+            except RuntimeError:
+                if self._steps_taken:
+                    raise
+                # A loss with derivatives in it (a gradient penalty) has none without a graph.
+                self._needs_grad_to_look, batch = True, kept
+        self._steps_taken += 1
+        return self._loss(batch, needs_graph=False).detach()
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
@@ -133,12 +160,12 @@ class Trainer:
         self._streams.put_back()
         self._held_out_streams.put_back()
         if self._is_in_step:
-            self._loader_state.mark()
-        self._batches.close()  # type: ignore[attr-defined]
+            self._feed.mark()
+        self._feed.close()
 
     def _next_batch(self) -> Any:
         self.waiting_for = LOADING
-        batch = next(self._batches)
+        batch = next(self._feed)
         self.waiting_for = STEPPING
         return batches.to_device(batch, self._task.device)
 
@@ -178,7 +205,7 @@ class Trainer:
             _note(error, batch)
             raise
         loss = checked_loss(loss, needs_graph)
-        if self._steps_taken == 0 and self._workpiece.is_copy and needs_graph:
+        if self._steps_taken == 0 and self._is_watched and needs_graph:
             check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
         return loss
 

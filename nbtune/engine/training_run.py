@@ -13,6 +13,7 @@ from . import out_of_memory
 from .budget import Budget
 from .comparison import LossStep, Run
 from .default_device import CallersDevice
+from .feeds import LoaderFeed
 from .loss_curves import DIVERGED, FINISHED
 from .preserve import LoaderState, lent
 from .task import Task
@@ -71,7 +72,7 @@ class TrainingRun:
         workpiece = self._undo.enter_context(lent(task))
         self.is_copy = workpiece.is_copy
         try:
-            self.trainer = Trainer(task, workpiece, loader_state, run.seed)
+            self.trainer = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), run.seed)
         except BaseException:
             self._undo.close()
             raise

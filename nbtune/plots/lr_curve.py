@@ -81,7 +81,7 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
 
 def lr_curve_figure(curve: LRCurve) -> figure:
     """The finished figure of ``curve``."""
-    held_out = bool(curve.steps) and curve.steps[0].validation_loss is not None
+    held_out = curve.is_held_out
     fig = lr_figure(curve.settings.lr_min, curve.settings.lr_max, held_out=held_out)
     fill(fig, lr_view(curve))
     return fig

@@ -48,7 +48,7 @@ def _style(axes: Axes, curve: LRCurve) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ticks, [format_lr(tick) for tick in ticks])
     style_axes(axes)
-    held_out = bool(curve.steps) and curve.steps[0].validation_loss is not None
+    held_out = curve.is_held_out
     text: dict[str, Any] = {"color": COLOURS["muted"], "fontsize": 12 * POINT}
     axes.set_ylabel("held-out loss" if held_out else "training loss", **text)
     axes.yaxis.set_label_coords(-36 / (WIDTH - 66), 0.5)

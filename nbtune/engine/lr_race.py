@@ -1,0 +1,290 @@
+"""A race of constant learning rates on the same batches, as a run of events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import torch
+
+from . import batches, out_of_memory
+from .default_device import CallersDevice
+from .feeds import SharedBatches
+from .loss_reader import LossReader
+from .lr_curve import RaceStep
+from .lr_settings import LRSettings
+from .preserve import LoaderState, copies_at_once, held, lent
+from .race_rules import Standings
+from .task import Task
+from .training import LOADING, Trainer
+
+SLICE_SECONDS = 0.03
+"""Of one rate before the next has its turn: what surrounds the steps is done once for them, and a stop is felt."""
+
+SLICE_STEPS, SLICE_BYTES = 15, 2**26
+"""At most, of the batches that lie ready for all rates."""
+
+CONTROL = 0.0
+"""η of the runner that never trains."""
+
+
+def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
+    """A race, not yet begun: iterating over it trains.
+
+    Every rate trains a copy from the task's present state, on the same batches and with the same random numbers;
+    ``race_rules.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for every
+    round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it, in
+    the same thread; then everything is put back.
+
+    Raises:
+        ValueError: For validation data that ``task`` has no loss for.
+        ModelBusyError: At the first step, while another run works on the same parameters.
+    """
+    return LRRace(task, settings or LRSettings())
+
+
+class LRRace:
+    """An iterator of ``RaceStep`` that can be closed and says what it waits for.
+
+    Attributes:
+        standings: The race as it is.
+        is_replaying: Whether rates begin anew for every round, for want of memory.
+    """
+
+    def __init__(self, task: Task, settings: LRSettings) -> None:
+        if not isinstance(task, Task):
+            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
+        if settings.validation is not None and task.update is not None:
+            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        self.standings, self.is_replaying = Standings(settings.race_lrs), False
+        self._task, self._settings = task, settings
+        self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
+        self._updates = settings.updates_behind_loss(task.samples_per_update)
+        self._callers_device = CallersDevice()
+        self._reader = LossReader(task.device)
+        self._loader_state = LoaderState(task.loader)
+        # What cannot be drawn a second time is kept, in case it has to be replayed.
+        self._tape: list[Any] | None = [] if batches.what_cannot_be_rewound(task.loader) else None
+        self._at_work: _Runner | None = None
+        self._is_watched = True
+        self._kept: list[Any] = []
+        self._seconds_per_step = self._bytes_per_step = 0.0
+        self._begun = 0.0
+        self._steps = self._run()
+
+    @property
+    def waiting_for(self) -> str:
+        """What the step under way is doing, in words; readable from any thread."""
+        return LOADING if self._at_work is None else self._at_work.waiting_for
+
+    @property
+    def steps_left(self) -> int:
+        """Events to come, as far as can be said now."""
+        left = 0 if self.standings.is_over else max(0, self.standings.end - len(self.standings.control))
+        return left + self.standings.steps_left
+
+    def __iter__(self) -> LRRace:
+        return self
+
+    def __next__(self) -> RaceStep:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """End the race and put everything back; harmless when it has ended."""
+        self._steps.close()  # type: ignore[attr-defined]
+
+    def _run(self) -> Iterator[RaceStep]:
+        self._begun = time.perf_counter()
+        with held(self._task):
+            self._loader_state = LoaderState(self._task.loader)
+            try:
+                if copies_at_once(self._task) > self._settings.rates:
+                    yield from self._side_by_side()
+                if not self._is_done:
+                    self.is_replaying = True
+                    yield from self._replayed(in_place=False)
+                if not self._is_done:
+                    yield from self._replayed(in_place=True)
+            finally:
+                self._loader_state.put_back()
+
+    @property
+    def _is_done(self) -> bool:
+        limit = self._settings.max_seconds
+        return self.standings.is_over or (limit is not None and time.perf_counter() - self._begun > limit)
+
+    def _side_by_side(self) -> Iterator[RaceStep]:
+        """All rates at once, each on a copy of its own; ends before its time where the memory is not enough."""
+        standings = self.standings
+        with ExitStack() as undo:
+            shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
+            runners: dict[float, _Runner] = {}
+            for lr in (CONTROL, *standings.alive):
+                runner = self._guarded(self._runner, lr, shared)
+                if runner is None:
+                    return
+                undo.enter_context(closing(runner))
+                if not runner.is_copy:
+                    return
+                runners[lr] = runner
+            while not self._is_done:
+                count = self._slice_steps(standings.end - standings.taken)
+                self._advance(shared, count)
+                for lr in (CONTROL, *list(standings.alive)):
+                    losses = self._guarded(self._slice, runners[lr], count)
+                    if losses is None:
+                        return
+                    self._reader.put((lr, count), losses)
+                    yield from self._arrived()
+                    if self._is_done:
+                        break
+                yield from self._arrived(everything=True)
+                for lr in [lr for lr in runners if lr and lr not in standings.alive]:
+                    runners.pop(lr).close()
+
+    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
+        """One rate after the other, from the first step to the end of each round."""
+        standings = self.standings
+        while not self._is_done:
+            end = standings.end
+            for lr in (CONTROL, *list(standings.alive)):
+                if self._taken(lr) < end:
+                    is_through = yield from self._from_the_start(lr, end, in_place)
+                    if not is_through:
+                        return
+
+    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
+        """One rate to ``end``; False where memory or time did not suffice."""
+        self._loader_state.put_back()
+        with ExitStack() as undo:
+            shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
+            runner = self._guarded(self._runner, lr, shared, in_place, may_fail=not in_place)
+            if runner is None:
+                return False
+            undo.callback(runner.close)
+            taken = 0
+            while taken < end and (lr == CONTROL or lr in self.standings.alive):
+                count = self._slice_steps(end - taken)
+                self._advance(shared, count)
+                losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
+                if losses is None or self._is_done:
+                    return False
+                fresh = min(count, taken + count - self._taken(lr))
+                if fresh > 0:
+                    self._reader.put((lr, fresh), losses[-fresh:])
+                    yield from self._arrived(everything=True)
+                taken += count
+        return True
+
+    def _taken(self, lr: float) -> int:
+        return len(self.standings.losses[lr] if lr else self.standings.control)
+
+    def _runner(self, lr: float, shared: SharedBatches, in_place: bool = False) -> _Runner:
+        runner = _Runner(lr, self._task, shared, in_place=in_place, is_first=self._is_watched)
+        if self._held_out is not None and not self._kept:
+            self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
+        return runner
+
+    def _slice(self, runner: _Runner, count: int) -> torch.Tensor:
+        self._at_work = runner
+        begun = time.perf_counter()
+        with self._callers_device.in_force():
+            losses = runner.losses(count, self._updates, self._kept)
+        if runner.lr != CONTROL:
+            self._is_watched = False
+            self._seconds_per_step = (time.perf_counter() - begun) / count
+        return losses
+
+    def _advance(self, shared: SharedBatches, count: int) -> None:
+        self._at_work = None
+        with self._callers_device.in_force():
+            shared.advance(count * self._updates * self._task.accumulate)
+        total = sum(t.nbytes for batch in shared.window for t in batches.tensors_of(batch))
+        self._bytes_per_step = total / count
+
+    def _slice_steps(self, most: int) -> int:
+        if not self._seconds_per_step:
+            return 1
+        by_time = int(SLICE_SECONDS / max(self._seconds_per_step, 1e-6))
+        by_memory = int(SLICE_BYTES / max(self._bytes_per_step, 1.0))
+        return max(1, min(most, SLICE_STEPS, by_time, by_memory))
+
+    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
+        for (lr, count), values in self._reader.ready(everything=everything):
+            seconds = time.perf_counter() - self._begun
+            first = self._taken(lr)
+            for place in range(count):
+                if lr != CONTROL and lr not in self.standings.alive:
+                    break  # it has diverged
+                loss = values[place]
+                self.standings.add(lr, loss)
+                yield RaceStep(lr=lr, step=first + place + 1, loss=loss, seconds=seconds, is_replayed=self.is_replaying)
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any, may_fail: bool = True) -> Any:
+        """What ``call`` returns; None where the memory ran out, and that ``may_fail``."""
+        failure: Exception | None = None
+        try:
+            return call(*arguments)
+        except Exception as error:
+            if not may_fail or out_of_memory.kind_of(error) not in ("out of memory", "ambiguous"):
+                raise
+            failure = error
+        # Only here, after the except block, does nothing hold the step's tensors any more.
+        out_of_memory.released(self._task.device, 0, failure)
+        self._at_work = None
+        return None
+
+
+class _Runner:
+    """One rate on its way.
+
+    Attributes:
+        lr: η.
+        is_copy: Whether it trains a copy; else no other may be open.
+    """
+
+    def __init__(self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool) -> None:
+        self.lr = lr
+        self._undo = ExitStack()
+        workpiece = self._undo.enter_context(lent(task, in_place=in_place))
+        self.is_copy = workpiece.is_copy
+        try:
+            self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), is_first=is_first)
+        except BaseException:
+            self._undo.close()
+            raise
+        self._undo.callback(self._trainer.close)
+        # An update= of the user's own has no loss without a step, so its control takes steps of η = 0.
+        self._only_looks = lr == CONTROL and task.update is None
+
+    @property
+    def trainer(self) -> Trainer:
+        assert self._trainer is not None
+        return self._trainer
+
+    @property
+    def waiting_for(self) -> str:
+        return LOADING if self._trainer is None else self._trainer.waiting_for
+
+    def close(self) -> None:
+        """Let go of the model; harmless when done before."""
+        self._undo.close()
+        self._trainer = None
+
+    def losses(self, count: int, updates: int, held_out: list[Any]) -> torch.Tensor:
+        """Of ``count`` steps, each the mean over ``updates`` (or of ``held_out`` after them), shape (count,)."""
+        if held_out:
+            return torch.stack([self._held_out_loss(updates, held_out) for _ in range(count)])
+        take = self.trainer.look if self._only_looks else self.trainer.take_step
+        with self.trainer.stretch(self.lr):
+            taken = [take() for _ in range(count * updates)]
+        losses = torch.stack(taken).double()
+        return losses if updates == 1 else losses.reshape(count, updates).mean(1)
+
+    def _held_out_loss(self, updates: int, held_out: list[Any]) -> torch.Tensor:
+        with self.trainer.stretch(self.lr):
+            for _ in range(0 if self._only_looks else updates):
+                self.trainer.take_step()
+        return self.trainer.evaluate(held_out).double()

@@ -1,0 +1,82 @@
+"""What the search for a learning rate is asked to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, Literal
+
+from ..formats import format_lr
+
+Mode = Literal["race", "quick"]
+
+RACE_SAMPLES = 4
+"""Samples behind each loss of a race, at the least: those of one or two tell rates apart by chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LRSettings:
+    """What a search for η is asked to do; the widget and ``find_lr`` take the same one.
+
+    Args:
+        mode: "race": short runs at constant rates side by side, the worst leave (some 220 steps in all); or "quick":
+            one sweep of ``steps`` steps over rising η.
+        lr_min: The lowest η, > 0.
+        lr_max: The highest, > ``lr_min``. For several parameter groups η is the rate of the
+            first group (whose rate is not 0); the others keep their ratio to it.
+        rates: Of a race: how many rates, evenly in log η from ``lr_min`` to ``lr_max``, ≥ 4.
+        steps: Of a sweep: number of steps, ≥ 10. η grows by the same factor at each.
+        updates_per_step: Optimizer updates behind each loss, ≥ 1; it is their mean. Above 1 for batches so small that
+            the loss of one tells little. None for 1, and in a race as many as hold 4 samples.
+        max_seconds: The search stops after the step that exceeds this time; None for no limit.
+        validation: Held-out data, in the forms of ``Task``'s ``data``: its first
+            ``validation_batches`` batches are kept, and their mean loss in eval mode is measured
+            after every step. The suggestion is then read off that loss.
+        validation_batches: How many of its batches are kept, ≥ 1.
+    Raises:
+        ValueError: For a range or a number outside these limits.
+    """
+
+    mode: Mode = "race"
+    lr_min: float = 1e-5
+    lr_max: float = 10.0
+    rates: int = 13
+    steps: int = 100
+    updates_per_step: int | None = None
+    max_seconds: float | None = None
+    validation: Any = field(default=None, compare=False, repr=False)
+    validation_batches: int = 4
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("race", "quick"):
+            raise ValueError(f'mode must be "race" or "quick", not {self.mode!r}')
+        for name in ("lr_min", "lr_max"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+                raise ValueError(f"{name} must be a number above 0, not {value!r}")
+        if self.lr_min >= self.lr_max:
+            raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
+        if not isinstance(self.rates, Integral) or self.rates < 4:
+            raise ValueError(f"rates must be a whole number from 4 up, not {self.rates!r}")
+        if not isinstance(self.steps, Integral) or self.steps < 10:
+            raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
+        updates = self.updates_per_step
+        if updates is not None and (not isinstance(updates, Integral) or updates < 1):
+            raise ValueError(f"updates_per_step must be a whole number from 1 up, not {self.updates_per_step!r}")
+        if self.max_seconds is not None and not (isinstance(self.max_seconds, Real) and self.max_seconds > 0):
+            raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
+        if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
+            raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
+
+    @property
+    def race_lrs(self) -> tuple[float, ...]:
+        """The rates of a race, rising."""
+        growth = (self.lr_max / self.lr_min) ** (1 / (self.rates - 1))
+        return tuple(float(f"{self.lr_min * growth**place:.4g}") for place in range(self.rates))
+
+    def updates_behind_loss(self, samples_per_update: int | None) -> int:
+        """Optimizer updates behind each loss."""
+        if self.updates_per_step is not None:
+            return self.updates_per_step
+        return -(-RACE_SAMPLES // samples_per_update) if self.mode == "race" and samples_per_update else 1
