@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, Task, find_lr
 
-SHORT = LRSettings(steps=15, lr_min=1e-5, lr_max=1e-2)
+SHORT = LRSettings(mode="quick", steps=15, lr_min=1e-5, lr_max=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,6 @@ def test_an_accelerate_loop_runs_through_update() -> None:
 
     task = Task(model, optimizer, data=loader, update=update)
     before = everything(task)
-    curve = find_lr(task, LRSettings(steps=15, lr_min=1e-3, lr_max=1), progress=False)
+    curve = find_lr(task, LRSettings(mode="quick", steps=15, lr_min=1e-3, lr_max=1), progress=False)
     assert curve.losses[-1] < curve.losses[0]  # it did train
     assert everything(task) == before

@@ -225,7 +225,7 @@ def test_a_call_is_listed_while_it_runs_and_leaves_what_it_found(tool: str) -> N
 
 def test_progress_of_a_sweep_counts_its_steps() -> None:
     seen: list[tuple[Any, ...]] = []
-    find_lr(watched(lambda: seen.extend(progress_of(job) for job in BOARD.jobs)), steps=50, progress=False)
+    find_lr(watched(lambda: seen.extend(progress_of(job) for job in BOARD.jobs)), mode="quick", steps=50, progress=False)
     assert (10, 50, "steps", 0.2) in seen
 
 
@@ -394,7 +394,7 @@ def test_a_widget_that_cannot_say_what_it_found_leaves_no_job(monkeypatch: pytes
 
 def test_settings_that_do_not_work_list_no_job() -> None:
     finder = LRFinder(plain_task())
-    finder._handle_custom_msg({"type": "start", "values": {"steps": "none"}}, [])
+    finder._handle_custom_msg({"type": "start", "values": {"rates": "none"}}, [])
     assert finder.problem is not None and BOARD.jobs == ()
 
 

@@ -36,13 +36,13 @@ def losses_of_shape(start: float, lowest: float, top: float) -> list[float]:
 
 
 def test_eta_grows_by_equal_factors_over_the_range() -> None:
-    curve = find_lr(plain_task(), LRSettings(lr_min=1e-4, lr_max=1e-2, steps=21), progress=False)
+    curve = find_lr(plain_task(), LRSettings(mode="quick", lr_min=1e-4, lr_max=1e-2, steps=21), progress=False)
     assert curve.lrs == pytest.approx(np.geomspace(1e-4, 1e-2, 21)) and curve.outcome == "finished"
 
 
 def test_the_losses_are_those_of_a_loop_written_by_hand() -> None:
     task = plain_task()
-    curve = find_lr(task, LRSettings(steps=20), progress=False)
+    curve = find_lr(task, LRSettings(mode="quick", steps=20), progress=False)
     expected = []
     for (inputs, targets), lr in zip([b for _ in range(10) for b in task.loader], curve.lrs, strict=False):
         loss = CE(task.model(inputs), targets)
@@ -58,7 +58,7 @@ def test_the_losses_are_those_of_a_loop_written_by_hand() -> None:
 def test_a_loss_that_explodes_ends_the_sweep_as_diverged_with_an_answer_below() -> None:
     x = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
     curve = find_lr(
-        plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2])), LRSettings(lr_max=1000), progress=False
+        plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2])), LRSettings(mode="quick", lr_max=1000), progress=False
     )
     assert curve.outcome == "diverged" and len(curve.steps) < 100
     assert curve.suggestion is not None and curve.suggestion < curve.rises_from / 10
@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_ends_the_sweep_and_is_never_the_answer(bad: f
         calls.append(1)
         return CE(output, target) * (bad if len(calls) == 40 else 1.0)
 
-    curve = find_lr(plain_task(loss_fn=loss_fn), progress=False)
+    curve = find_lr(plain_task(loss_fn=loss_fn), mode="quick", progress=False)
     assert curve.outcome == "diverged" and len(curve.steps) == 40
     assert curve.suggestion is None or curve.suggestion < curve.lrs[-1] / 10
 
@@ -101,15 +101,15 @@ def test_a_loss_that_ignores_eta_gets_no_suggestion() -> None:
 
 
 def test_a_range_that_is_too_low_is_told_with_one_to_try() -> None:
-    curve = find_lr(plain_task(), LRSettings(lr_min=1e-9, lr_max=1e-7, steps=40), progress=False)
+    curve = find_lr(plain_task(), LRSettings(mode="quick", lr_min=1e-9, lr_max=1e-7, steps=40), progress=False)
     assert curve.suggestion is None and curve.retry == (1e-5, 10.0) and "too low" in curve.verdict
 
 
 def test_a_stopped_run_is_a_valid_shorter_result() -> None:
     steps = steps_from([2.3] * 100)
-    curve = LRCurve.from_steps(steps[:30], settings=LRSettings())
+    curve = LRCurve.from_steps(steps[:30], settings=LRSettings(mode="quick"))
     assert curve.outcome == "stopped" and "Stopped before the loss rose" in curve.verdict
-    assert LRCurve.from_steps([], settings=LRSettings()).suggestion is None
+    assert LRCurve.from_steps([], settings=LRSettings(mode="quick")).suggestion is None
 
 
 def test_the_suggestion_lies_twelve_times_below_the_clear_rise() -> None:
@@ -119,7 +119,7 @@ def test_the_suggestion_lies_twelve_times_below_the_clear_rise() -> None:
 
 
 def test_max_seconds_stops_the_sweep() -> None:
-    curve = find_lr(plain_task(), max_seconds=1e-6, progress=False)
+    curve = find_lr(plain_task(), mode="quick", max_seconds=1e-6, progress=False)
     assert len(curve.steps) == 1 and curve.outcome == "stopped"
 
 
@@ -134,7 +134,7 @@ def test_held_out_loss_is_measured_in_eval_mode_on_the_same_batches() -> None:
     model = Watching(4, 2)
     task = Task(model, torch.optim.SGD(model.parameters(), 0.1), CE, blobs())
     held_out = blobs(seed=1)
-    curve = find_lr(task, LRSettings(steps=10, lr_max=1e-4), validation=held_out, progress=False)
+    curve = find_lr(task, LRSettings(mode="quick", steps=10, lr_max=1e-4), validation=held_out, progress=False)
     assert modes[0] is True and set(modes) == {True, False}
     expected = CE(model(held_out[0]), held_out[1]).item()
     assert curve.steps[0].validation_loss == pytest.approx(expected, abs=0.1)
@@ -177,6 +177,6 @@ def test_the_sweep_says_what_it_waits_for() -> None:
 
 
 def test_the_progress_bar_goes_to_stderr_and_away(capsys: pytest.CaptureFixture[str]) -> None:
-    find_lr(plain_task(), LRSettings(steps=10))
+    find_lr(plain_task(), LRSettings(mode="quick", steps=10))
     captured = capsys.readouterr()
     assert captured.out == "" and "learning rate" in captured.err

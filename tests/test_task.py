@@ -17,7 +17,7 @@ CE = nn.functional.cross_entropy
 
 
 def swept(task: Task, **changes: Any) -> LRCurve:
-    return find_lr(task, LRSettings(steps=12), progress=False, **changes)
+    return find_lr(task, LRSettings(mode="quick", steps=12), progress=False, **changes)
 
 
 def test_a_pair_of_arrays_a_dataset_and_a_loader_give_batches_of_the_same_shape() -> None:

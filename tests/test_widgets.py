@@ -33,6 +33,10 @@ def _close_widgets() -> Iterator[None]:
     Widget.close_all()
 
 
+def sweep_finder(task: Task, *args: Any, **changes: Any) -> LRFinder:
+    return LRFinder(task, *args, **{"mode": "quick", **changes})
+
+
 def click(widget: LRFinder, action: str, **content: Any) -> None:
     widget._handle_custom_msg({"type": action, **content}, [])
 
@@ -71,20 +75,20 @@ class Gate:
 
 
 def test_an_idle_finder_shows_its_settings_and_says_what_start_does() -> None:
-    finder = LRFinder(plain_task(), lr_max=1.0)
+    finder = sweep_finder(plain_task(), lr_max=1.0)
     assert finder.state == "idle" and finder.apply_label == ""
-    assert finder.values == {"lr_min": "1e-5", "lr_max": "1", "steps": "100"}
+    assert finder.values == {"lr_min": "1e-5", "lr_max": "1", "rates": "13", "steps": "100"}
     assert said(finder) == "Press Start. Your model is put back as it was afterwards."
 
 
 def test_what_cannot_be_put_back_is_said_before_the_start() -> None:
     inputs, targets = blobs()
-    finder = LRFinder(plain_task(data=iter([(inputs, targets)] * 200)))
+    finder = sweep_finder(plain_task(data=iter([(inputs, targets)] * 200)))
     assert "iterator" in said(finder)
 
 
 def test_start_runs_a_sweep_and_shows_the_answer_three_times() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     click(finder, "start", values=finder.values)
     curve = ended(finder).result
     assert finder.state == "done" and finder.problem is None
@@ -96,7 +100,7 @@ def test_start_runs_a_sweep_and_shows_the_answer_three_times() -> None:
 
 
 def test_every_step_is_drawn_and_travels_as_bytes() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     finder.start()
     curve = ended(finder).result
     raw = finder.plot.data["columns"]["raw"]
@@ -108,14 +112,14 @@ def test_every_step_is_drawn_and_travels_as_bytes() -> None:
 def test_a_run_leaves_the_task_as_it_was() -> None:
     task = hard_task()
     before = everything(task)
-    finder = LRFinder(task)
+    finder = sweep_finder(task)
     finder.start()
     ended(finder)
     assert everything(task) == before
 
 
 def test_apply_sets_the_rate_and_says_so() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     click(finder, "apply")  # nothing to apply yet
     assert finder.task.lr == 0.1
     finder.start()
@@ -125,7 +129,7 @@ def test_apply_sets_the_rate_and_says_so() -> None:
 
 
 def test_apply_passes_on_what_the_engine_warns_of() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     torch.optim.lr_scheduler.ConstantLR(finder.task.optimizer)
     finder.start()
     click(ended(finder), "apply")
@@ -133,7 +137,7 @@ def test_apply_passes_on_what_the_engine_warns_of() -> None:
 
 
 def test_stop_keeps_the_steps_so_far() -> None:
-    finder = LRFinder(at_step(12, lambda: click(finder, "stop")))
+    finder = sweep_finder(at_step(12, lambda: click(finder, "stop")))
     finder.start()
     ended(finder)
     assert finder.state == "done" and finder.result.outcome == "stopped"
@@ -153,7 +157,7 @@ def test_stop_says_what_a_stuck_run_waits_for() -> None:
                 gate()
             return torch.zeros(4), 0
 
-    finder = LRFinder(plain_task(data=torch.utils.data.DataLoader(Stuck(), 8)))
+    finder = sweep_finder(plain_task(data=torch.utils.data.DataLoader(Stuck(), 8)))
     finder.start()
     assert gate.reached.wait(PATIENCE_SECONDS)
     click(finder, "stop")
@@ -169,7 +173,7 @@ def test_an_error_of_the_model_is_quoted_with_its_place_and_traceback() -> None:
     def fail() -> None:
         raise LookupError("no such embedding")
 
-    finder = LRFinder(at_step(3, fail))
+    finder = sweep_finder(at_step(3, fail))
     before = everything(finder.task)
     finder.start()
     ended(finder)
@@ -188,13 +192,13 @@ def test_an_error_of_the_data_is_told_from_one_of_the_model() -> None:
         yield from [blobs()] * 3
         raise OSError("the file is gone")
 
-    finder = LRFinder(plain_task(data=batches()))
+    finder = sweep_finder(plain_task(data=batches()))
     finder.start()
     assert ended(finder).problem["title"] == "Your data raised an error at step 4"
 
 
 def test_the_engine_says_in_its_own_words_what_to_do() -> None:
-    finder = LRFinder(plain_task(loss_fn=lambda output, targets: functional.cross_entropy(output, targets).item()))
+    finder = sweep_finder(plain_task(loss_fn=lambda output, targets: functional.cross_entropy(output, targets).item()))
     finder.start()
     assert ended(finder).problem["title"] == "the loss must be a tensor, not float; leave .item() out"
 
@@ -203,7 +207,7 @@ def test_after_a_failure_start_runs_again() -> None:
     def fail() -> None:
         raise LookupError("once")
 
-    finder = LRFinder(at_step(3, fail))
+    finder = sweep_finder(at_step(3, fail))
     finder.start()
     click(ended(finder), "start")
     assert ended(finder).state == "done" and finder.problem is None and finder.error is None
@@ -219,7 +223,7 @@ def test_after_a_failure_start_runs_again() -> None:
     ],
 )
 def test_settings_that_do_not_work_are_told_in_words_and_nothing_runs(values: dict[str, str], words: str) -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     click(finder, "start", values=values)
     assert finder.state == "idle" and finder.result is None
     assert finder.problem["title"] == "The settings do not work" and finder.problem["text"] == words
@@ -229,20 +233,20 @@ def test_settings_that_do_not_work_are_told_in_words_and_nothing_runs(values: di
 
 
 def test_the_text_in_the_fields_is_what_runs() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     click(finder, "start", values={"lr_min": "1e-4", "lr_max": "0.5", "steps": " 20 "})
     settings = ended(finder).result.settings
     assert (settings.lr_min, settings.lr_max, settings.steps) == (1e-4, 0.5, 20)
 
 
 def test_a_setting_that_nobody_typed_over_keeps_all_its_digits() -> None:
-    finder = LRFinder(plain_task(), lr_min=1.2345e-5, steps=20)
+    finder = sweep_finder(plain_task(), lr_min=1.2345e-5, steps=20)
     click(finder, "start", values={**finder.values, "lr_max": "1"})
     assert ended(finder).result.settings.lr_min == 1.2345e-5
 
 
 def test_without_a_clear_answer_there_is_a_button_for_what_to_try() -> None:
-    finder = LRFinder(plain_task(), lr_min=1e-9, lr_max=1e-6)
+    finder = sweep_finder(plain_task(), lr_min=1e-9, lr_max=1e-6)
     finder.start()
     ended(finder)
     assert said(finder).startswith("No clear answer: the range is too low.")
@@ -253,7 +257,7 @@ def test_without_a_clear_answer_there_is_a_button_for_what_to_try() -> None:
 
 def test_a_second_start_is_refused_and_a_second_click_does_nothing() -> None:
     gate = Gate()
-    finder = LRFinder(at_step(3, gate))
+    finder = sweep_finder(at_step(3, gate))
     finder.start()
     assert gate.reached.wait(PATIENCE_SECONDS)
     with pytest.raises(RuntimeError, match="is running"):
@@ -265,8 +269,8 @@ def test_a_second_start_is_refused_and_a_second_click_does_nothing() -> None:
 
 def test_two_finders_on_one_model_do_not_run_at_once() -> None:
     gate = Gate()
-    first = LRFinder(at_step(3, gate))
-    second = LRFinder(first.task)
+    first = sweep_finder(at_step(3, gate))
+    second = sweep_finder(first.task)
     first.start()
     assert gate.reached.wait(PATIENCE_SECONDS)
     second.start()
@@ -276,7 +280,7 @@ def test_two_finders_on_one_model_do_not_run_at_once() -> None:
 
 
 def test_await_starts_an_idle_finder_and_gives_the_result() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
 
     async def cell() -> Any:
         return await finder
@@ -289,7 +293,7 @@ def test_await_raises_what_the_run_raised() -> None:
     def fail() -> None:
         raise LookupError("no such embedding")
 
-    finder = LRFinder(at_step(3, fail))
+    finder = sweep_finder(at_step(3, fail))
 
     async def cell() -> Any:
         return await finder
@@ -299,12 +303,12 @@ def test_await_raises_what_the_run_raised() -> None:
 
 
 def test_run_blocks_and_gives_the_result() -> None:
-    finder = LRFinder(plain_task())
+    finder = sweep_finder(plain_task())
     assert finder.run() is finder.result and finder.state == "done"
 
 
 def test_an_interrupted_run_is_stopped_closed_and_keeps_its_result() -> None:
-    finder = LRFinder(at_step(12, _thread.interrupt_main), steps=5000, lr_max=1e-4)
+    finder = sweep_finder(at_step(12, _thread.interrupt_main), steps=5000, lr_max=1e-4)
     before = everything(finder.task)
     with pytest.raises(KeyboardInterrupt):
         finder.run()
@@ -313,10 +317,10 @@ def test_an_interrupted_run_is_stopped_closed_and_keeps_its_result() -> None:
 
 
 def test_all_plots_of_a_kernel_share_one_bokehjs() -> None:
-    one, two = LRFinder(plain_task()).plot, LRFinder(plain_task()).plot
+    one, two = sweep_finder(plain_task()).plot, sweep_finder(plain_task()).plot
     assert isinstance(one, BokehPlot) and one.bokehjs is two.bokehjs
     Widget.close_all()
-    assert LRFinder(plain_task()).plot.bokehjs is not one.bokehjs
+    assert sweep_finder(plain_task()).plot.bokehjs is not one.bokehjs
 
 
 def test_bokehjs_is_the_installed_one() -> None:

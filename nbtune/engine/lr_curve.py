@@ -144,6 +144,11 @@ class LRCurve:
         )
 
     @property
+    def updates(self) -> int:
+        """Training steps in all; those of the control, which does not train, are not among them."""
+        return sum(step.lr > 0 for step in self.steps)
+
+    @property
     def seconds(self) -> float:
         """From the start of the run to its last step."""
         return self.steps[-1].seconds if self.steps else 0.0
@@ -171,7 +176,7 @@ class LRCurve:
         usable = ""
         if self.low is not None and self.high is not None:
             usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
-        taken = f"{len(self.steps)} steps" if is_race else f"{len(self.steps)} of {self.settings.steps} steps"
+        taken = f"{self.updates} steps" if is_race else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"

@@ -82,8 +82,7 @@ class LRRace:
     @property
     def steps_left(self) -> int:
         """Events to come, as far as can be said now."""
-        left = 0 if self.standings.is_over else max(0, self.standings.end - len(self.standings.control))
-        return left + self.standings.steps_left
+        return self.standings.steps_left
 
     def __iter__(self) -> LRRace:
         return self
@@ -104,6 +103,7 @@ class LRRace:
                     yield from self._side_by_side()
                 if not self._is_done:
                     self.is_replaying = True
+                    self._is_watched = not any(self.standings.losses.values())
                     yield from self._replayed(in_place=False)
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
@@ -121,8 +121,9 @@ class LRRace:
         with ExitStack() as undo:
             shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
             runners: dict[float, _Runner] = {}
-            for lr in (CONTROL, *standings.alive):
+            for lr in (*standings.alive, CONTROL):
                 runner = self._guarded(self._runner, lr, shared)
+                self._is_watched = False
                 if runner is None:
                     return
                 undo.enter_context(closing(runner))
@@ -132,7 +133,8 @@ class LRRace:
             while not self._is_done:
                 count = self._slice_steps(standings.end - standings.taken)
                 self._advance(shared, count)
-                for lr in (CONTROL, *list(standings.alive)):
+                # The control last: the first step of all is the one that is watched.
+                for lr in (*standings.alive, CONTROL):
                     losses = self._guarded(self._slice, runners[lr], count)
                     if losses is None:
                         return
@@ -149,7 +151,7 @@ class LRRace:
         standings = self.standings
         while not self._is_done:
             end = standings.end
-            for lr in (CONTROL, *list(standings.alive)):
+            for lr in (*standings.alive, CONTROL):
                 if self._taken(lr) < end:
                     is_through = yield from self._from_the_start(lr, end, in_place)
                     if not is_through:
@@ -192,8 +194,8 @@ class LRRace:
         begun = time.perf_counter()
         with self._callers_device.in_force():
             losses = runner.losses(count, self._updates, self._kept)
+        self._is_watched = False
         if runner.lr != CONTROL:
-            self._is_watched = False
             self._seconds_per_step = (time.perf_counter() - begun) / count
         return losses
 

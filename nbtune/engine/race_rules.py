@@ -15,7 +15,10 @@ ROUNDS = ((5, 6), (12, 4), (30, 3))
 """After this many steps, this many rates stay."""
 
 END, PLATEAU_END = 45, 100
-"""The last step; while no rate has clearly lowered the loss, the race goes on to the second."""
+"""The last step; a race in which training has hardly begun by then goes on to the second."""
+
+HARDLY_BEGUN = 0.2
+"""A loss that no rate has lowered by this part says little: a rate that is too high is often the first to move it."""
 
 PLATEAU_UNTIL = 12
 """Up to this step a race in which no rate has lowered the loss keeps the highest that did no harm: the lowest rates are
@@ -32,7 +35,7 @@ turn: ``tests/benchmarks/race_rules.py``."""
 KEPT_DROP = 0.85
 """Rates that keep this part of the best drop of the loss are good."""
 
-LEAST_RANGE = (0.3, 0.9)
+LEAST_RANGE = (0.4, 1.0)
 """× the minimum: the range that is good at the least. Three scores do not place it better."""
 
 SAME_PART = 1e-4
@@ -50,7 +53,7 @@ class Candidate:
         lr: Its constant η.
         losses: Before each update, mean over the batch, shape (steps it took,).
         left_after: The step after which it left; None for one that is still in, or was to the end.
-        has_diverged: Whether it left because its loss was not finite.
+        is_harmful: Whether it has clearly raised the loss, compared with no training on the same batches.
         score: Mean loss over the last third of its steps; inf if one is not finite, None before the first round's end.
         score_error: Standard error of ``score`` about a straight line; None where it has too few steps.
     """
@@ -58,7 +61,7 @@ class Candidate:
     lr: float
     losses: tuple[float, ...]
     left_after: int | None
-    has_diverged: bool
+    is_harmful: bool
     score: float | None
     score_error: float | None
 
@@ -118,22 +121,23 @@ class Standings:
             self.is_told_apart = True
             self._leave([lr])
             self.is_over = not self.alive
-        while not self.is_over and len(self.control) >= self.end and self.taken >= self.end:
+        while not self.is_over and self.taken >= self.end:
             self._settle()
 
     @property
     def taken(self) -> int:
-        """Steps that every rate still in has taken."""
-        return min((len(self.losses[lr]) for lr in self.alive), default=len(self.control))
+        """Steps that the control and every rate still in have taken."""
+        return min([len(self.control), *(len(self.losses[lr]) for lr in self.alive)])
 
     @property
     def steps_left(self) -> int:
-        """Steps of all rates to the end, as far as can be said now."""
+        """Steps of all rates, and of the control, to the end, as far as can be said now."""
         if self.is_over:
             return 0
         now, alive = self.taken, len(self.alive)
-        done, left = sum(len(self.losses[lr]) - now for lr in self.alive), 0
+        done = sum(len(self.losses[lr]) - now for lr in self.alive)
         last = (max(self.end, END), 0)
+        left = last[0] - len(self.control)
         for at, kept in [*(r for r in ROUNDS if r[0] >= self.end), last]:
             left += alive * (at - now)
             now, alive = at, min(alive, kept)
@@ -144,7 +148,7 @@ class Standings:
         return tuple(
             Candidate(
                 lr=lr, losses=tuple(losses), left_after=self._left.get(lr),
-                has_diverged=bool(losses) and not math.isfinite(losses[-1]), **_scored(losses),
+                is_harmful=lr in self.harmful, **_scored(losses),
             )
             for lr, losses in self.losses.items()
         )  # fmt: skip
@@ -165,8 +169,16 @@ class Standings:
         self.has_fallen = -1 in clearly.values()
         self.harmful |= {lr for lr, sign in clearly.items() if sign > 0}
         spread = max(means.values(), default=0.0) - min(means.values(), default=0.0)
+        lowest = min((mean for mean in means.values() if math.isfinite(mean)), default=math.inf)
+        level = float(control.mean())
+        has_begun = self.has_fallen and level - lowest >= HARDLY_BEGUN * abs(level)
         self.is_told_apart |= spread > SAME_PART * max(map(abs, means.values()), default=0.0)
         self._let_leave(means, clearly)
+        later = [at for at, _ in ROUNDS if at > self.end] or [END]
+        if not self.alive or self.end == PLATEAU_END or (self.end == END and has_begun):
+            self.is_over = True
+        else:
+            self.end = PLATEAU_END if self.end == END else later[0]
 
     def _let_leave(self, means: dict[float, float], clearly: dict[float, int]) -> None:
         before, kept = len(self.alive), dict(ROUNDS).get(self.end)
@@ -178,18 +190,13 @@ class Standings:
                 staying = sorted(self.alive, key=means.__getitem__)[:kept]
             self._leave([lr for lr in self.alive if lr not in staying])
             self.rounds.append((self.end, before - len(self.alive)))
-        later = [at for at, _ in ROUNDS if at > self.end] or [END]
-        if not self.alive or self.end == PLATEAU_END or (self.end == END and self.has_fallen):
-            self.is_over = True
-        else:
-            self.end = PLATEAU_END if self.end == END else later[0]
 
 
 def read(standings: Standings, *, is_stopped: bool) -> Reading:
     """What the scores of a race say.
 
-    The best rate is the minimum of a parabola in log η through the lowest score and its two neighbours, where those
-    are in the race to the end; the suggestion lies below it by ``TO_SUGGESTION``.
+    The best rate is the minimum of a parabola in log η through the lowest score and its two neighbours (where the lower
+    one is in the race to the end); the suggestion lies below it by ``TO_SUGGESTION``.
 
     Args:
         standings: Of the race.
@@ -215,11 +222,11 @@ def _answer(standings: Standings) -> Reading:
     begin = _begin_of(taken)
     without = float(np.mean(standings.control[begin:taken]))
     scores = {lr: float(np.mean(standings.losses[lr][begin:taken])) for lr in standings.alive}
-    best, fit = _minimum(lrs, scores, without)
+    best, fit = _minimum(lrs, {**_left_above(standings, scores), **scores}, without)
     low, high = _good_range(scores, best, without)
     above = [lr for lr in lrs if lr in standings.harmful and lr > best]
     suggestion = TO_SUGGESTION * best
-    limits = [f"As the peak of a one-cycle schedule: {format_lr(TO_PEAK * best)}."]
+    limits = [f"Peak of a one-cycle schedule: {format_lr(TO_PEAK * best)}."]
     if min(scores, key=scores.__getitem__) == lrs[-1]:
         limits.append("The highest rate did best: a higher one may be better.")
     if not standings.is_over:
@@ -228,11 +235,19 @@ def _answer(standings: Standings) -> Reading:
         what = f"lowest loss of {len(lrs)} rates after {taken} steps"
     else:
         what = f"a plateau: after {taken} steps the highest of {len(lrs)} rates that did no harm"
+    good = f"good from {format_lr(low, 1)} to {format_lr(high, 1)}"
     return Reading(
         suggestion=suggestion, peak=TO_PEAK * best, low=low, high=high, best=best, fit=fit,
         rises_from=min(above, default=None), verdict=f"Use η = {format_lr(suggestion)}",
-        reason=f"{what}, moved {TO_SUGGESTION:g}× to the safe side.", limit=" ".join(limits),
+        reason=f"{good}; {what}, moved {TO_SUGGESTION:g}× to the safe side.", limit=" ".join(limits),
     )  # fmt: skip
+
+
+def _left_above(standings: Standings, scores: dict[float, float]) -> dict[float, float]:
+    """The next rate above the best, where it has left, with its score then; a lower one would have gone on falling."""
+    lrs = list(standings.losses)
+    above = lrs[lrs.index(min(scores, key=scores.__getitem__)) + 1 :][:1]
+    return {lr: _scored(standings.losses[lr])["score"] or math.inf for lr in above if lr not in scores}
 
 
 def _minimum(

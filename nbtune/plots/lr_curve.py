@@ -13,6 +13,7 @@ from .frame import LABEL, bare_figure, caption, draw_labels, fill, sources_of, s
 from .lr_labels import FRAME_WIDTHS, LABEL_COLOURS, NARROW_BELOW
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
+from .race import race_plot
 from .tokens import themed
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
     return fig
 
 
-def lr_curve_figure(curve: LRCurve) -> figure:
-    """The finished figure of ``curve``."""
+def lr_curve_figure(curve: LRCurve) -> Any:
+    """The finished figure of ``curve``; of a race, both of its figures side by side."""
+    if curve.settings.mode == "race":
+        return race_plot(curve)
     held_out = curve.is_held_out
     fig = lr_figure(curve.settings.lr_min, curve.settings.lr_max, held_out=held_out)
     fill(fig, lr_view(curve))

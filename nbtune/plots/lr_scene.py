@@ -99,7 +99,11 @@ def _y_range(curve: LRCurve, lrs: Floats, losses: Floats) -> tuple[float, float]
     if not len(before):
         return EMPTY_RANGE
     start = float(before[0]) if curve.start_loss is None else curve.start_loss
-    lowest = float(before.min())
+    return loss_range(start, float(before.min()))
+
+
+def loss_range(start: float, lowest: float) -> tuple[float, float]:
+    """The loss axis: from 0 to 1.35 × the loss at the start where losses are positive, so that divergence is cut."""
     if lowest >= 0 and start > 0:
         return 0.0, 1.35 * start
     # A level curve must look level: its noise is not blown up to the height of the plot.

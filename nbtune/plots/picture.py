@@ -8,6 +8,7 @@ from ..formats import format_lr
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import HEIGHT, decades, loss_ticks, x_edges
 from .lr_view import Columns, LRView, lr_view
+from .race_picture import draw_race_png
 from .sentence import COLOURS, POINT, WIDTH, Word, can_draw, draw_labels, picture_of, style_axes, words_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def draw_png(curve: LRCurve) -> bytes | None:
     Returns:
         A PNG, or None where matplotlib is not installed.
     """
+    if curve.settings.mode == "race":
+        return draw_race_png(curve)
     if not can_draw():
         return None
     words = _words(curve)

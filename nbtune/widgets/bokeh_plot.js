@@ -120,7 +120,7 @@ class PlotView {
     if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
     this.el.setAttribute("aria-label", label);
-    this.el.dataset.points = (this.sources.get("raw") ?? this.sources.get("hit"))?.get_length() ?? 0;
+    this.el.dataset.points = ["raw", "hit", "alive"].map((name) => this.sources.get(name)).find(Boolean)?.get_length() ?? 0;
     this.el.dataset.sequence = sequence;
   }
 

@@ -1,60 +1,115 @@
-"""How good are the suggestions? Regret on tasks whose best learning rate is known. Prints a table.
+"""How good are the suggestions? Regret on tasks whose best learning rates are known. Prints a table.
 
-    python tests/benchmarks/suggestions.py FOLDER
+    python tests/benchmarks/suggestions.py [FOLDER] [--mode quick] [--by-task]
 
-FOLDER is a copy of lr_bench, the team's yardstick: seven small real tasks with the loss after some 200 steps at each of
-about 40 constant rates. Regret is 0 at the best constant rate and 1 where training did nothing or diverged.
+FOLDER is a copy of lr_bench, the team's yardstick: seven small real tasks, and what the peers suggest on them. Beside
+them stand the sixteen of held_out.py. Regret is 0 at the best rate and 1 where training did nothing or diverged; the
+suggestion is judged at a constant rate, the peak in a one-cycle schedule. Ranges in brackets are 95 % with tasks
+resampled.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
 
-from nbtune.engine import Task, find_lr
+from nbtune.engine import LRCurve, Task, find_lr
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
-    parser.add_argument("--seeds", default="100,101,102,200,201,202")
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--mode", choices=("race", "quick"), default="race")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    parser.add_argument("--by-task", action="store_true")
     arguments = parser.parse_args()
-    sys.path.insert(0, arguments.folder)
-    from bench import Truth
-    from tasks import TASKS
-
     torch.set_num_threads(1)
-    seeds, regrets, steps = [int(s) for s in arguments.seeds.split(",")], [], []
-    print(f"{'task':26} {'best η':>8}   regret @ suggested η, per seed")
-    for name, task in TASKS.items():
-        truth, curves = Truth(name), [curve_of(task, seed) for seed in seeds]
-        row = [truth.regret(c.suggestion) for c in curves]
-        regrets.append(row)
-        steps += [len(c.steps) for c in curves]
-        cells = (f"{r:.2f} @ {c.suggestion or 0:.2g}" for r, c in zip(row, curves, strict=True))
-        print(f"{name:26} {truth.lr_best['train']:8.2g}   {', '.join(cells)}")
-    low, high = bootstrap([float(np.mean(row)) for row in regrets])
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    for name, sticks in yardsticks(arguments.folder).items():
+        found = {stick.name: [curve_of(stick, seed, arguments.mode) for seed in seeds] for stick in sticks}
+        print(f"\n{name}, {len(sticks)} tasks × {len(seeds)} seeds, mode {arguments.mode}")
+        _print_regrets(sticks, found)
+        _print_ranges(sticks, found)
+        if arguments.by_task:
+            _print_tasks(sticks, found)
+        if name == "lr_bench" and arguments.folder:
+            _print_peers(sticks, Path(arguments.folder))
+
+
+def curve_of(stick: Yardstick, seed: int, mode: str) -> LRCurve:
+    """What is found on one task with one seed."""
+    model, task = stick.task.model(seed), stick.task
+    job = Task(model, task.optimizer(model, 1e-3), task.loss_fn, task.loader(seed))
+    return find_lr(job, progress=False, mode=mode)
+
+
+def _regrets(stick: Yardstick, curve: LRCurve) -> tuple[float, float, float]:
+    short, constant, _ = stick.regrets(curve.suggestion)
+    return short, constant, stick.regrets(curve.peak)[2]
+
+
+def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:
+    table = np.array([[_regrets(stick, curve) for curve in found[stick.name]] for stick in sticks])
+    for place, horizon in enumerate(HORIZONS):
+        _print_row(horizon, table[:, :, place])
+    curves = [curve for row in found.values() for curve in row]
+    steps = [sum(getattr(step, "lr", 1) > 0 for step in curve.steps) for curve in curves]
     print(
-        f"mean {np.mean(regrets):.3f} (95 % with tasks resampled: {low:.3f} to {high:.3f}), "
-        f"worst {np.max(regrets):.2f}, median steps {np.median(steps):.0f}"
+        f"  no answer {sum(curve.suggestion is None for curve in curves)}, regret ≥ .5 at any horizon "
+        f"{int((table.max(2) >= 0.5).sum())} of {len(curves)}; steps {np.median(steps):.0f} median, {max(steps)} at most"
     )
 
 
-def curve_of(task: Any, seed: int) -> Any:
-    """A sweep of one task at one seed."""
-    model = task.model(seed)
-    return find_lr(Task(model, task.optimizer(model, 1e-3), task.loss_fn, task.loader(seed)), progress=False)
+def _print_row(title: str, regrets: Any) -> None:
+    low, high = bootstrap([float(mean) for mean in regrets.mean(1)])
+    print(f"  {title:26} mean {regrets.mean():.3f} ({low:.3f} to {high:.3f}), worst {regrets.max():.2f}")
 
 
-def bootstrap(means: list[float], rounds: int = 10_000) -> tuple[float, float]:
-    """The central 95 % of the mean over tasks, tasks resampled."""
-    rng = np.random.default_rng(0)
-    resampled = rng.choice(means, (rounds, len(means))).mean(1)
-    return float(np.quantile(resampled, 0.025)), float(np.quantile(resampled, 0.975))
+def _print_ranges(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:
+    widths, good, best = [], [], []
+    for stick in sticks:
+        for curve in found[stick.name]:
+            if curve.low is None or curve.high is None:
+                continue
+            lrs = np.geomspace(curve.low, curve.high, 25)
+            regrets = np.array([stick.regrets(float(lr)) for lr in lrs])
+            widths.append(np.log10(curve.high / curve.low))
+            good.append((regrets <= 0.1).mean(0))
+            best.append((regrets <= 0.02).any(0))
+    shares = " / ".join(f"{share:.0%}" for share in np.mean(good, 0))
+    hits = " / ".join(f"{share:.0%}" for share in np.mean(best, 0))
+    print(f"  range: median width {np.median(widths):.2f} decades; regret ≤ .1 in {shares} of it; holds ≤ .02 in {hits}")
+
+
+def _print_tasks(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:
+    for stick in sticks:
+        means = np.mean([_regrets(stick, curve) for curve in found[stick.name]], 0)
+        rates = " ".join(f"{curve.suggestion or 0:.2g}" for curve in found[stick.name])
+        print(f"    {stick.name:30} {' '.join(f'{mean:.3f}' for mean in means)}   η {rates}")
+
+
+def _print_peers(sticks: list[Yardstick], folder: Path) -> None:
+    """What lr_bench has on record of other finders, judged alike; their one rate is taken for both uses."""
+    by_name = {stick.name: stick for stick in sticks}
+    rows: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    for path in sorted((folder / "raw").glob("*.json")):
+        for row in json.loads(path.read_text()):
+            if row["finder"] != "nbtune":
+                finder = f"{row['finder']}, {row['method']}"
+                regrets = by_name[row["task"]].regrets(row["lr"])
+                rows.setdefault(finder, {}).setdefault(row["task"], []).append(regrets)
+    print("  peers on record (seeds 100 to 102): mean, worst at each horizon")
+    order = sorted(rows.items(), key=lambda item: np.mean([r for task in item[1].values() for r in task]))
+    for finder, tasks in order:
+        table = np.array(list(tasks.values()))
+        cells = "   ".join(f"{table[..., i].mean():.3f}, {table[..., i].max():.2f}" for i in range(3))
+        print(f"    {finder[:60]:60} {cells}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PATIENCE_MS = 30_000
+PLOTS = "[data-points]:not([hidden] *)"
+"""Those in sight: the plots of a widget's other modes are not."""
 
 
 class Server:
@@ -133,11 +135,11 @@ class Notebook:
         self.wait("([s, i]) => document.querySelectorAll('.nbtune-panel')[i]?.dataset.state === s", [state, index])
 
     def wait_for_points(self, least: int, index: int = 0) -> None:
-        self.wait("([n, i]) => +document.querySelectorAll('[data-points]')[i]?.dataset.points >= n", [least, index])
+        self.wait(f"([n, i]) => +document.querySelectorAll('{PLOTS}')[i]?.dataset.points >= n", [least, index])
 
     def points(self, index: int = 0) -> int:
         """Points in the BokehJS model, as the view counted them after drawing."""
-        return int(self.page.locator("[data-points]").nth(index).get_attribute("data-points") or -1)
+        return int(self.page.locator(PLOTS).nth(index).get_attribute("data-points") or -1)
 
     def picture(self, name: str, index: int = 0) -> None:
         """Keep a screenshot of the panel, where a folder for them is named."""

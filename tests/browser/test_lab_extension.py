@@ -27,7 +27,7 @@ def step(model, batch):
     return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
 PAUSE = 0.0
 task = nt.Task(model, optimizer, data=data, training_step=step)
-finder = nt.LRFinder(task, steps=60)"""
+finder = nt.LRFinder(task, mode="quick", steps=60)"""
 KERNEL_STATUS = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
 RUN_IN_BACKGROUND = """index => {
     window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
@@ -133,7 +133,7 @@ def test_stop_in_the_status_bar_ends_a_sweep_while_a_cell_blocks(opened: Noteboo
 @pytest.mark.parametrize("opened", [("curve = nt.find_lr(task, progress=False)", "time.sleep(3)")], indirect=True)
 def test_a_result_is_inserted_and_found_again(opened: Notebook) -> None:
     opened.run(1)
-    panel_says(opened, "η = ", "quick sweep, Net")
+    panel_says(opened, "η = ", "race, Net")
     insert = opened.page.get_by_role("button", name="Insert: η = ")
     run_in_background(opened, 2)
     insert.focus()

@@ -41,7 +41,7 @@ targets = (inputs[:, 0] * inputs[:, 1] > 0).long()
 task = nt.Task(model, torch.optim.Adam(model.parameters(), 1e-3), nn.CrossEntropyLoss(), (inputs, targets))
 before = state()
 """
-SHOW = "finder = nt.LRFinder(task)\nfinder"
+SHOW = "finder = nt.LRFinder(task, mode='quick')\nfinder"
 REPORT = "print(len(finder.result.steps), finder.result.outcome, finder.state, state() == before)"
 
 
@@ -80,6 +80,63 @@ def test_a_click_on_start_streams_the_points_and_every_count_agrees(lab: Noteboo
 
 def test_the_same_holds_in_notebook_7(notebook7: Notebook) -> None:
     clicked_through(notebook7, "start.ipynb")
+
+
+RACE = "finder = nt.LRFinder(task)\nfinder"
+RACED = "c = finder.result; print(c.updates, c.outcome, len(c.rounds), state() == before, c.suggestion is not None)"
+ONE_LOSS_AXIS = """() => {
+    const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
+    return plots.length === 2 && plots.every(plot => plot.getBoundingClientRect().width > 300);
+}"""
+
+
+def raced(notebook: Notebook, name: str) -> None:
+    """Start a race, watch rates leave, see the answer, apply it."""
+    begun(notebook, name, RACE, RACED, "print(task.lr)", wait=0.003)
+    assert notebook.page.evaluate(ONE_LOSS_AXIS)
+    notebook.picture("race-idle")
+    notebook.panel().locator(".nbtune-run").click()
+    notebook.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
+    notebook.wait_for_points(20)
+    notebook.picture("race-running")
+    notebook.wait_for_state("done")
+    notebook.run(2)
+    updates, outcome, rounds, is_restored, is_answered = notebook.output(2).split()
+    assert (outcome, rounds, is_restored, is_answered) == ("finished", "3", "True", "True")
+    assert 200 <= int(updates) <= 400 and f"{updates} steps · 13 rates · finished" in notebook.panel().inner_text()
+    assert re.search(r"Use\s+η\s=\s[\d.e-]+: good from [\d.e-]+ to [\d.e-]+; lowest loss", notebook.panel().inner_text())
+    notebook.picture("race-done")
+    notebook.panel().locator(".nbtune-apply").click()
+    notebook.wait("() => document.querySelector('.nbtune-panel').innerText.includes('the optimizer now uses η')")
+    notebook.run(3)
+    assert float(notebook.output(3)) != 1e-3
+
+
+def test_a_race_is_run_by_a_click_and_its_answer_applied(lab: Notebook) -> None:
+    raced(lab, "race.ipynb")
+
+
+def test_a_race_in_notebook_7(notebook7: Notebook) -> None:
+    raced(notebook7, "race.ipynb")
+
+
+def test_a_stopped_race_says_what_it_knows_and_a_mode_changes_the_stage(lab: Notebook) -> None:
+    begun(lab, "race-stop.ipynb", RACE, RACED, wait=0.02)
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
+    lab.panel().get_by_text("Quick sweep").click()  # not while it runs
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("done")
+    lab.run(2)
+    assert lab.output(2).split()[1:4] == ["stopped", "1", "True"]
+    assert "Stopped before the race was decided" in lab.panel().inner_text()
+    lab.picture("race-stopped")
+    lab.panel().get_by_text("Quick sweep").click()
+    lab.wait("() => document.querySelectorAll('[data-points]:not([hidden] *)').length === 1")
+    assert "Press Start." in lab.panel().inner_text()
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('of 100 steps · ')")
+    lab.wait_for_state("done")
 
 
 def test_stop_keeps_what_was_measured_and_restores_the_model(lab: Notebook) -> None:

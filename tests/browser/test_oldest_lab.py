@@ -117,7 +117,7 @@ def test_the_panel_lives_and_its_stop_is_heard_though_this_lab_has_no_subshells(
     lab.wait("() => window.jupyterapp.shell.currentWidget.content.widgets[5].model.outputs.length > 0")
     assert lab.output(5).split() == ["True"]
     lab.run(6)
-    panel_says(lab, "η = ", "quick sweep, Net")
+    panel_says(lab, "η = ", "race, Net")
 
 
 def lives_while_a_cell_blocks(lab: Notebook) -> None:
@@ -130,7 +130,7 @@ def lives_while_a_cell_blocks(lab: Notebook) -> None:
 def stop_in_the_status_bar(lab: Notebook, cell: int) -> None:
     lab.wait_until_idle()
     run_in_background(lab, cell)
-    panel_says(lab, "Learning rate · quick sweep", " steps", "s left")
+    panel_says(lab, "Learning rate · ", " steps", "s left")
     lab.page.get_by_role("button", name="Stop: Learning rate").last.click()
     panel_says(lab, "Nothing is running in this kernel.")
     prompt = lab.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-InputPrompt")

@@ -70,6 +70,8 @@ export function toolName(tool: string, words: IWords): string {
 /** How a tool goes about it, where the kernel says it by one of these names. */
 export function detailName(detail: string, words: IWords): string {
   switch (detail) {
+    case 'race':
+      return words.__('race');
     case 'quick sweep':
       return words.__('quick sweep');
     case 'estimate':

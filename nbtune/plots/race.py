@@ -1,0 +1,152 @@
+"""The two figures of a race on one loss axis: every rate's way on the left, the scores against η on the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bokeh.layouts import row
+from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool
+from bokeh.plotting import figure
+
+from ..formats import format_lr
+from .frame import LABEL, bare_figure, draw_labels, fill, sources_of, style_axes
+from .lr_labels import LABEL_COLOURS
+from .lr_scene import EMPTY_RANGE, decades, x_edges
+from .race_scene import FADES, HEIGHT, NAMES_SHARE, STEPS, USUAL_END
+from .race_view import RaceView, race_view
+from .tokens import themed
+
+if TYPE_CHECKING:
+    from ..engine.lr_curve import LRCurve
+
+__all__ = ["RaceView", "race_figures", "race_plot", "race_view"]
+
+SHARED: dict[str, tuple[str, ...]] = {
+    "start": ("y",), "crosses": ("x", "y"), "worse_crosses": ("x", "y"), "off": ("x", "y"), "alive": ("x", "y"),
+    "leader": ("x", "y"), **{f"labels_{colour}": LABEL for colour in LABEL_COLOURS},
+}  # fmt: skip
+COURSE = {
+    **SHARED, **{f"out{group}": ("x", "y") for group in range(FADES)}, "worse": ("x", "y"), "head": ("x", "y"),
+    "rounds": ("x", "bottom", "top"),
+}  # fmt: skip
+SCORES = {
+    **SHARED, "first": ("x", "y"), "fit": ("x", "y"), "whisker": ("x", "low", "high"), "peak": ("x", "y"),
+    "band": ("left", "right", "bottom", "top"), "suggestion": ("x", "bottom", "top"),
+}  # fmt: skip
+"""Source name → its columns: the contract with whoever sends columns to the browser."""
+
+FADE_ALPHAS = (0.35, 0.6, 0.85)
+
+LR_JS = "return value < 1e-3 ? Number(value.toPrecision(2)).toExponential() : String(Number(value.toPrecision(2)))"
+LOSS_JS = "return Number.isFinite(value) ? String(Number(value.toPrecision(3))) : String(value)"
+
+
+def race_figures(lr_min: float, lr_max: float, *, held_out: bool = False) -> dict[str, figure]:
+    """Two empty figures, "course" and "scores"; ``fill`` or a browser gives them data.
+
+    Args:
+        lr_min: The lowest rate.
+        lr_max: The highest.
+        held_out: Whether the loss shown is that of held-out data.
+    """
+    loss = "held-out loss" if held_out else "training loss"
+    return {"course": _course_figure(loss), "scores": _scores_figure(lr_min, lr_max, loss)}
+
+
+def race_plot(curve: LRCurve) -> Any:
+    """Both figures of ``curve`` side by side."""
+    settings = curve.settings
+    figures = race_figures(settings.lr_min, settings.lr_max, held_out=curve.is_held_out)
+    for name, view in race_view(curve).items():
+        fill(figures[name], view)
+        if view.x_range is not None:
+            figures[name].x_range.update(start=view.x_range[0], end=view.x_range[1])
+    return row(list(figures.values()), sizing_mode="stretch_width")
+
+
+def _course_figure(loss: str) -> figure:
+    fig = _figure((0.0, NAMES_SHARE * USUAL_END))
+    sources = sources_of(COURSE)
+    rounds = fig.segment("x", "bottom", "x", "top", source=sources["rounds"], line_width=1.2, line_dash=[2, 4])
+    themed(rounds.glyph, line_color="axis")
+    _draw_start(fig, sources)
+    for group, alpha in zip(range(FADES), FADE_ALPHAS, strict=True):
+        line = fig.line("x", "y", source=sources[f"out{group}"], line_width=1.6, line_alpha=alpha, line_join="round")
+        themed(line.glyph, line_color="axis")
+    worse = fig.line("x", "y", source=sources["worse"], line_width=1.4, line_alpha=0.6, line_dash=[5, 3])
+    themed(worse.glyph, line_color="danger")
+    for name, token, width in (("alive", "data", 2.4), ("leader", "answer", 3.2)):
+        line = fig.line("x", "y", source=sources[name], line_width=width, line_join="round")
+        themed(line.glyph, line_color=token)
+    head = fig.scatter("x", "y", source=sources["head"], size=7, line_width=1.5)
+    themed(head.glyph, fill_color="data", line_color="background")
+    _draw_losers(fig, sources)
+    list(draw_labels(fig, sources, "labels"))
+    fig.xaxis[0].ticker = FixedTicker(ticks=list(STEPS))
+    fig.xaxis[0].axis_label = "training step, the same batches for every rate"
+    fig.yaxis[0].axis_label = loss
+    style_axes(fig, [1, 2, 3, 5])
+    return fig
+
+
+def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
+    fig = _figure(x_edges(lr_min, lr_max), x_axis_type="log")
+    sources = sources_of(SCORES)
+    band = fig.quad(
+        left="left", right="right", bottom="bottom", top="top", line_color=None, source=sources["band"], fill_alpha=0.15
+    )
+    themed(band.glyph, fill_color="answer")
+    _draw_start(fig, sources)
+    first = fig.line("x", "y", source=sources["first"], line_width=1.4, line_join="round")
+    themed(first.glyph, line_color="axis")
+    line = fig.segment("x", "bottom", "x", "top", source=sources["suggestion"], line_width=2.4)
+    themed(line.glyph, line_color="answer")
+    fit = fig.line("x", "y", source=sources["fit"], line_width=1.8, line_dash=[6, 4])
+    themed(fit.glyph, line_color="answer")
+    _draw_losers(fig, sources)
+    for name, token in (("alive", "data"), ("leader", "answer")):
+        dots = fig.scatter("x", "y", source=sources[name], size=11, line_width=1.5, name="scores")
+        themed(dots.glyph, fill_color=token, line_color="background")
+    # Over the dots: of a quiet loss the doubt is smaller than its mark.
+    whisker = fig.segment("x", "low", "x", "high", source=sources["whisker"], line_width=1.6)
+    themed(whisker.glyph, line_color="ink")
+    for end in ("low", "high"):
+        cap = fig.scatter("x", end, source=sources["whisker"], marker="dash", size=10, line_width=1.6)
+        themed(cap.glyph, line_color="ink")
+    peak = fig.scatter("x", "y", source=sources["peak"], marker="triangle", size=9, line_width=1.6)
+    themed(peak.glyph, fill_color="background", line_color="answer")
+    list(draw_labels(fig, sources, "labels"))
+    _add_hover(fig)
+    ticks = decades(lr_min, lr_max)
+    # Every second one: half the width of a sweep's plot.
+    fig.xaxis[0].ticker = FixedTicker(ticks=ticks[:: -(-len(ticks) // 7)])
+    fig.xaxis[0].major_label_overrides = {tick: format_lr(tick) for tick in ticks}
+    fig.xaxis[0].axis_label = "learning rate η (log scale)"
+    fig.yaxis[0].axis_label = loss
+    style_axes(fig, [1, 2, 3, 5])
+    return fig
+
+
+def _figure(x_range: tuple[float, float], **more: Any) -> figure:
+    return bare_figure(HEIGHT, x_range, EMPTY_RANGE, min_border_left=48, min_border_right=10, min_border_top=6, **more)
+
+
+def _draw_start(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
+    start = fig.hspan(y="y", source=sources["start"], line_width=1.2, line_dash=[2, 4])
+    themed(start.glyph, line_color="axis")
+
+
+def _draw_losers(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
+    for name, token in (("crosses", "muted"), ("worse_crosses", "danger")):
+        cross = fig.scatter("x", "y", source=sources[name], marker="x", size=8, line_width=1.8, name="losers")
+        themed(cross.glyph, line_color=token)
+    off = fig.scatter("x", "y", source=sources["off"], marker="triangle", size=8, fill_color=None, line_width=1.3)
+    themed(off.glyph, line_color="danger")
+
+
+def _add_hover(fig: figure) -> None:
+    formatters: dict[str, Any] = {"@x": CustomJSHover(code=LR_JS), "@y": CustomJSHover(code=LOSS_JS)}
+    for name, word in (("scores", "score"), ("losers", "left at")):
+        renderers: Any = [renderer for renderer in fig.renderers if renderer.name == name]
+        tooltips = f"<div>η @x{{custom}} · {word} @y{{custom}}</div>"
+        fig.add_tools(HoverTool(renderers=renderers, tooltips=tooltips, formatters=formatters))

@@ -1,0 +1,113 @@
+"""The picture of a finished race for notebooks without a browser's view: both figures' columns, by matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..formats import format_lr
+from .lr_labels import LABEL_COLOURS
+from .lr_scene import decades, loss_ticks, x_edges
+from .race import FADE_ALPHAS
+from .race_scene import HEIGHT, STEPS
+from .race_view import Columns, RaceView, race_view
+from .sentence import COLOURS, POINT, SMALL, Picture, can_draw, draw_labels, picture_of, style_axes, words_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..engine.lr_curve import LRCurve
+
+COURSE, SCORES = (52, 346), (466, 346)
+"""Left edge and width of the frames, px."""
+
+
+def draw_race_png(curve: LRCurve) -> bytes | None:
+    """The light picture of ``curve`` with its sentence below, 820 px wide, at twice the resolution.
+
+    Returns:
+        A PNG, or None where matplotlib is not installed.
+    """
+    if not can_draw():
+        return None
+    views = race_view(curve)
+    with picture_of(HEIGHT, words_of(curve, "ink" if curve.suggestion is None else "answer_text")) as picture:
+        loss = "held-out loss" if curve.is_held_out else "training loss"
+        course = _axes(picture, COURSE, views["course"], "training step, the same batches for every rate", loss)
+        course.set_xlim(*(views["course"].x_range or (0, STEPS[-1])))
+        course.set_xticks([step for step in STEPS if step <= course.get_xlim()[1]])
+        _draw_course(course, views["course"].columns)
+        scores = _axes(picture, SCORES, views["scores"], "learning rate η (log scale)", "")
+        _style_rates(scores, curve)
+        _draw_scores(scores, views["scores"].columns)
+        for axes, view in ((course, views["course"]), (scores, views["scores"])):
+            _draw_shared(axes, view.columns)
+        return picture.png()
+
+
+def _axes(picture: Picture, place: tuple[int, int], view: RaceView, x_label: str, y_label: str) -> Axes:
+    left, width = place
+    axes = picture.add_axes(left, 6, width, HEIGHT - 52)
+    style_axes(axes)
+    axes.set_ylim(*view.y_range)
+    ticks = loss_ticks(*view.y_range)
+    axes.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    axes.set_xlabel(x_label, color=COLOURS["muted"], **SMALL)
+    axes.set_ylabel(y_label, color=COLOURS["muted"], **SMALL)
+    axes.yaxis.set_label_coords(-36 / width, 0.5)
+    return axes
+
+
+def _style_rates(axes: Axes, curve: LRCurve) -> None:
+    from matplotlib.ticker import NullLocator
+
+    ticks = decades(curve.settings.lr_min, curve.settings.lr_max)
+    ticks = ticks[:: -(-len(ticks) // 7)]
+    axes.set_xscale("log")
+    axes.set_xlim(*x_edges(curve.settings.lr_min, curve.settings.lr_max))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [format_lr(tick) for tick in ticks])
+
+
+def _draw_course(axes: Axes, columns: dict[str, Columns]) -> None:
+    for at in columns["rounds"]["x"]:
+        axes.axvline(at, color=COLOURS["axis"], linewidth=1.2 * POINT, linestyle=(0, (2, 4)))
+    for group, alpha in enumerate(FADE_ALPHAS):
+        _line(axes, columns[f"out{group}"], "axis", 1.6, alpha=alpha)
+    _line(axes, columns["worse"], "danger", 1.4, alpha=0.6, linestyle=(0, (3.5, 2)))
+    _line(axes, columns["alive"], "data", 2.4)
+    _line(axes, columns["leader"], "answer", 3.2)
+
+
+def _draw_scores(axes: Axes, columns: dict[str, Columns]) -> None:
+    for left, right in zip(columns["band"]["left"], columns["band"]["right"], strict=True):
+        axes.axvspan(left, right, linewidth=0, facecolor=COLOURS["answer"], alpha=0.15)
+    _line(axes, columns["first"], "axis", 1.4)
+    for lr in columns["suggestion"]["x"]:
+        axes.axvline(lr, color=COLOURS["answer"], linewidth=2.4 * POINT)
+    _line(axes, columns["fit"], "answer", 1.8, linestyle=(0, (3.4, 2.2)))
+    whisker = columns["whisker"]
+    axes.vlines(whisker["x"], whisker["low"], whisker["high"], color=COLOURS["ink"], linewidth=1.6 * POINT, zorder=5)
+    for end in ("low", "high"):
+        axes.plot(whisker["x"], whisker[end], "_", color=COLOURS["ink"], markersize=9 * POINT, zorder=5)
+    halo: dict[str, Any] = {"markeredgecolor": COLOURS["background"], "markeredgewidth": 1.5 * POINT, "zorder": 4}
+    for name, token in (("alive", "data"), ("leader", "answer")):
+        axes.plot(columns[name]["x"], columns[name]["y"], "o", color=COLOURS[token], markersize=11 * POINT, **halo)
+    peak = columns["peak"]
+    hollow: dict[str, Any] = {"markerfacecolor": COLOURS["background"], "markeredgewidth": 1.6 * POINT, "zorder": 4}
+    axes.plot(peak["x"], peak["y"], "^", color=COLOURS["answer"], markersize=8 * POINT, **hollow)
+
+
+def _draw_shared(axes: Axes, columns: dict[str, Columns]) -> None:
+    for loss in columns["start"]["y"]:
+        axes.axhline(loss, color=COLOURS["axis"], linewidth=1.2 * POINT, linestyle=(0, (2, 4)))
+    for name, token in (("crosses", "muted"), ("worse_crosses", "danger")):
+        look: dict[str, Any] = {"color": COLOURS[token], "markeredgewidth": 1.8 * POINT, "markersize": 7 * POINT}
+        axes.plot(columns[name]["x"], columns[name]["y"], "x", zorder=3, **look)
+    off: dict[str, Any] = {"color": COLOURS["danger"], "markerfacecolor": "none", "markeredgewidth": 1.3 * POINT}
+    axes.plot(columns["off"]["x"], columns["off"]["y"], "^", markersize=8 * POINT, zorder=3, **off)
+    for colour, token in LABEL_COLOURS.items():
+        draw_labels(axes, columns[f"labels_{colour}"], COLOURS[token])
+
+
+def _line(axes: Axes, columns: Columns, token: str, width: float, **look: Any) -> None:
+    axes.plot(columns["x"], columns["y"], color=COLOURS[token], linewidth=width * POINT, **look)

@@ -1,0 +1,86 @@
+"""What the learning-rate finder says: while it runs, and of what it found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine import LRCurve, LRRace, LRSettings
+from ..formats import format_lr, format_remaining, format_seconds
+from ._panel import Sentence
+
+IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
+
+# Before this many steps their mean says little: the first ones warm things up.
+_STEPS_BEFORE_ESTIMATE = 5
+_ROUNDS_BEFORE_LEADER = 2
+
+
+def starting_sentence(settings: LRSettings) -> Sentence:
+    """Before the first step."""
+    if settings.mode == "quick":
+        return [["Raising η step by step.", "muted"]]
+    return [[f"Racing {settings.rates} rates on the same batches.", "muted"]]
+
+
+def running_sentence(curve: LRCurve, run: Any) -> Sentence:
+    """While steps are coming; no number that may still change is told as an answer."""
+    if curve.settings.mode == "quick":
+        fall = "" if curve.low is None else f" The loss has begun to fall at about η = {format_lr(curve.low)}."
+        return [[f"Raising η step by step.{fall}", "muted"]]
+    replay = ""
+    if isinstance(run, LRRace) and run.is_replaying:
+        replay = " Each round begins anew: copies of the model for all rates do not fit in memory."
+    return [[f"Racing.{_ahead(curve)}{replay}", "muted"]]
+
+
+def result_sentence(curve: LRCurve) -> Sentence:
+    """Verdict in bold, then the evidence, then in muted ink the limit."""
+    head, mark, value = curve.verdict.partition("η = ")
+    if curve.suggestion is None or not mark:
+        verdict = [[curve.verdict, "strong"], [f" {curve.reason}", ""]]
+    else:
+        verdict = [[head, "strong"], [mark + value, "answer"], [f": {curve.reason}", ""]]
+    return [*verdict, *([[f" {curve.limit}", "muted"]] if curve.limit else [])]
+
+
+def progress_parts(curve: LRCurve, total: int) -> tuple[str, ...]:
+    """How far a run is, the most important first."""
+    left = _time_left(curve, total)
+    if curve.settings.mode == "quick":
+        return f"step {len(curve.steps)} of {total}", left
+    alive = [candidate for candidate in curve.candidates if candidate.left_after is None]
+    step = max((len(candidate.losses) for candidate in alive), default=0)
+    return f"step {step} · {len(alive)} of {len(curve.candidates)} rates left", left
+
+
+def outcome_parts(curve: LRCurve, total: int, *, is_stopped: bool) -> tuple[str, ...]:
+    """How a run ended."""
+    taken, is_race = curve.updates, curve.settings.mode == "race"
+    amount = f"{taken} steps · {curve.settings.rates} rates" if is_race else f"{taken} of {total} steps"
+    if curve.outcome == "finished":
+        return amount, "finished"
+    if curve.outcome == "diverged":
+        return amount, *(() if is_race else (format_seconds(curve.seconds),)), "ended early, loss rising"
+    if is_stopped:
+        return (f"stopped after {amount}" if is_race else f"stopped at step {taken} of {total}",)
+    return amount, "time is up"
+
+
+def _ahead(curve: LRCurve) -> str:
+    if len(curve.rounds) < _ROUNDS_BEFORE_LEADER:
+        return ""
+    alive = [c for c in curve.candidates if c.left_after is None and c.score is not None]
+    leader = min(alive, key=lambda candidate: candidate.score or 0.0, default=None)
+    if leader is None:
+        return ""
+    return f" Ahead so far: η = {format_lr(leader.lr)}; too early to say by how much."
+
+
+def _time_left(curve: LRCurve, total: int) -> str:
+    taken = len(curve.steps)
+    if taken < _STEPS_BEFORE_ESTIMATE:
+        return ""
+    left = curve.seconds / taken * (total - taken)
+    if curve.settings.max_seconds is not None:
+        left = min(left, max(0.0, curve.settings.max_seconds - curve.seconds))
+    return format_remaining(left)
