@@ -225,7 +225,8 @@ def test_a_call_is_listed_while_it_runs_and_leaves_what_it_found(tool: str) -> N
 
 def test_progress_of_a_sweep_counts_its_steps() -> None:
     seen: list[tuple[Any, ...]] = []
-    find_lr(watched(lambda: seen.extend(progress_of(job) for job in BOARD.jobs)), mode="quick", steps=50, progress=False)
+    task = watched(lambda: seen.extend(progress_of(job) for job in BOARD.jobs))
+    find_lr(task, mode="quick", steps=50, progress=False)
     assert (10, 50, "steps", 0.2) in seen
 
 

@@ -30,7 +30,10 @@ ALLOWED = {
 LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 """What they may import inside a function alone: only some machines have it."""
 
-PICTURES = {f"nbtune.plots.{name}" for name in ("picture", "memory_picture", "memory_table_pictures", "race_picture", "sentence")}
+PICTURES = {
+    f"nbtune.plots.{name}"
+    for name in ("picture", "memory_picture", "memory_table_pictures", "race_picture", "sentence")
+}
 """They draw with matplotlib, where it is installed."""
 
 

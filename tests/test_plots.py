@@ -49,7 +49,8 @@ def curve_of(
         )
         for i, lr in enumerate(lrs)
     ]  # fmt: skip
-    return LRCurve.from_steps(events, settings=LRSettings(mode="quick", lr_min=range_[0], lr_max=range_[1], steps=steps))
+    settings = LRSettings(mode="quick", lr_min=range_[0], lr_max=range_[1], steps=steps)
+    return LRCurve.from_steps(events, settings=settings)
 
 
 def texts(view: LRView, prefix: str = "labels") -> list[str]:

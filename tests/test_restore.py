@@ -242,7 +242,7 @@ def test_two_runs_at_once_leave_the_callers_streams_as_they_were() -> None:
     tasks = [plain_task(loss_fn=slow_loss), plain_task(loss_fn=slow_loss)]
     before, generator = everything(tasks[0]), np.random.get_bit_generator()
     threads = [
-        threading.Thread(target=find_lr, args=(t, LRSettings(mode="quick", steps=10)), kwargs={"progress": False}) for t in tasks
+        threading.Thread(target=find_lr, args=(task, SHORT), kwargs={"progress": False}) for task in tasks
     ]
     for thread in threads:
         thread.start()

@@ -57,9 +57,8 @@ def test_the_losses_are_those_of_a_loop_written_by_hand() -> None:
 
 def test_a_loss_that_explodes_ends_the_sweep_as_diverged_with_an_answer_below() -> None:
     x = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
-    curve = find_lr(
-        plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2])), LRSettings(mode="quick", lr_max=1000), progress=False
-    )
+    task = plain_task(loss_fn=nn.functional.mse_loss, data=(x, x[:, :2]))
+    curve = find_lr(task, LRSettings(mode="quick", lr_max=1000), progress=False)
     assert curve.outcome == "diverged" and len(curve.steps) < 100
     assert curve.suggestion is not None and curve.suggestion < curve.rises_from / 10
 

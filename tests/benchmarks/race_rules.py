@@ -2,8 +2,8 @@
 
     python tests/benchmarks/race_rules.py [FOLDER]
 
-FOLDER is a copy of lr_bench. Every task of suggestions.py is raced once per seed; ``curve.best`` × a factor is judged at
-the three horizons. Then each task is left out in turn and judged with the factor that is best on the others: for a
+FOLDER is a copy of lr_bench. Every task of suggestions.py is raced once per seed; ``curve.best`` × a factor is judged
+at the three horizons. Then each task is left out in turn and judged with the factor that is best on the others: for a
 constant rate by the mean of 200 and 3,000 steps, for the peak by the one-cycle schedule.
 """
 

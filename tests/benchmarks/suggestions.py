@@ -60,10 +60,9 @@ def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> 
         _print_row(horizon, table[:, :, place])
     curves = [curve for row in found.values() for curve in row]
     steps = [sum(getattr(step, "lr", 1) > 0 for step in curve.steps) for curve in curves]
-    print(
-        f"  no answer {sum(curve.suggestion is None for curve in curves)}, regret ≥ .5 at any horizon "
-        f"{int((table.max(2) >= 0.5).sum())} of {len(curves)}; steps {np.median(steps):.0f} median, {max(steps)} at most"
-    )
+    silent, bad = sum(curve.suggestion is None for curve in curves), int((table.max(2) >= 0.5).sum())
+    print(f"  no answer {silent}, regret ≥ .5 at any horizon {bad} of {len(curves)}")
+    print(f"  steps: {np.median(steps):.0f} median, {max(steps)} at most")
 
 
 def _print_row(title: str, regrets: Any) -> None:
@@ -84,7 +83,8 @@ def _print_ranges(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> N
             best.append((regrets <= 0.02).any(0))
     shares = " / ".join(f"{share:.0%}" for share in np.mean(good, 0))
     hits = " / ".join(f"{share:.0%}" for share in np.mean(best, 0))
-    print(f"  range: median width {np.median(widths):.2f} decades; regret ≤ .1 in {shares} of it; holds ≤ .02 in {hits}")
+    width = np.median(widths)
+    print(f"  range: median width {width:.2f} decades; regret ≤ .1 in {shares} of it; holds ≤ .02 in {hits}")
 
 
 def _print_tasks(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:

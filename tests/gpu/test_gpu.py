@@ -68,7 +68,7 @@ def test_state_is_left_bit_for_bit(table: Callable[..., None], where: str, amp: 
     if where == "in place":
         task.parameters[-1].register_hook(lambda grad: grad)
     before = state(task)
-    curve = find_lr(task, LRSettings(steps=60), progress=False)
+    curve = find_lr(task, LRSettings(mode="quick", steps=60), progress=False)
     same = state(task) == before
     table(f"state bit for bit, {where}, amp {amp}", same)
     assert same and len(curve.steps) >= 10 and all(np.isfinite(curve.losses[:10]))
@@ -86,13 +86,13 @@ def test_an_error_on_the_card_leaves_everything_as_it_was(table: Callable[..., N
     task.loss_fn = loss_fn
     before = state(task)
     with pytest.raises(ValueError, match="boom"):
-        find_lr(task, progress=False)
+        find_lr(task, mode="quick", progress=False)
     table("state bit for bit after an error", state(task) == before)
     assert state(task) == before
 
 
 def test_grad_scaler_sweeps_reach_a_suggestion(table: Callable[..., None]) -> None:
-    curve = find_lr(card_task(amp=torch.float16), progress=False)
+    curve = find_lr(card_task(amp=torch.float16), mode="quick", progress=False)
     table("float16 sweep's suggestion", curve.suggestion)
     assert curve.steps and all(np.isfinite(curve.losses[:20]))
 
@@ -105,14 +105,14 @@ def test_a_diverged_card_loss_ends_the_sweep_within_the_late_steps(table: Callab
         return CE(output, target) * (float("nan") if len(calls) >= 30 else 1.0)
 
     task.loss_fn = loss_fn
-    curve = find_lr(task, progress=False)
+    curve = find_lr(task, mode="quick", progress=False)
     table("steps run past a NaN (at most 16)", len(calls) - 30)
     assert curve.outcome == "diverged" and len(curve.steps) == 30 and len(calls) - 30 <= 17
 
 
 def test_no_step_waits_for_the_host(table: Callable[..., None]) -> None:
     task = card_task()
-    sweep = sweep_lr(task, LRSettings(steps=200, **CALM))
+    sweep = sweep_lr(task, LRSettings(mode="quick", steps=200, **CALM))
     for _ in range(20):
         next(sweep)
     torch.cuda.set_sync_debug_mode("error")
@@ -136,7 +136,7 @@ def test_overhead_over_the_bare_loop(
     table: Callable[..., None], name: str, width: int, depth: int, batch_size: int, steps: int
 ) -> None:
     task = card_task(width, depth, batch_size)
-    settings = LRSettings(steps=steps, **CALM)
+    settings = LRSettings(mode="quick", steps=steps, **CALM)
 
     def bare() -> None:
         model, optimizer = copied

@@ -1,0 +1,106 @@
+"""A race of learning rates on a real card: left as it was, its cost, and what it does where memory is short."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from test_gpu import CE, card_task, seconds, state, trained
+
+from nbtune.engine import LRSettings, Task, find_lr, lr_race
+from nbtune.engine.fence import reserved_at_most
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+
+
+@pytest.mark.parametrize("amp", [None, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("where", ["side by side", "replayed", "in place"])
+def test_a_race_leaves_the_task_bit_for_bit(
+    table: Callable[..., None], monkeypatch: pytest.MonkeyPatch, amp: torch.dtype | None, where: str
+) -> None:
+    if where == "replayed":
+        monkeypatch.setattr(lr_race, "copies_at_once", lambda task: 1)
+    task = trained(card_task(amp=amp))
+    if where == "in place":
+        task.parameters[-1].register_hook(lambda grad: grad)
+    before = state(task)
+    curve = find_lr(task, progress=False)
+    same = state(task) == before
+    table(f"race {where}, amp {amp}: state bit for bit, η", [same, curve.suggestion])
+    assert same and curve.outcome == "finished" and any(step.is_replayed for step in curve.steps) == (where[0] != "s")
+
+
+def test_side_by_side_and_replayed_give_about_the_same_answer(
+    table: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = find_lr(learnable(), progress=False)
+    monkeypatch.setattr(lr_race, "copies_at_once", lambda task: 1)
+    replayed = find_lr(learnable(), progress=False)
+    table("race: η side by side and replayed", [together.suggestion, replayed.suggestion])
+    assert together.suggestion is not None
+    assert replayed.suggestion == pytest.approx(together.suggestion, rel=0.5)
+
+
+@pytest.mark.parametrize("margin_mib", [64, 512])
+def test_a_nearly_full_card_is_raced_on_without_running_out(table: Callable[..., None], margin_mib: int) -> None:
+    """Room for a step of the user's own and a little more: not for 13 copies, which need 4 GiB here."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(1024, 8192), torch.nn.ReLU(), torch.nn.Linear(8192, 1024)).cuda()
+    data = torch.randn(4096, 1024), torch.randint(0, 1024, (4096,))
+    task = Task(model, torch.optim.AdamW(model.parameters(), 1e-3), CE, data).with_(batch_size=2048)
+    trained(task)
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.empty_cache()
+    before = state(task)
+    limit = torch.cuda.max_memory_allocated(device) + margin_mib * 2**20
+    with reserved_at_most(limit, device):
+        curve = find_lr(task, progress=False)
+    replayed = any(step.is_replayed for step in curve.steps)
+    table(f"race with {margin_mib} MiB to spare: outcome, replayed, η", [curve.outcome, replayed, curve.suggestion])
+    assert curve.outcome == "finished" and replayed and state(task) == before
+
+
+@pytest.mark.parametrize(("name", "width", "depth", "batch_size"), [
+    ("1 ms", 256, 4, 64), ("10 ms", 2048, 16, 1024), ("100 ms", 4096, 16, 4096),
+])  # fmt: skip
+def test_overhead_of_a_race_over_the_bare_loop(
+    table: Callable[..., None], name: str, width: int, depth: int, batch_size: int
+) -> None:
+    task = card_task(width, depth, batch_size)
+    settings = LRSettings(lr_min=1e-7, lr_max=1e-5)
+
+    def bare(steps: int) -> None:
+        losses: list[Any] = []
+        while len(losses) < steps:
+            for inputs, targets in task.loader:
+                if len(losses) == steps:
+                    break
+                loss = CE(model(inputs.cuda(non_blocking=True)), targets.cuda(non_blocking=True))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+        torch.stack(losses).tolist()
+
+    model, optimizer = copy.deepcopy((task.model, task.optimizer))
+    steps = find_lr(task, settings, progress=False).updates
+    bare(steps)
+    pairs = [
+        (seconds(lambda: bare(steps)), seconds(lambda: find_lr(task, settings, progress=False))) for _ in range(3)
+    ]
+    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
+    step_ms = 1e3 * statistics.median(theirs for theirs, _ in pairs) / steps
+    table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", [steps, round(step_ms, 2), round(ratio, 3)])
+    assert ratio < 2
+
+
+def learnable() -> Task:
+    torch.manual_seed(0)
+    inputs = torch.randn(2048, 32)
+    targets = (inputs @ torch.randn(32, 10)).argmax(1)
+    model = torch.nn.Sequential(torch.nn.Linear(32, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10)).cuda()
+    return Task(model, torch.optim.Adam(model.parameters(), 1e-3), CE, (inputs, targets))
