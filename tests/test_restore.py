@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, ModelBusyError, Task, find_lr, sweep_lr
+from nbtune.engine.preserve import _owns_memory, _put_back_gradient
 
 SHORT = LRSettings(mode="quick", steps=20)
 
@@ -338,3 +339,14 @@ def test_the_validation_loaders_generator_is_put_back() -> None:
     before = generator.get_state()
     find_lr(plain_task(), SHORT, progress=False, validation=loader)
     assert torch.equal(generator.get_state(), before)
+
+
+def test_gradients_whose_memory_was_given_back_are_the_same_objects_and_values_again() -> None:
+    layer = nn.Linear(4, 4)
+    layer(torch.randn(2, 4)).sum().backward()
+    gradient = layer.weight.grad
+    assert gradient is not None and _owns_memory(gradient) and not _owns_memory(gradient[:2])
+    values = gradient.clone()
+    gradient.untyped_storage().resize_(0)  # what is done on an accelerator
+    _put_back_gradient(layer.weight, True, gradient, values)
+    assert layer.weight.grad is gradient and torch.equal(gradient, values)

@@ -21,10 +21,14 @@ from .task import Task
 from .training import LOADING, Trainer
 
 SLICE_SECONDS = 0.03
-"""Of one rate before the next has its turn: what surrounds the steps is done once for them, and a stop is felt."""
+"""Of steps without a look outside: what surrounds them is done once for them, and a stop is felt all the same."""
 
-SLICE_STEPS, SLICE_BYTES = 15, 2**26
-"""At most, of the batches that lie ready for all rates."""
+TURN_STEPS, TURN_SECONDS, TURN_BYTES = 18, 0.3, 2**26
+"""Of one rate before the next has its turn, at most, and of the batches that lie ready for all. A copy that has just
+been left is no longer in the processor's caches, so turns are long where steps are short."""
+
+REPLAY_BYTES = 2**20
+"""The same where memory is short."""
 
 CONTROL = 0.0
 """η of the runner that never trains."""
@@ -131,20 +135,29 @@ class LRRace:
                     return
                 runners[lr] = runner
             while not self._is_done:
-                count = self._slice_steps(standings.end - standings.taken)
+                count = self._turn(standings.end - standings.taken, TURN_BYTES)
                 self._advance(shared, count)
                 # The control last: the first step of all is the one that is watched.
                 for lr in (*standings.alive, CONTROL):
-                    losses = self._guarded(self._slice, runners[lr], count)
-                    if losses is None:
+                    has_memory = yield from self._take_turn(runners[lr], count)
+                    if not has_memory:
                         return
-                    self._reader.put((lr, count), losses)
-                    yield from self._arrived()
-                    if self._is_done:
-                        break
                 yield from self._arrived(everything=True)
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
+
+    def _take_turn(self, runner: _Runner, count: int) -> Generator[RaceStep, None, bool]:
+        """One rate through the batches that lie ready; False where the memory ran out."""
+        taken = 0
+        while taken < count and not self._is_done and (runner.lr == CONTROL or runner.lr in self.standings.alive):
+            part = min(count - taken, self._steps_in(SLICE_SECONDS))
+            losses = self._guarded(self._slice, runner, part)
+            if losses is None:
+                return False
+            self._reader.put((runner.lr, part), losses)
+            yield from self._arrived()
+            taken += part
+        return True
 
     def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
         """One rate after the other, from the first step to the end of each round."""
@@ -168,7 +181,7 @@ class LRRace:
             undo.callback(runner.close)
             taken = 0
             while taken < end and (lr == CONTROL or lr in self.standings.alive):
-                count = self._slice_steps(end - taken)
+                count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
                 self._advance(shared, count)
                 losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
                 if losses is None or self._is_done:
@@ -206,12 +219,13 @@ class LRRace:
         total = sum(t.nbytes for batch in shared.window for t in batches.tensors_of(batch))
         self._bytes_per_step = total / count
 
-    def _slice_steps(self, most: int) -> int:
-        if not self._seconds_per_step:
-            return 1
-        by_time = int(SLICE_SECONDS / max(self._seconds_per_step, 1e-6))
-        by_memory = int(SLICE_BYTES / max(self._bytes_per_step, 1.0))
-        return max(1, min(most, SLICE_STEPS, by_time, by_memory))
+    def _turn(self, most: int, most_bytes: int) -> int:
+        """Steps of one turn."""
+        by_memory = int(most_bytes / max(self._bytes_per_step, 1.0))
+        return max(1, min(most, TURN_STEPS, self._steps_in(TURN_SECONDS), by_memory))
+
+    def _steps_in(self, seconds: float) -> int:
+        return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1
 
     def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
         for (lr, count), values in self._reader.ready(everything=everything):

@@ -228,9 +228,14 @@ class Backup:
         self._optimizers = [(o, *_optimizer_backup(o)) for o in task.optimizers.values()]
 
     def set_gradients_aside(self) -> None:
-        """Give the parameters no gradients; the user's own are kept untouched."""
-        for parameter, *_ in self._parameters:
+        """Give the parameters no gradients; the user's own are kept, on an accelerator without their memory.
+
+        A step that just fits would not fit beside a second set of gradients. The tensors stay the same objects.
+        """
+        for parameter, _, grad, _ in self._parameters:
             parameter.grad = None
+            if grad is not None and grad.device.type != "cpu" and _owns_memory(grad):
+                grad.untyped_storage().resize_(0)
 
     @torch.no_grad()
     def put_back(self) -> None:
@@ -263,7 +268,17 @@ def _put_back_gradient(parameter: nn.Parameter, requires_grad: bool, grad: Any, 
     parameter.requires_grad_(requires_grad)
     parameter.grad = grad
     if grad is not None:
+        if grad.numel() and not grad.untyped_storage().nbytes():
+            grad.untyped_storage().resize_(saved.nbytes)
         grad.copy_(saved)
+
+
+def _owns_memory(tensor: torch.Tensor) -> bool:
+    """Whether nothing else lies in the tensor's storage, as far as can be seen from its size."""
+    if tensor.layout != torch.strided:
+        return False
+    storage = tensor.untyped_storage()
+    return storage.resizable() and storage.nbytes() == tensor.nbytes and tensor.is_contiguous()
 
 
 def _is_plain(value: Any) -> bool:

@@ -64,14 +64,12 @@ def test_a_nearly_full_card_is_raced_on_without_running_out(table: Callable[...,
     assert curve.outcome == "finished" and replayed and state(task) == before
 
 
-@pytest.mark.parametrize(("name", "width", "depth", "batch_size"), [
-    ("1 ms", 256, 4, 64), ("10 ms", 2048, 16, 1024), ("100 ms", 4096, 16, 4096),
-])  # fmt: skip
+@pytest.mark.parametrize(("name", "width", "depth", "batch_size"), [("1 ms", 256, 4, 64), ("10 ms", 2048, 16, 1024)])
 def test_overhead_of_a_race_over_the_bare_loop(
     table: Callable[..., None], name: str, width: int, depth: int, batch_size: int
 ) -> None:
     task = card_task(width, depth, batch_size)
-    settings = LRSettings(lr_min=1e-7, lr_max=1e-5)
+    settings = LRSettings()
 
     def bare(steps: int) -> None:
         losses: list[Any] = []
@@ -94,7 +92,8 @@ def test_overhead_of_a_race_over_the_bare_loop(
     ]
     ratio = statistics.median(ours / theirs for theirs, ours in pairs)
     step_ms = 1e3 * statistics.median(theirs for theirs, _ in pairs) / steps
-    table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", [steps, round(step_ms, 2), round(ratio, 3)])
+    figures = [steps, round(step_ms, 2), round(ratio, 3)]
+    table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", figures)
     assert ratio < 2
 
 
