@@ -52,11 +52,14 @@ def sources_of(columns: Mapping[str, tuple[str, ...]]) -> Sources:
 
 
 def fill(fig: figure, view: Shown) -> None:
-    """Show ``view`` in a figure that has its sources."""
+    """Show ``view`` in a figure that has its sources; one without an ``x_range`` leaves the figure's own."""
     sources = {source.name: source for source in fig.select({"type": ColumnDataSource})}
     for name, columns in view.columns.items():
         sources[name].update(data=columns)
     fig.y_range.update(start=view.y_range[0], end=view.y_range[1])
+    x_range = getattr(view, "x_range", None)
+    if x_range is not None:
+        fig.x_range.update(start=x_range[0], end=x_range[1])
 
 
 def draw_labels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Box = tuple[float, float, float, float]
@@ -65,6 +65,17 @@ def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[
             placed.append(found)
             boxes.append(_box(found))
     return placed
+
+
+def all_fit(labels: Sequence[Label], width: float, height: float, taken: Iterable[Box] = ()) -> bool:
+    """Whether every label finds a free place: so words that belong together are placed together."""
+    boxes = list(taken)
+    for label in labels:
+        found = _first_free(replace(label, droppable=True), width, height, boxes)
+        if found is None:
+            return False
+        boxes.append(_box(found))
+    return True
 
 
 def apart(rows: Sequence[float], gap: float, height: float) -> list[float]:

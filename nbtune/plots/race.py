@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bokeh.layouts import row
-from bokeh.models import ColumnDataSource, CustomJSHover, FixedTicker, HoverTool
+from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool
 from bokeh.plotting import figure
 
 from ..formats import format_lr
 from .frame import LABEL, bare_figure, draw_labels, fill, sources_of, style_axes
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import EMPTY_RANGE, decades, x_edges
-from .race_scene import FADES, HEIGHT, NAMES_SHARE, STEPS, USUAL_END
+from .race_scene import FADES, FRAME_WIDTHS, HEIGHT, NAMES_SHARE, NARROW_BELOW, ROUND_ENDS, STEPS
 from .race_view import RaceView, race_view
 from .tokens import themed
 
@@ -21,19 +21,28 @@ if TYPE_CHECKING:
 
 __all__ = ["RaceView", "race_figures", "race_plot", "race_view"]
 
+UPRIGHT = ("x", "bottom", "top")
 SHARED: dict[str, tuple[str, ...]] = {
     "start": ("y",), "crosses": ("x", "y"), "worse_crosses": ("x", "y"), "off": ("x", "y"), "alive": ("x", "y"),
-    "leader": ("x", "y"), **{f"labels_{colour}": LABEL for colour in LABEL_COLOURS},
+    "leader": ("x", "y"), **{f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in LABEL_COLOURS},
 }  # fmt: skip
 COURSE = {
     **SHARED, **{f"out{group}": ("x", "y") for group in range(FADES)}, "worse": ("x", "y"), "head": ("x", "y"),
-    "rounds": ("x", "bottom", "top"),
+    "leading_head": ("x", "y"), "rounds": UPRIGHT,
 }  # fmt: skip
 SCORES = {
-    **SHARED, "first": ("x", "y"), "fit": ("x", "y"), "whisker": ("x", "low", "high"), "peak": ("x", "y"),
-    "band": ("left", "right", "bottom", "top"), "suggestion": ("x", "bottom", "top"),
+    **SHARED, "first": ("x", "y"), "fit": ("x", "y"), "whisker": ("x", "low", "high"),
+    "band": ("left", "right", "bottom", "top"), "suggestion": UPRIGHT, "peak": UPRIGHT,
 }  # fmt: skip
 """Source name → its columns: the contract with whoever sends columns to the browser."""
+
+# A view knows its own width, Python does not: each one switches between its two sets of labels.
+NARROW_JS = """
+const narrow = cb_obj.outer_width < limit
+for (const renderer of wide) renderer.visible = !narrow
+for (const renderer of narrow_ones) renderer.visible = narrow
+x_axis.axis_label = narrow ? short : long
+"""
 
 FADE_ALPHAS = (0.35, 0.6, 0.85)
 
@@ -59,13 +68,11 @@ def race_plot(curve: LRCurve) -> Any:
     figures = race_figures(settings.lr_min, settings.lr_max, held_out=curve.is_held_out)
     for name, view in race_view(curve).items():
         fill(figures[name], view)
-        if view.x_range is not None:
-            figures[name].x_range.update(start=view.x_range[0], end=view.x_range[1])
     return row(list(figures.values()), sizing_mode="stretch_width")
 
 
 def _course_figure(loss: str) -> figure:
-    fig = _figure((0.0, NAMES_SHARE * USUAL_END))
+    fig = _figure((0.0, NAMES_SHARE * ROUND_ENDS[-1]), min_border_right=4)
     sources = sources_of(COURSE)
     rounds = fig.segment("x", "bottom", "x", "top", source=sources["rounds"], line_width=1.2, line_dash=[2, 4])
     themed(rounds.glyph, line_color="axis")
@@ -78,19 +85,19 @@ def _course_figure(loss: str) -> figure:
     for name, token, width in (("alive", "data", 2.4), ("leader", "answer", 3.2)):
         line = fig.line("x", "y", source=sources[name], line_width=width, line_join="round")
         themed(line.glyph, line_color=token)
-    head = fig.scatter("x", "y", source=sources["head"], size=7, line_width=1.5)
-    themed(head.glyph, fill_color="data", line_color="background")
+    for name, token in (("head", "data"), ("leading_head", "answer")):
+        head = fig.scatter("x", "y", source=sources[name], size=8, line_width=1.5)
+        themed(head.glyph, fill_color=token, line_color="background")
     _draw_losers(fig, sources)
-    list(draw_labels(fig, sources, "labels"))
+    _draw_words(fig, sources, "training step, the same batches for every rate")
     fig.xaxis[0].ticker = FixedTicker(ticks=list(STEPS))
-    fig.xaxis[0].axis_label = "training step, the same batches for every rate"
     fig.yaxis[0].axis_label = loss
     style_axes(fig, [1, 2, 3, 5])
     return fig
 
 
 def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
-    fig = _figure(x_edges(lr_min, lr_max), x_axis_type="log")
+    fig = _figure(x_edges(lr_min, lr_max), x_axis_type="log", min_border_right=14)
     sources = sources_of(SCORES)
     band = fig.quad(
         left="left", right="right", bottom="bottom", top="top", line_color=None, source=sources["band"], fill_alpha=0.15
@@ -104,31 +111,30 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     fit = fig.line("x", "y", source=sources["fit"], line_width=1.8, line_dash=[6, 4])
     themed(fit.glyph, line_color="answer")
     _draw_losers(fig, sources)
-    for name, token in (("alive", "data"), ("leader", "answer")):
-        dots = fig.scatter("x", "y", source=sources[name], size=11, line_width=1.5, name="scores")
-        themed(dots.glyph, fill_color=token, line_color="background")
-    # Over the dots: of a quiet loss the doubt is smaller than its mark.
+    # Behind the dots: a doubt that cannot be seen is smaller than its dot.
     whisker = fig.segment("x", "low", "x", "high", source=sources["whisker"], line_width=1.6)
     themed(whisker.glyph, line_color="ink")
     for end in ("low", "high"):
-        cap = fig.scatter("x", end, source=sources["whisker"], marker="dash", size=10, line_width=1.6)
+        cap = fig.scatter("x", end, source=sources["whisker"], marker="dash", size=9, line_width=1.6)
         themed(cap.glyph, line_color="ink")
-    peak = fig.scatter("x", "y", source=sources["peak"], marker="triangle", size=9, line_width=1.6)
-    themed(peak.glyph, fill_color="background", line_color="answer")
-    list(draw_labels(fig, sources, "labels"))
+    for name, token in (("alive", "data"), ("leader", "answer")):
+        dots = fig.scatter("x", "y", source=sources[name], size=10, line_width=1.5, name="scores")
+        themed(dots.glyph, fill_color=token, line_color="background")
+    peak = fig.segment("x", "bottom", "x", "top", source=sources["peak"], line_width=2, line_alpha=0.7)
+    themed(peak.glyph, line_color="answer")
+    _draw_words(fig, sources, "learning rate η (log scale)")
     _add_hover(fig)
     ticks = decades(lr_min, lr_max)
     # Every second one: half the width of a sweep's plot.
     fig.xaxis[0].ticker = FixedTicker(ticks=ticks[:: -(-len(ticks) // 7)])
     fig.xaxis[0].major_label_overrides = {tick: format_lr(tick) for tick in ticks}
-    fig.xaxis[0].axis_label = "learning rate η (log scale)"
     fig.yaxis[0].axis_label = loss
     style_axes(fig, [1, 2, 3, 5])
     return fig
 
 
 def _figure(x_range: tuple[float, float], **more: Any) -> figure:
-    return bare_figure(HEIGHT, x_range, EMPTY_RANGE, min_border_left=48, min_border_right=10, min_border_top=6, **more)
+    return bare_figure(HEIGHT, x_range, EMPTY_RANGE, min_border_left=48, min_border_top=6, **more)
 
 
 def _draw_start(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
@@ -142,6 +148,16 @@ def _draw_losers(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
         themed(cross.glyph, line_color=token)
     off = fig.scatter("x", "y", source=sources["off"], marker="triangle", size=8, fill_color=None, line_width=1.3)
     themed(off.glyph, line_color="danger")
+
+
+def _draw_words(fig: figure, sources: dict[str, ColumnDataSource], x_label: str) -> None:
+    wide, narrow = (list(draw_labels(fig, sources, prefix, prefix == "labels")) for prefix in FRAME_WIDTHS)
+    args = {
+        "limit": NARROW_BELOW, "wide": wide, "narrow_ones": narrow, "x_axis": fig.xaxis[0], "long": x_label,
+        "short": x_label.partition(",")[0],
+    }  # fmt: skip
+    fig.xaxis[0].axis_label = x_label
+    fig.js_on_change("outer_width", CustomJS(args=args, code=NARROW_JS))
 
 
 def _add_hover(fig: figure) -> None:

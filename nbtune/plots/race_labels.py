@@ -1,137 +1,121 @@
-"""The words in the two plots of a race."""
+"""The words in the two plots of a race: what both share, and those of the left one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..formats import format_lr
-from .labels import GAP_PX, Box, Label, apart, label_columns, place
+from .labels import GAP_PX, LINE_PX, Box, Label, all_fit, apart, label_columns, place
 from .lr_labels import LABEL_COLOURS
-from .lr_scene import TRIANGLE_PX, x_edges
-from .race_scene import COURSE_WIDTH, FRAME_HEIGHT, NAMES_SHARE, SCORES_WIDTH, RaceScene
+from .lr_scene import TRIANGLE_PX
+from .race_scene import FRAME_HEIGHT, FRAME_WIDTHS, LEADER_AFTER, NAMES_SHARE, RaceScene
 
-TOP_ROW, BOTTOM_ROW = 14.0, FRAME_HEIGHT - 12
+TOP_ROW = 14.0
+NAME_PX = 17.0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One plot of a race in px, from the top left corner of its frame.
+
+    Attributes:
+        scene: What is drawn.
+        width: Of the frame, px.
+        left, right: Ends of the x axis, in steps, or in log η.
+        is_log: Whether it is that of η.
+    """
+
+    scene: RaceScene
+    width: float
+    left: float
+    right: float
+    is_log: bool = False
+
+    def x(self, value: float) -> float:
+        """px of a step or an η."""
+        return ((math.log(value) if self.is_log else value) - self.left) / (self.right - self.left) * self.width
+
+    def at(self, px: float) -> float:
+        """And back."""
+        value = self.left + px / self.width * (self.right - self.left)
+        return math.exp(value) if self.is_log else value
+
+    def y(self, loss: float) -> float:
+        """The row of a loss, or the nearest on which a word is whole."""
+        row = (self.scene.top - loss) / self.scene.height_of_px if math.isfinite(loss) else 0.0
+        return min(max(row, 8.0), FRAME_HEIGHT - 8.0)
+
+    def columns(self, prefix: str, labels: Iterable[Label], taken: Iterable[Box]) -> dict[str, dict[str, Any]]:
+        """The label sources of ``prefix``: places given in steps or η, and loss."""
+        placed = place(labels, self.width, FRAME_HEIGHT, taken)
+        columns = {}
+        for colour in LABEL_COLOURS:
+            of_colour = label_columns(placed, colour)
+            loss = [self.scene.top - px * self.scene.height_of_px for px in of_colour["y"]]
+            of_colour["x"] = np.array([self.at(px) for px in of_colour["x"]], dtype=np.float64)
+            of_colour["y"] = np.array(loss, dtype=np.float64)
+            of_colour["box_alpha"] = np.array(of_colour["box_alpha"], dtype=np.float64)
+            columns[f"{prefix}_{colour}"] = of_colour
+        return columns
 
 
 def course_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
-    """Of the left plot, places given in steps and loss."""
-    width = COURSE_WIDTH
-    end = NAMES_SHARE * scene.last
-
-    def x(step: float) -> float:
-        return step / end * width
-
-    labels = [*_names(scene, x), *_rounds(scene, x)]
-    return _columns(scene, labels, width, [], lambda px: px / width * end)
-
-
-def scores_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
-    """Of the right plot, places given in η and loss."""
-    width = SCORES_WIDTH
-    left, right = map(math.log, x_edges(scene.curve.settings.lr_min, scene.curve.settings.lr_max))
-
-    def x(lr: float) -> float:
-        return (math.log(lr) - left) / (right - left) * width
-
-    labels = list(_answer(scene, x)) + list(_references(scene, x))
-    taken = list(_taken(scene, x))
-    return _columns(scene, labels, width, taken, lambda px: math.exp(left + px / width * (right - left)))
-
-
-def _columns(
-    scene: RaceScene, labels: list[Label], width: float, taken: list[Box], x_at: Callable[[float], float]
-) -> dict[str, dict[str, Any]]:
-    placed = place(labels, width, FRAME_HEIGHT, taken)
-    columns = {}
-    for colour in LABEL_COLOURS:
-        of_colour = label_columns(placed, colour)
-        of_colour["x"] = np.array([x_at(px) for px in of_colour["x"]], dtype=np.float64)
-        of_colour["y"] = np.array([scene.top - px * scene.height_of_px for px in of_colour["y"]], dtype=np.float64)
-        of_colour["box_alpha"] = np.array(of_colour["box_alpha"], dtype=np.float64)
-        columns[f"labels_{colour}"] = of_colour
+    """Of the left plot, at both widths."""
+    columns: dict[str, dict[str, Any]] = {}
+    for prefix, width in FRAME_WIDTHS.items():
+        frame = Frame(scene, width, 0.0, NAMES_SHARE * scene.last)
+        crowns = list(_crowns(frame))
+        labels = [*_names(frame), *_rounds(frame, crowns), *_reference(frame)]
+        columns |= frame.columns(prefix, labels, crowns)
     return columns
 
 
-def _y(scene: RaceScene, loss: float) -> float:
-    return min(max((scene.top - loss) / scene.height_of_px, 8.0), FRAME_HEIGHT - 8.0)
-
-
-def _names(scene: RaceScene, x: Callable[[float], float]) -> Iterator[Label]:
-    """Survivors' names at the end of their lines, once the others are gone."""
-    if len(scene.curve.rounds) < 2:
+def _names(frame: Frame) -> Iterator[Label]:
+    """Survivors' names, right of the longest of their lines, once most of the others are gone."""
+    scene = frame.scene
+    alive = scene.alive
+    if len(scene.curve.rounds) < LEADER_AFTER or not alive:
         return
-    alive = [c for c in scene.alive if math.isfinite(c.losses[-1])]
-    rows = apart([_y(scene, c.losses[-1]) for c in alive], 17, FRAME_HEIGHT)
+    rows = apart([frame.y(c.losses[-1]) for c in alive], NAME_PX, FRAME_HEIGHT)
+    px = frame.x(max(len(c.losses) for c in alive)) + GAP_PX - 1
     leader = scene.leader
     for candidate, row in zip(alive, rows, strict=True):
         is_leader = leader is not None and candidate.lr == leader.lr
-        px = x(len(candidate.losses)) + GAP_PX
-        yield Label(
-            f"η {format_lr(candidate.lr)}", "answer" if is_leader else "ink", ((px, row, "left"),), bold=is_leader
-        )
+        name, colour = f"η {format_lr(candidate.lr)}", "answer" if is_leader else "ink"
+        yield Label(name, colour, ((px, row, "left"),), bold=is_leader, boxed=True)
 
 
-def _rounds(scene: RaceScene, x: Callable[[float], float]) -> Iterator[Label]:
-    crowned = {c.left_after for c in scene.out if scene.is_off(c.losses[-1])}
-    for at, count in scene.curve.rounds:
-        if count:
-            px, row = x(at) + 4, TOP_ROW + (2 * TRIANGLE_PX if at in crowned else 0)
-            yield Label(f"{count} out", "muted", ((px, row, "left"), (px, row + 18, "left")), droppable=True)
-    start = scene.curve.start_loss
-    if start is not None and math.isfinite(start):
-        row = _y(scene, start) - 10
-        places = ((COURSE_WIDTH - 2, row, "right"), (COURSE_WIDTH - 2, row + 22, "right"))
-        yield Label("no training", "muted", places, droppable=True)
+def _rounds(frame: Frame, taken: list[Box]) -> list[Label]:
+    """How many left, right of each round's end: in one row if there is one, else where there is room."""
+    left = [(frame.x(at) + TRIANGLE_PX, count) for at, count in frame.scene.curve.rounds if count]
+    rows = [TOP_ROW + LINE_PX * line for line in range(2)]
+
+    def labels(rows: list[float]) -> list[Label]:
+        return [
+            Label(f"{count} out", "muted", tuple((px, row, "left") for row in rows), boxed=True, droppable=True)
+            for px, count in left
+        ]
+
+    together = (labels([row]) for row in rows)
+    return next((row for row in together if all_fit(row, frame.width, FRAME_HEIGHT, taken)), labels(rows))
 
 
-def _answer(scene: RaceScene, x: Callable[[float], float]) -> Iterator[Label]:
-    if scene.answer is None:
+def _reference(frame: Frame) -> Iterator[Label]:
+    start = frame.scene.curve.start_loss
+    if start is None or not math.isfinite(start):
         return
-    at = x(scene.answer)
-    left, right = at, at
-    if scene.good is not None:
-        left, right = min(at, x(scene.good[0])), max(at, x(scene.good[1]))
-    sides = ((left - GAP_PX, "right"), (right + GAP_PX, "left"))
-    places = tuple((px, row, align) for row in (BOTTOM_ROW - 38, TOP_ROW + 26) for px, align in sides)
-    yield Label(f"η = {format_lr(scene.answer)}", "answer", places, bold=True, boxed=True)
-    if scene.good is not None:
-        text = f"good {format_lr(scene.good[0], 1)} – {format_lr(scene.good[1], 1)}"
-        yield Label(text, "answer", tuple((px, row + 18, a) for px, row, a in places), boxed=True, droppable=True)
-    peak = scene.curve.peak
-    if peak is not None:
-        text = f"one-cycle peak {format_lr(peak)}"
-        px = x(peak)
-        ends = ((px + GAP_PX, BOTTOM_ROW, "left"), (px - GAP_PX, BOTTOM_ROW, "right"))
-        yield Label(text, "answer", ends, droppable=True)
+    row, right = frame.y(start), frame.width - 2
+    places = tuple((right, row + shift, "right") for shift in (-11, 12))
+    yield Label("no training", "muted", places, droppable=True)
 
 
-def _references(scene: RaceScene, x: Callable[[float], float]) -> Iterator[Label]:
-    curve = scene.curve
-    low = x(curve.settings.lr_min)
-    if curve.rounds and curve.start_loss is not None and math.isfinite(curve.start_loss):
-        row = _y(scene, curve.start_loss) + 15
-        places = ((low, row, "left"), (low, row - 28, "left"))
-        yield Label(f"all after {curve.rounds[0][0]} steps", "muted", places, droppable=True)
-    off = [x(c.lr) for c in scene.out if scene.is_off(c.score)]
-    if off:
-        places = (((min(off) + max(off)) / 2, TOP_ROW + 16, "center"), (max(off), TOP_ROW + 16, "right"))
-        yield Label("▲ off the scale", "danger", places, boxed=True, droppable=True)
-
-
-def _taken(scene: RaceScene, x: Callable[[float], float]) -> Iterator[Box]:
-    """What no label may cover: the suggestion's line, dots with their whiskers, triangles."""
-    if scene.answer is not None:
-        yield x(scene.answer) - 2, 0.0, x(scene.answer) + 2, FRAME_HEIGHT
-    for candidate in scene.alive:
-        if candidate.score is not None and math.isfinite(candidate.score):
-            row = _y(scene, candidate.score)
-            yield x(candidate.lr) - 7, row - 10, x(candidate.lr) + 7, row + 10
-    off = [x(c.lr) for c in scene.out if scene.is_off(c.score)]
-    if off:
-        yield min(off) - TRIANGLE_PX, 0.0, max(off) + TRIANGLE_PX, 2 * TRIANGLE_PX
-
-
+def _crowns(frame: Frame) -> Iterator[Box]:
+    """The triangles at the top edge."""
+    scene = frame.scene
+    for at in {len(c.losses) for c in (*scene.out, *scene.alive) if c.losses and scene.is_off(c.losses[-1])}:
+        yield frame.x(at) - TRIANGLE_PX + 1, 0.0, frame.x(at) + TRIANGLE_PX - 1, 2 * TRIANGLE_PX

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..formats import format_lr
 from .lr_labels import LABEL_COLOURS
-from .lr_scene import decades, loss_ticks, x_edges
+from .lr_scene import decades, loss_ticks
 from .race import FADE_ALPHAS
 from .race_scene import HEIGHT, STEPS
 from .race_view import Columns, RaceView, race_view
@@ -33,8 +33,7 @@ def draw_race_png(curve: LRCurve) -> bytes | None:
     with picture_of(HEIGHT, words_of(curve, "ink" if curve.suggestion is None else "answer_text")) as picture:
         loss = "held-out loss" if curve.is_held_out else "training loss"
         course = _axes(picture, COURSE, views["course"], "training step, the same batches for every rate", loss)
-        course.set_xlim(*(views["course"].x_range or (0, STEPS[-1])))
-        course.set_xticks([step for step in STEPS if step <= course.get_xlim()[1]])
+        course.set_xticks([step for step in STEPS if step <= views["course"].x_range[1]])
         _draw_course(course, views["course"].columns)
         scores = _axes(picture, SCORES, views["scores"], "learning rate η (log scale)", "")
         _style_rates(scores, curve)
@@ -48,6 +47,7 @@ def _axes(picture: Picture, place: tuple[int, int], view: RaceView, x_label: str
     left, width = place
     axes = picture.add_axes(left, 6, width, HEIGHT - 52)
     style_axes(axes)
+    axes.set_xlim(*view.x_range)
     axes.set_ylim(*view.y_range)
     ticks = loss_ticks(*view.y_range)
     axes.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
@@ -63,7 +63,6 @@ def _style_rates(axes: Axes, curve: LRCurve) -> None:
     ticks = decades(curve.settings.lr_min, curve.settings.lr_max)
     ticks = ticks[:: -(-len(ticks) // 7)]
     axes.set_xscale("log")
-    axes.set_xlim(*x_edges(curve.settings.lr_min, curve.settings.lr_max))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ticks, [format_lr(tick) for tick in ticks])
 
@@ -86,15 +85,14 @@ def _draw_scores(axes: Axes, columns: dict[str, Columns]) -> None:
         axes.axvline(lr, color=COLOURS["answer"], linewidth=2.4 * POINT)
     _line(axes, columns["fit"], "answer", 1.8, linestyle=(0, (3.4, 2.2)))
     whisker = columns["whisker"]
-    axes.vlines(whisker["x"], whisker["low"], whisker["high"], color=COLOURS["ink"], linewidth=1.6 * POINT, zorder=5)
+    axes.vlines(whisker["x"], whisker["low"], whisker["high"], color=COLOURS["ink"], linewidth=1.6 * POINT, zorder=3)
     for end in ("low", "high"):
-        axes.plot(whisker["x"], whisker[end], "_", color=COLOURS["ink"], markersize=9 * POINT, zorder=5)
+        axes.plot(whisker["x"], whisker[end], "_", color=COLOURS["ink"], markersize=9 * POINT, zorder=3)
     halo: dict[str, Any] = {"markeredgecolor": COLOURS["background"], "markeredgewidth": 1.5 * POINT, "zorder": 4}
     for name, token in (("alive", "data"), ("leader", "answer")):
-        axes.plot(columns[name]["x"], columns[name]["y"], "o", color=COLOURS[token], markersize=11 * POINT, **halo)
+        axes.plot(columns[name]["x"], columns[name]["y"], "o", color=COLOURS[token], markersize=10 * POINT, **halo)
     peak = columns["peak"]
-    hollow: dict[str, Any] = {"markerfacecolor": COLOURS["background"], "markeredgewidth": 1.6 * POINT, "zorder": 4}
-    axes.plot(peak["x"], peak["y"], "^", color=COLOURS["answer"], markersize=8 * POINT, **hollow)
+    axes.vlines(peak["x"], peak["bottom"], peak["top"], color=COLOURS["answer"], linewidth=2 * POINT, alpha=0.7)
 
 
 def _draw_shared(axes: Axes, columns: dict[str, Columns]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .lr_scene import EMPTY_RANGE, TRIANGLE_PX, loss_range
+from .lr_scene import EMPTY_RANGE, TRIANGLE_PX, Floats, loss_range, x_edges
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -16,17 +17,27 @@ if TYPE_CHECKING:
 
 HEIGHT = 256
 FRAME_HEIGHT = 204.0
-COURSE_WIDTH, SCORES_WIDTH = 330.0, 340.0
-"""px of the two frames in a panel of 820; labels are placed for these, and more room only parts them."""
+NARROW_BELOW = 400
+FRAME_WIDTHS = {"labels": 344.0, "narrow_labels": 256.0}
+"""px of either frame: labels are placed at the least width of their kind, from ``NARROW_BELOW`` px of figure up, and in
+half of the narrowest panel that holds the two side by side. More room only parts them."""
 
-STEPS = (0, 5, 12, 30, 45, 100)
+ROUND_ENDS = (5, 12, 30, 45)
+PLATEAU_END = 100
+STEPS = (0, *ROUND_ENDS, PLATEAU_END)
 """Where rounds end: the ticks of the left plot."""
 
-USUAL_END, NAMES_SHARE = 45, 1.26
-"""The last step of most races, and how much longer the axis is, for the survivors' names."""
+NAMES_SHARE = 1.34
+"""How much longer the axis is than the race, for the survivors' names."""
 
 LEADER_AFTER = 2
 """Rounds before one is marked as ahead: five steps say too little."""
+
+CLEAR_PART = 0.05
+"""And only one that has lowered the loss by this part: with noise alone there is always one in front."""
+
+LEAST_WHISKER_PX = 7.0
+"""A doubt smaller than its dot is not drawn: only the ends of its whisker would look out."""
 
 FADES = 3
 """Groups of losers by the round they left in, the first the faintest."""
@@ -60,6 +71,17 @@ class RaceScene:
         return self.top - TRIANGLE_PX * self.height_of_px
 
     @property
+    def rates(self) -> tuple[float, float]:
+        """Ends of the η axis: the race's range, and what an answer needs that lies below it."""
+        settings, answer = self.curve.settings, [] if self.answer is None else [self.answer, *(self.good or ())]
+        return x_edges(min([settings.lr_min, *answer]), max([settings.lr_max, *answer]))
+
+    @property
+    def rounds(self) -> list[int]:
+        """Steps at which rounds end, past and to come."""
+        return [*ROUND_ENDS, *([self.last] if self.last > ROUND_ENDS[-1] else [])]
+
+    @property
     def alive(self) -> list[Candidate]:
         return [c for c in self.curve.candidates if c.left_after is None and c.losses]
 
@@ -69,16 +91,24 @@ class RaceScene:
 
     @property
     def leader(self) -> Candidate | None:
-        """The one with the lowest score, as soon as that says something."""
-        scored = [c for c in self.alive if c.score is not None]
-        if len(self.curve.rounds) < LEADER_AFTER or not scored:
+        """The one with the lowest score, where that says something: with an answer, or clearly below no training."""
+        scored = [c for c in self.alive if c.score is not None and not self.is_off(c.score)]
+        best = min(scored, key=score_of, default=None)
+        start = self.curve.start_loss
+        if best is None or start is None or len(self.curve.rounds) < LEADER_AFTER:
             return None
-        return min(scored, key=lambda c: math.inf if c.score is None else c.score)
+        is_ahead = start - score_of(best) >= CLEAR_PART * abs(start) if self.running else self.answer is not None
+        return best if is_ahead else None
 
     @property
     def others(self) -> list[Candidate]:
         leader = self.leader
         return [c for c in self.alive if leader is None or c.lr != leader.lr]
+
+    @property
+    def off_scale(self) -> list[Candidate]:
+        """Those whose score lies above the frame, or who diverged before they had one."""
+        return [c for c in self.curve.candidates if self.is_off(c.score) or (c.score is None and c.left_after)]
 
     @property
     def answer(self) -> float | None:
@@ -96,25 +126,54 @@ class RaceScene:
 
     def is_off(self, loss: float | None) -> bool:
         """Whether a loss lies above the frame or is not finite."""
-        return loss is not None and not loss <= self.top
+        return loss is not None and not (math.isfinite(loss) and loss <= self.top)
+
+    def doubt_of(self, candidate: Candidate) -> float:
+        """Two standard errors of the score of a rate still in; 0 where they are hidden by its dot."""
+        if candidate.score_error is None or candidate.left_after is not None or self.is_off(candidate.score):
+            return 0.0
+        doubt = 2 * candidate.score_error
+        return doubt if doubt > LEAST_WHISKER_PX * self.height_of_px else 0.0
 
     def is_worse(self, candidate: Candidate) -> bool:
-        """Whether a loser has raised the loss, or left the frame."""
+        """Whether a rate has raised the loss, or left the frame."""
         return candidate.is_harmful or self.is_off(candidate.score)
+
+    def after_first_round(self) -> list[tuple[float, float]]:
+        """(η, score at the end of the first round) of every rate that took so many steps."""
+        if not self.curve.rounds:
+            return []
+        end = self.curve.rounds[0][0]
+        ended = [c for c in self.curve.candidates if len(c.losses) >= end]
+        return [(c.lr, float(np.mean(c.losses[end - 3 : end]))) for c in ended]
+
+    def clipped(self, losses: Iterable[float]) -> Floats:
+        """Losses that a line may be drawn through, the infinite far above the frame."""
+        # Canvas coordinates are 32 bits: a loss of 1e30 would bend the line on its way out of the frame.
+        far = 50 * (self.top - self.bottom)
+        values = np.array(list(losses), dtype=np.float64)
+        return np.clip(np.where(np.isfinite(values), values, np.inf), self.bottom - far, self.top + far)
+
+
+def score_of(candidate: Candidate) -> float:
+    """Its score; inf where it diverged before it had one."""
+    return math.inf if candidate.score is None else candidate.score
 
 
 def race_scene(curve: LRCurve, running: bool) -> RaceScene:
     """The scene of ``curve``, of any length."""
     bottom, top = _loss_axis(curve)
     steps = max((len(c.losses) for c in curve.candidates), default=0)
-    last = USUAL_END if steps <= USUAL_END else STEPS[-1]
+    last = ROUND_ENDS[-1] if steps <= ROUND_ENDS[-1] else PLATEAU_END
     return RaceScene(curve, running, bottom, top, last)
 
 
 def _loss_axis(curve: LRCurve) -> tuple[float, float]:
-    start = curve.start_loss
-    if start is None or not math.isfinite(start):
+    # Read off at round ends, so that the axis does not tremble with every batch.
+    ended = curve.rounds[-1][0] if curve.rounds else None
+    level = [step.loss for step in curve.steps if step.lr == 0][:ended]
+    if not level or not math.isfinite(sum(level)):
         return EMPTY_RANGE
-    seen = np.array([loss for c in curve.candidates if c.left_after is None for loss in c.losses])
-    seen = seen[np.isfinite(seen)]
-    return loss_range(start, float(min(seen.min(), start)) if len(seen) else start)
+    start = float(np.mean(level))
+    seen = [loss for c in curve.candidates if c.left_after is None for loss in c.losses if math.isfinite(loss)]
+    return loss_range(start, min([start, *seen]))
