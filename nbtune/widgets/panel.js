@@ -160,7 +160,8 @@ class PanelView {
   /** The folded button says what is set. */
   drawShort() {
     const typed = this.typed();
-    label(this.fold, "⚙", this.model.get("fields").map((field) => inShort(field, typed[field.name] ?? "")).join(""));
+    const fields = this.model.get("fields").filter(this.belongs, this);
+    label(this.fold, "⚙", fields.map((field) => inShort(field, typed[field.name] ?? "")).join(""));
   }
 
   drawFold() {
@@ -178,14 +179,18 @@ class PanelView {
   /** What belongs to other modes is hidden, and stays as it is. */
   drawMode() {
     const mode = this.model.get("mode");
-    const belongs = ({ modes }) => !modes || modes.includes(mode);
     this.modeGroup?.choose(mode);
     this.root.dataset.mode = mode;
     const made = [
       ...this.model.get("fields").map((field) => [field, this.fields.get(field.name)?.el]),
       ...this.model.get("blocks").map((block) => [block, this.blocks.get(block.name)]),
     ];
-    for (const [part, el] of made) if (el) el.hidden = !belongs(part);
+    for (const [part, el] of made) if (el) el.hidden = !this.belongs(part);
+    this.drawShort();
+  }
+
+  belongs({ modes }) {
+    return !modes || modes.includes(this.model.get("mode"));
   }
 
   drawState() {
