@@ -252,7 +252,7 @@ def _properties(fig: object) -> dict[tuple[str, str], str]:
 def test_every_mark_and_axis_names_the_tokens_of_its_colours() -> None:
     fig = lr_figure(1e-5, 10.0)
     glyphs = [r.glyph for r in fig.select({"type": GlyphRenderer})]
-    assert len(glyphs) == 20
+    assert len(glyphs) == 22
     for model in [*glyphs, *fig.axis, fig.ygrid[0]]:
         (tag,) = model.tags
         assert set(tag["theme"].values()) <= set(TOKENS["dark"])

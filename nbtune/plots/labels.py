@@ -63,7 +63,7 @@ def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[
         found = _first_free(label, width, height, boxes)
         if found is not None:
             placed.append(found)
-            boxes.append(_box(found))
+            boxes.append(box_of(found))
     return placed
 
 
@@ -74,7 +74,7 @@ def all_fit(labels: Sequence[Label], width: float, height: float, taken: Iterabl
         found = _first_free(replace(label, droppable=True), width, height, boxes)
         if found is None:
             return False
-        boxes.append(_box(found))
+        boxes.append(box_of(found))
     return True
 
 
@@ -105,14 +105,15 @@ def _top(block: list[float], gap: float, height: float) -> float:
 def _first_free(label: Label, width: float, height: float, boxes: list[Box]) -> Placed | None:
     for x, y, align in label.places:
         candidate = Placed(label, x, y, align)
-        left, top, right, bottom = box = _box(candidate)
+        left, top, right, bottom = box = box_of(candidate)
         inside = left >= 0 and top >= 0 and right <= width and bottom <= height
         if inside and not any(_touch(box, other) for other in boxes):
             return candidate
     return None if label.droppable else Placed(label, *label.places[0])
 
 
-def _box(placed: Placed) -> Box:
+def box_of(placed: Placed) -> Box:
+    """What a placed label covers."""
     width = text_px(placed.label.text, placed.label.bold)
     left = placed.x - {"left": 0.0, "center": width / 2, "right": width}[placed.align]
     return left, placed.y - LINE_PX / 2, left + width, placed.y + LINE_PX / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, FixedTicker, HoverTool
@@ -11,6 +12,7 @@ from bokeh.plotting import figure
 from ..formats import format_lr
 from .frame import LABEL, bare_figure, caption, draw_labels, fill, sources_of, style_axes
 from .lr_labels import FRAME_WIDTHS, LABEL_COLOURS, NARROW_BELOW
+from .lr_rule_marks import RULES, UPRIGHT, Rule
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
 from .race import race_plot
@@ -34,6 +36,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "band": REGION,
     "hatch": REGION,
     "untried": REGION,
+    **dict.fromkeys(RULES.values(), UPRIGHT),
     **{f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in LABEL_COLOURS},
 }
 """Source name → its columns: the contract with whoever sends columns to the browser."""
@@ -71,8 +74,11 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
     sources = sources_of(SOURCES)
     _draw_regions(fig, sources)
     _draw_lines(fig, sources)
+    poles = {prefix: _draw_poles(fig, sources, prefix) for prefix in FRAME_WIDTHS}
     _draw_marks(fig, sources)
-    labels = {prefix: list(draw_labels(fig, sources, prefix, prefix == "labels")) for prefix in FRAME_WIDTHS}
+    labels = {
+        prefix: [*draw_labels(fig, sources, prefix, prefix == "labels"), poles[prefix]] for prefix in FRAME_WIDTHS
+    }
     _add_hover(fig, sources)
     ticks = decades(lr_min, lr_max)
     _style_axes(fig, ticks)
@@ -80,13 +86,18 @@ def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure
     return fig
 
 
-def lr_curve_figure(curve: LRCurve) -> Any:
-    """The finished figure of ``curve``; of a race, both of its figures side by side."""
+def lr_curve_figure(curve: LRCurve, *, rules: Sequence[Rule] = ()) -> Any:
+    """The finished figure of ``curve``; of a race, both of its figures side by side.
+
+    Args:
+        curve: Of any length.
+        rules: Of a sweep: whose η is marked as well, such as ``nbtune.engine.classic_rules(curve)``.
+    """
     if curve.settings.mode == "race":
         return race_plot(curve)
     held_out = curve.is_held_out
     fig = lr_figure(curve.settings.lr_min, curve.settings.lr_max, held_out=held_out)
-    fill(fig, lr_view(curve))
+    fill(fig, lr_view(curve, rules=rules))
     return fig
 
 
@@ -130,6 +141,13 @@ def _draw_marks(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     themed(diamond.glyph, fill_color="answer", line_color="background")
     head = fig.scatter("x", "y", source=sources["head"], size=10, line_width=2)
     themed(head.glyph, fill_color="data", line_color="background")
+
+
+def _draw_poles(fig: figure, sources: dict[str, ColumnDataSource], prefix: str) -> GlyphRenderer[Any]:
+    pole = fig.segment("x", "bottom", "x", "top", source=sources[RULES[prefix]], line_width=1.4)
+    pole.visible = prefix == "labels"
+    themed(pole.glyph, line_color="muted")
+    return pole
 
 
 def _add_hover(fig: figure, sources: dict[str, ColumnDataSource]) -> None:

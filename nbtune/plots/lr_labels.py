@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..formats import format_loss, format_lr
-from .labels import GAP_PX, Box, Label, label_columns, place, text_px
+from .labels import GAP_PX, Box, Label, Placed, box_of, label_columns, place, text_px
+from .lr_rule_marks import RULES, Rule, along_curve, place_rules, poles
 from .lr_scene import FRAME_HEIGHT, TRIANGLE_PX, Scene, x_edges
 
 LABEL_COLOURS = {"muted": "muted", "ink": "ink", "answer": "answer_text", "danger": "danger_text"}
@@ -21,20 +22,26 @@ FRAME_WIDTHS = {"labels": 585.0, "narrow_labels": 425.0}
 """Labels are placed at the least width of their kind: from ``NARROW_BELOW`` up, and at 480 px. More only parts them."""
 
 
-def lr_labels(scene: Scene, prefix: str) -> dict[str, dict[str, Any]]:
+def lr_labels(scene: Scene, prefix: str, rules: Sequence[Rule] = ()) -> dict[str, dict[str, Any]]:
     """The label sources of one kind of width, placed in px of the frame and given in η and loss.
 
     Args:
         scene: What is drawn.
         prefix: A key of ``FRAME_WIDTHS``.
+        rules: Whose η is marked on the axis, where the plot's own words leave room.
     """
     width = FRAME_WIDTHS[prefix]
     edges = x_edges(scene.curve.settings.lr_min, scene.curve.settings.lr_max)
     frame = _Frame(scene, width, prefix == "narrow_labels", math.log(edges[0]), math.log(edges[1]))
     placed = place(frame.labels(), width, FRAME_HEIGHT, frame.taken())
-    columns = {}
+    flags: list[Placed] = []
+    if rules:
+        middle = width if scene.curve.suggestion is None else frame.x(scene.curve.suggestion)
+        taken = [*frame.taken(), *map(box_of, placed)]
+        flags = place_rules(rules, width, frame.x, middle=middle, taken=taken, curve=along_curve(scene, frame.x))
+    columns = {RULES[prefix]: poles(scene, flags, frame.lr_at)}
     for colour in LABEL_COLOURS:
-        of_colour = label_columns(placed, colour)
+        of_colour = label_columns([*placed, *flags], colour)
         of_colour["x"] = np.array([frame.lr_at(px) for px in of_colour["x"]], dtype=np.float64)
         of_colour["y"] = np.array([frame.loss_at(px) for px in of_colour["y"]], dtype=np.float64)
         of_colour["box_alpha"] = np.array(of_colour["box_alpha"], dtype=np.float64)

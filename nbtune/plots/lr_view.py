@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..formats import format_loss, format_lr
 from .lr_labels import FRAME_WIDTHS, lr_labels
+from .lr_rule_marks import Rule, rules_in_words
 from .lr_scene import TRIANGLE_PX, Floats, Scene, scene_of, x_edges
 
 if TYPE_CHECKING:
@@ -33,18 +35,22 @@ class LRView:
     label: str
 
 
-def lr_view(curve: LRCurve, *, running: bool = False) -> LRView:
+def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()) -> LRView:
     """Every mark of the figure for what is known of ``curve``.
 
     Args:
         curve: Of any length, also empty.
         running: Whether more steps are coming: then the last point is marked, and no answer is shown.
+        rules: At most four whose η is to be marked on the axis, such as ``nbtune.engine.classic_rules(curve)``; not
+            while it runs.
     """
+    rules = () if running else rules
     scene = scene_of(curve, running)
     columns = {**_line_columns(scene), **_mark_columns(scene), **_region_columns(scene)}
     for prefix in FRAME_WIDTHS:
-        columns |= lr_labels(scene, prefix)
-    return LRView(columns, (scene.bottom, scene.top), _in_words(scene))
+        columns |= lr_labels(scene, prefix, rules)
+    label = " ".join(part for part in (_in_words(scene), rules_in_words(rules, format_lr)) if part)
+    return LRView(columns, (scene.bottom, scene.top), label)
 
 
 def _line_columns(scene: Scene) -> dict[str, Columns]:
