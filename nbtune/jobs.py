@@ -115,6 +115,7 @@ class Finding:
     lr: str = ""
     batch_size: int | None = None
     detail: str = ""
+    optimizer: str = ""
     model: str = ""
     task: Callable[[], Any] = lambda: None
     widget: str = ""
@@ -134,9 +135,12 @@ class Finding:
             >>> print(Finding(tool="comparison", lr="0.02", batch_size=32).code())
             task = task.with_(batch_size=32)
             task.set_lr(0.02)
+            >>> Finding(tool="learning_rate", lr="0.02", optimizer="critic").code()
+            "task.set_lr(0.02, optimizer='critic')"
         """
+        which = f", optimizer={self.optimizer!r}" if self.optimizer else ""
         size = [] if self.batch_size is None else [f"{task} = {task}.with_(batch_size={self.batch_size})"]
-        return "\n".join([*size, *([f"{task}.set_lr({self.lr})"] if self.lr else [])])
+        return "\n".join([*size, *([f"{task}.set_lr({self.lr}{which})"] if self.lr else [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

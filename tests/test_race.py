@@ -301,6 +301,63 @@ def test_an_update_of_the_users_own_is_raced() -> None:
     assert found.suggestion == pytest.approx(same.suggestion) and everything(task) == before
 
 
+def adversaries() -> Task:
+    torch.manual_seed(0)
+    models = {"made": nn.Linear(2, 2), "judge": nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))}
+    optimizers = {
+        "made": torch.optim.Adam(models["made"].parameters(), 1e-3),
+        "judge": torch.optim.Adam(models["judge"].parameters(), 2e-3),
+    }
+
+    def update(models: Any, optimizers: Any, batch: Any) -> dict[str, torch.Tensor]:
+        real, fake = batch[0], models["made"](torch.randn(len(batch[0]), 2))
+        judge = -(models["judge"](real).sigmoid().log() + (1 - models["judge"](fake.detach()).sigmoid()).log()).mean()
+        optimizers["judge"].zero_grad()
+        judge.backward()
+        optimizers["judge"].step()
+        made = -models["judge"](fake).sigmoid().log().mean()
+        optimizers["made"].zero_grad()
+        made.backward()
+        optimizers["made"].step()
+        return {"made": made, "judge": judge}
+
+    data = 0.5 * torch.randn(640, 2) + torch.tensor([2.0, -1.0])
+    return Task(models, optimizers, data=(data, torch.zeros(640)), update=update)
+
+
+@pytest.mark.parametrize("mode", ["race", "quick"])
+def test_one_of_several_optimizers_can_be_named(mode: str) -> None:
+    task = adversaries()
+    curve = find_lr(task, mode=mode, optimizer="judge", progress=False)
+    assert curve.suggestion is not None
+    curve.apply(task)
+    assert task.optimizers["judge"].param_groups[0]["lr"] == curve.suggestion
+    assert task.optimizers["made"].param_groups[0]["lr"] == 1e-3
+    together = find_lr(adversaries(), mode=mode, progress=False)
+    first = [next(step.loss for step in c.steps if step.lr > 0) for c in (curve, together)]
+    assert first[0] < first[1]  # its own loss, not the sum
+
+
+def test_all_optimizers_together_keep_their_ratio() -> None:
+    task, seen = adversaries(), set()
+    update = task.update
+
+    def watched(models: Any, optimizers: Any, batch: Any) -> Any:
+        rates = [optimizers[name].param_groups[0]["lr"] for name in ("made", "judge")]
+        seen.add(None if rates[0] == 0 else round(rates[1] / rates[0], 6))
+        return update(models, optimizers, batch)
+
+    find_lr(task.with_(update=watched), progress=False)
+    assert seen == {None, 2.0}
+
+
+def test_an_optimizer_that_does_not_exist_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match="no optimizer 'x': the task has 'made', 'judge'"):
+        find_lr(adversaries(), optimizer="x")
+    with pytest.raises(ValueError, match="has only one"):
+        race_lr(plain_task(), LRSettings(optimizer="x"))
+
+
 def test_small_batches_get_several_updates_behind_each_loss() -> None:
     settings = LRSettings()
     assert [settings.updates_behind_loss(k) for k in (1, 2, 3, 4, 64, None)] == [4, 2, 2, 1, 1, 1]

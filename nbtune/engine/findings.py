@@ -36,7 +36,10 @@ def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget:
     if isinstance(result, LRCurve):
         if result.suggestion is None:
             return None
-        return Finding(tool="learning_rate", lr=format_lr(result.suggestion), detail=kind_of(result.settings), **about)
+        return Finding(
+            tool="learning_rate", lr=format_lr(result.suggestion), optimizer=result.settings.optimizer or "",
+            detail=kind_of(result.settings), **about,
+        )  # fmt: skip
     if result.batch_size is None:
         return None
     if isinstance(result, BatchLimit):

@@ -161,7 +161,7 @@ class LRCurve:
         """
         if self.suggestion is None:
             raise ValueError(f"there is no suggestion to apply. {self.verdict} {self.reason}")
-        task.set_lr(self.suggestion)
+        task.set_lr(self.suggestion, optimizer=self.settings.optimizer)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""

@@ -43,7 +43,7 @@ def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
     the same thread; then everything is put back.
 
     Raises:
-        ValueError: For validation data that ``task`` has no loss for.
+        ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
     return LRRace(task, settings or LRSettings())
@@ -58,10 +58,7 @@ class LRRace:
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
-        if not isinstance(task, Task):
-            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
-        if settings.validation is not None and task.update is not None:
-            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        settings.check(task)
         self.standings, self.is_replaying = Standings(settings.race_lrs), False
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
@@ -197,7 +194,9 @@ class LRRace:
         return len(self.standings.losses[lr] if lr else self.standings.control)
 
     def _runner(self, lr: float, shared: SharedBatches, in_place: bool = False) -> _Runner:
-        runner = _Runner(lr, self._task, shared, in_place=in_place, is_first=self._is_watched)
+        runner = _Runner(
+            lr, self._task, shared, in_place=in_place, is_first=self._is_watched, tuned=self._settings.optimizer
+        )
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
@@ -261,13 +260,17 @@ class _Runner:
         is_copy: Whether it trains a copy; else no other may be open.
     """
 
-    def __init__(self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool) -> None:
+    def __init__(
+        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None
+    ) -> None:
         self.lr = lr
         self._undo = ExitStack()
         workpiece = self._undo.enter_context(lent(task, in_place=in_place))
         self.is_copy = workpiece.is_copy
         try:
-            self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), is_first=is_first)
+            self._trainer: Trainer | None = Trainer(
+                task, workpiece, shared.reader(), is_first=is_first, tuned=tuned
+            )
         except BaseException:
             self._undo.close()
             raise

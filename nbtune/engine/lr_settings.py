@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..formats import format_lr
+
+if TYPE_CHECKING:
+    from .task import Task
 
 Mode = Literal["race", "quick"]
 
@@ -29,6 +32,9 @@ class LRSettings:
         steps: Of a sweep: number of steps, ≥ 10. η grows by the same factor at each.
         updates_per_step: Optimizer updates behind each loss, ≥ 1; it is their mean. Above 1 for batches so small that
             the loss of one tells little. None for 1, and in a race as many as hold 4 samples.
+        optimizer: Of a task with several (``update=``): the name of the one whose rate is looked for; the others keep
+            theirs, and its own loss is judged where ``update`` returns one of that name. None for all together, their
+            ratios kept.
         max_seconds: The search stops after the step that exceeds this time; None for no limit.
         validation: Held-out data, in the forms of ``Task``'s ``data``: its first
             ``validation_batches`` batches are kept, and their mean loss in eval mode is measured
@@ -44,6 +50,7 @@ class LRSettings:
     rates: int = 13
     steps: int = 100
     updates_per_step: int | None = None
+    optimizer: str | None = None
     max_seconds: float | None = None
     validation: Any = field(default=None, compare=False, repr=False)
     validation_batches: int = 4
@@ -68,6 +75,22 @@ class LRSettings:
             raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
         if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
             raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
+
+    def check(self, task: Task) -> None:
+        """Whether they go with ``task``.
+
+        Raises:
+            TypeError: For something that is no task.
+            ValueError: For validation data that it has no loss for, or an optimizer it does not have.
+        """
+        if not hasattr(task, "optimizers"):
+            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
+        if self.validation is not None and task.update is not None:
+            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        names = [name for name in task.optimizers if name]
+        if self.optimizer is not None and self.optimizer not in names:
+            has = f"has {', '.join(map(repr, names))}" if names else "has only one, without a name"
+            raise ValueError(f"there is no optimizer {self.optimizer!r}: the task {has}")
 
     @property
     def race_lrs(self) -> tuple[float, ...]:

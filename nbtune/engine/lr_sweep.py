@@ -25,7 +25,7 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
     back.
 
     Raises:
-        ValueError: For validation data that ``task`` has no loss for.
+        ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
     return LRSweep(task, settings or LRSettings())
@@ -39,10 +39,7 @@ class LRSweep:
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
-        if not isinstance(task, Task):
-            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
-        if settings.validation is not None and task.update is not None:
-            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        settings.check(task)
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self.total = settings.steps
         self._callers_device = CallersDevice()
@@ -67,7 +64,7 @@ class LRSweep:
     def _run(self, task: Task, settings: LRSettings) -> Iterator[LRStep]:
         begun = time.perf_counter()
         reader, events = LossReader(task.device), _Events()
-        with trainer(task) as self._trainer:
+        with trainer(task, tuned=settings.optimizer) as self._trainer:
             held_out = self._fixed_held_out(settings)
             growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
             for index in range(settings.steps):

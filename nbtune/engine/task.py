@@ -121,11 +121,12 @@ class Task:
         """η now: the rate of the first parameter group whose rate is not 0."""
         return reference_lr(self.optimizers.values())
 
-    def set_lr(self, lr: float) -> None:
+    def set_lr(self, lr: float, *, optimizer: str | None = None) -> None:
         """Set η; the other groups keep their ratio to it.
 
         Args:
             lr: The new rate of the first group (whose rate is not 0), > 0.
+            optimizer: The name of the only one to be set; None for all.
         Warns:
             UserWarning: When a scheduler already holds the old rates.
         """
@@ -135,7 +136,7 @@ class Task:
             warnings.warn(
                 "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
             )
-        set_lr(self.optimizers.values(), lr)
+        set_lr(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]], lr)
 
     def with_(self, *, batch_size: int | None = None, **changes: Any) -> Task:
         """A new task with some arguments changed; the model and the optimizer are the same objects.

@@ -25,11 +25,11 @@ _NO_AUTOCAST = nullcontext()
 
 
 @contextmanager
-def trainer(task: Task) -> Iterator[Trainer]:
+def trainer(task: Task, *, tuned: str | None = None) -> Iterator[Trainer]:
     """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
     with borrowed(task) as workpiece:
         loader_state = LoaderState(task.loader)
-        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state))
+        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned)
         try:
             yield made
         finally:
@@ -45,19 +45,30 @@ class Trainer:
         workpiece: What it trains.
         feed: The batches; closed with the trainer.
         seed: Of the run's random numbers.
+        tuned: The name of the optimizer whose rate is set; None for all, their ratios kept.
         is_first: Whether no other trainer of the same run has shown that the user's code trains what it is given.
     Attributes:
         workpiece: What it trains.
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
     """
 
-    def __init__(self, task: Task, workpiece: Workpiece, feed: Feed, seed: int = 0, *, is_first: bool = True) -> None:
+    def __init__(
+        self,
+        task: Task,
+        workpiece: Workpiece,
+        feed: Feed,
+        seed: int = 0,
+        *,
+        tuned: str | None = None,
+        is_first: bool = True,
+    ) -> None:
         self.waiting_for = LOADING
         self.workpiece = workpiece
         self._task, self._workpiece, self._feed = task, workpiece, feed
         self._is_watched = is_first and workpiece.is_copy
         self._optimizers = workpiece.optimizers
-        self._set_lr = lr_setter(self._optimizers)
+        self._tuned = tuned
+        self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
@@ -177,7 +188,7 @@ class Trainer:
         except Exception as error:
             _note(error, batch)
             raise
-        return _judged_loss(losses, self._task.device)
+        return _judged_loss(losses, self._task.device, self._tuned)
 
     def _forward_backward_step(self) -> torch.Tensor:
         for optimizer in self._optimizers:
@@ -248,12 +259,13 @@ def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
     return loss if loss.ndim == 0 else loss.reshape(())
 
 
-def _judged_loss(losses: Any, device: torch.device) -> torch.Tensor:
+def _judged_loss(losses: Any, device: torch.device, tuned: str | None = None) -> torch.Tensor:
     if not isinstance(losses, Mapping):
         losses = {"loss": losses}
     if not losses:
         raise ValueError("update returned no loss: return {name: loss}")
-    named = [losses["loss"]] if "loss" in losses else list(losses.values())
+    judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
+    named = [losses[name] for name in judged]
     for value in named:
         if not isinstance(value, (torch.Tensor, int, float)) or (
             isinstance(value, torch.Tensor) and value.numel() != 1

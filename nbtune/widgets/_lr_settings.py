@@ -16,6 +16,7 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "lr_max", "label": "to", "kind": "number", "short": " to {}"},
     {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race"]},
     {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
+    {"name": "rules", "label": "classic rules", "kind": "switch", "short": "", "live": True, "modes": ["quick"]},
 ]
 
 
@@ -37,7 +38,7 @@ def settings_from(texts: dict[str, str], mode: str, before: LRSettings) -> LRSet
     changes: dict[str, Any] = {"mode": mode}
     for field in FIELDS:
         name = field["name"]
-        if mode in field.get("modes", [mode]) and texts[name].strip() != shown[name]:
+        if field["kind"] != "switch" and mode in field.get("modes", [mode]) and texts[name].strip() != shown[name]:
             changes[name] = _number(texts[name].strip(), field["label"], int if field["kind"] == "integer" else float)
     return replace(before, **changes)
 

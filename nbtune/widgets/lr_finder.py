@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..engine import LRCurve, LRRace, LRSettings, LRSweep, Task
+from ..engine.classic_rules import classic_rules
 from ..engine.find_lr import search_lr, total_of
 from ..engine.findings import finding_of, kind_of
 from ..engine.training import LOADING
@@ -48,9 +49,10 @@ class LRFinder(Panel):
         self.task = task
         self.settings = replace(settings or LRSettings(), **changes)
         self._steps: list[Any] = []
+        self._known_total = 1
         super().__init__(
             fields=FIELDS,
-            values=texts_of(self.settings),
+            values={"rules": "", **texts_of(self.settings)},
             modes=MODES,
             mode=self.settings.mode,
             sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
@@ -68,7 +70,7 @@ class LRFinder(Panel):
         run = search_lr(self.task, settings)
         has_same_axis = (settings.lr_min, settings.lr_max) == (self.settings.lr_min, self.settings.lr_max)
         with self._drawing():
-            self.settings, self.values = settings, texts_of(settings)
+            self.settings, self.values = settings, {**self.values, **texts_of(settings)}
             if not has_same_axis:
                 for name, figure in _figures(settings).items():
                     self.plots[name].show(figure)
@@ -90,7 +92,9 @@ class LRFinder(Panel):
     def _changed(self, names: set[str]) -> bool:
         if "mode" in names and self.state in IS_RUNNING:
             self.mode = self.settings.mode  # what runs stays in sight
-        elif "mode" in names and self.result is not None:
+        if "rules" in names and self.result is not None and self.result.settings.mode == "quick":
+            self._draw_plots(self.result)
+        elif "mode" in names and self.result is not None and self.state not in IS_RUNNING:
             self._draw_words(self.result if self.result.settings.mode == self.mode else None)
         return False
 
@@ -136,7 +140,8 @@ class LRFinder(Panel):
 
     def _draw_plots(self, curve: LRCurve, *, running: bool = False) -> None:
         if curve.settings.mode == "quick":
-            self.plots["plot"].update(lr_view(curve, running=running))
+            rules = classic_rules(curve) if self.values["rules"] and not running else ()
+            self.plots["plot"].update(lr_view(curve, running=running, rules=rules))
             return
         for name, view in race_view(curve, running=running).items():
             self.plots[name].update(view)
@@ -152,7 +157,9 @@ class LRFinder(Panel):
 
     @property
     def _total(self) -> int:
-        return total_of(self._run, len(self._steps))
+        if self._run is not None:  # None again as soon as it has ended
+            self._known_total = total_of(self._run, len(self._steps))
+        return self._known_total
 
     def _curve(self) -> LRCurve:
         return LRCurve.from_steps(self._steps, settings=self.settings, batch_size=self.task.samples_per_update)
@@ -168,7 +175,7 @@ class LRFinder(Panel):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.result.apply(self.task)
-        said = f" the optimizer now uses η = {format_lr(self.task.lr)}."
+        said = f" the optimizer now uses η = {format_lr(self.result.suggestion)}."
         return [["Applied:", "strong"], [said, ""], *([f" Note: {w.message}.", "muted"] for w in caught)]
 
 
