@@ -81,7 +81,7 @@ def _names(frame: Frame) -> Iterator[Label]:
     alive = scene.alive
     if len(scene.curve.rounds) < LEADER_AFTER or not alive:
         return
-    rows = apart([frame.y(c.losses[-1]) for c in alive], NAME_PX, FRAME_HEIGHT)
+    rows = apart([frame.y(c.losses[-1]) for c in alive], NAME_PX, FRAME_HEIGHT - 2)
     px = frame.x(max(len(c.losses) for c in alive)) + GAP_PX - 1
     leader = scene.leader
     for candidate, row in zip(alive, rows, strict=True):

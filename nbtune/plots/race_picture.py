@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..engine.lr_curve import LRCurve
 
-COURSE, SCORES = (52, 346), (466, 346)
+COURSE, SCORES = (52, 346), (466, 338)
 """Left edge and width of the frames, px."""
 
 
