@@ -189,7 +189,7 @@ def test_no_label_of_a_sweep_with_rules_touches_another() -> None:
 
 
 def test_rules_that_nobody_could_see_are_not_drawn() -> None:
-    named = [Named("valley", None), Named("steepest", 1e-7), Named("minimum ÷ 10", 1e-3)]
+    named = [Named("valley", None), Named("steepest", 7.95e-6), Named("minimum ÷ 10", 1e-3)]
     assert [name for name, *_ in flags(lr_view(usual(), rules=named))] == ["minimum ÷ 10"]
     assert not flags(lr_view(usual(), running=True, rules=named))
 

@@ -220,6 +220,14 @@ def test_a_loss_off_the_scale_is_a_triangle_at_the_upper_edge_of_both(loss: floa
         assert "▲ off the scale" in texts(views["scores"])
 
 
+@pytest.mark.parametrize("loss", [INF, NAN, -INF])
+def test_a_line_that_ends_without_a_number_leaves_through_the_top(loss: float) -> None:
+    view = race_view(race_of(broken_from(loss, least=5.0, at=3)))["course"]
+    worse = view.columns["worse"]
+    (end,) = (i for i in range(len(worse["x"])) if worse["x"][i] == 4 and math.isnan(worse["x"][i + 1]))
+    assert worse["y"][end] > 10 * view.y_range[1]
+
+
 def test_a_survivor_off_the_scale_is_not_lost_from_sight() -> None:
     curve = race_of(lambda lr, step: 2.3 if lr == 0 else 10.0 + lr)
     assert any(c.left_after is None for c in curve.candidates)
@@ -365,12 +373,21 @@ def test_no_two_labels_touch_and_none_leaves_the_frame_in_any_state() -> None:
 
 
 def test_a_name_stands_right_of_every_line_so_that_it_covers_none() -> None:
-    for curve, running in states():
+    for curve, running in (*states(), *in_slices()):
         view = race_view(curve, running=running)["course"]
         drawn = [x for name in ("alive", "leader") for x in view.columns[name]["x"] if not math.isnan(x)]
         for colour in ("ink", "answer"):
             names = view.columns[f"labels_{colour}"]
             assert all(x > max(drawn) for x in names["x"])
+
+
+def in_slices() -> Iterator[tuple[LRCurve, bool]]:
+    """One rate has taken 15 steps more than the others, as it is while a race runs."""
+    race = race_of()
+    together = [step for step in race.steps if step.step <= 12]
+    for lr in (c.lr for c in race.candidates if c.left_after is None):
+        ahead = [step for step in race.steps if step.lr == lr and 12 < step.step <= 27]
+        yield LRCurve.from_steps([*together, *ahead], settings=race.settings), True
 
 
 def test_the_words_of_the_answer_cover_no_dot_no_cross_and_no_line() -> None:
