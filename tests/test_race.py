@@ -221,12 +221,13 @@ class Stream(IterableDataset[Any]):
         yield from zip(*blobs(), strict=True)
 
 
-@pytest.mark.parametrize("kind", ["iterator", "iterable dataset"])
+@pytest.mark.parametrize("kind", ["iterator", "generator", "iterable dataset"])
 def test_data_that_come_once_are_kept_for_a_replay(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(lr_race, "copies_at_once", lambda task: 1)
     inputs, targets = blobs()
     rows = [(inputs[i : i + 8], targets[i : i + 8]) for i in range(0, len(inputs) - 8, 8)]
-    data = iter(rows * 40) if kind == "iterator" else DataLoader(Stream(), 8)
+    once = {"iterator": lambda: iter(rows * 40), "generator": lambda: (row for row in rows * 40)}
+    data = once[kind]() if kind in once else DataLoader(Stream(), 8)
     by_lr = losses_by_lr(shared(plain_task(data=data)))
     assert len(by_lr) == 14 and all(losses[0] == by_lr[0.0][0] for losses in by_lr.values())
 

@@ -43,6 +43,45 @@ class LoaderFeed:
         self._batches.close()  # type: ignore[attr-defined]
 
 
+class Tape:
+    """Keeps every batch of a feed, so that they can be read again from the first."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed, self._kept = feed, list[Any]()
+
+    def at(self, index: int) -> Any:
+        while index >= len(self._kept):
+            self._kept.append(next(self._feed))
+        return self._kept[index]
+
+    def reader(self) -> TapeReader:
+        """A feed from the first batch on."""
+        return TapeReader(self)
+
+    def mark(self) -> None:
+        self._feed.mark()
+
+    def close(self) -> None:
+        self._feed.close()
+
+
+class TapeReader:
+    """One reading of a tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape, self._index = tape, -1
+
+    def __next__(self) -> Any:
+        self._index += 1
+        return self._tape.at(self._index)
+
+    def mark(self) -> None:
+        self._tape.mark()
+
+    def close(self) -> None:
+        """The tape goes on."""
+
+
 class SharedBatches:
     """The same batches for several trainers, drawn once with random streams of their own.
 
@@ -52,13 +91,14 @@ class SharedBatches:
     Args:
         task: Whose loader is drawn from.
         state: The loader's.
-        tape: Keeps every batch, for data that cannot be drawn a second time; what is on it is not drawn.
+        tape: What was and will be drawn, for data that cannot be drawn a second time; it outlives these batches.
     """
 
-    def __init__(self, task: Task, state: LoaderState, tape: list[Any] | None = None) -> None:
-        self._feed, self._device = LoaderFeed(task.loader, state), task.device
+    def __init__(self, task: Task, state: LoaderState, tape: Tape | None = None) -> None:
+        self._own = None if tape is not None else LoaderFeed(task.loader, state)
+        self._feed: Feed = self._own or tape.reader()  # type: ignore[union-attr]
+        self._device = task.device
         self._streams = RandomStreams(task.device, _SEED)
-        self._tape, self._position = tape, 0
         self.window: list[Any] = []
         self.first: tuple[list[torch.Tensor], list[int]] | None = None
         self.needs_clones = False
@@ -69,7 +109,7 @@ class SharedBatches:
         self.window = []  # first, so that no more than one window takes memory
         with self._streams:
             try:
-                drawn = [self._next() for _ in range(count)]
+                drawn = [next(self._feed) for _ in range(count)]
             finally:
                 self._feed.mark()
         self.window = [batches.to_device(batch, self._device) for batch in drawn]
@@ -80,7 +120,8 @@ class SharedBatches:
 
     def close(self) -> None:
         self._streams.put_back()
-        self._feed.close()
+        if self._own is not None:
+            self._own.close()
 
     def handed_out(self, index: int) -> Any:
         batch = self.window[index]
@@ -99,14 +140,6 @@ class SharedBatches:
             tensors, versions = self.first
             self.needs_clones = [tensor._version for tensor in tensors] != versions
             self.first = None
-
-    def _next(self) -> Any:
-        if self._tape is None:
-            return next(self._feed)
-        if self._position == len(self._tape):
-            self._tape.append(next(self._feed))
-        self._position += 1
-        return self._tape[self._position - 1]
 
 
 class SharedFeed:

@@ -11,7 +11,7 @@ import torch
 
 from . import batches, out_of_memory
 from .default_device import CallersDevice
-from .feeds import SharedBatches
+from .feeds import LoaderFeed, SharedBatches, Tape
 from .loss_reader import LossReader
 from .lr_curve import RaceStep
 from .lr_settings import LRSettings
@@ -66,8 +66,7 @@ class LRRace:
         self._callers_device = CallersDevice()
         self._reader = LossReader(task.device)
         self._loader_state = LoaderState(task.loader)
-        # What cannot be drawn a second time is kept, in case it has to be replayed.
-        self._tape: list[Any] | None = [] if batches.what_cannot_be_rewound(task.loader) else None
+        self._tape: Tape | None = None
         self._at_work: _Runner | None = None
         self._is_watched = True
         self._kept: list[Any] = []
@@ -99,6 +98,9 @@ class LRRace:
         self._begun = time.perf_counter()
         with held(self._task):
             self._loader_state = LoaderState(self._task.loader)
+            if batches.what_cannot_be_rewound(self._task.loader):
+                # What cannot be drawn a second time is kept, in case it has to be replayed.
+                self._tape = Tape(LoaderFeed(self._task.loader, self._loader_state))
             try:
                 if copies_at_once(self._task) > self._settings.rates:
                     yield from self._side_by_side()
@@ -109,6 +111,8 @@ class LRRace:
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
             finally:
+                if self._tape is not None:
+                    self._tape.close()
                 self._loader_state.put_back()
 
     @property
@@ -138,6 +142,7 @@ class LRRace:
                 for lr in (*standings.alive, CONTROL):
                     has_memory = yield from self._take_turn(runners[lr], count)
                     if not has_memory:
+                        yield from self._arrived(everything=True)
                         return
                 yield from self._arrived(everything=True)
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
