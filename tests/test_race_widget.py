@@ -13,8 +13,9 @@ from ipywidgets import Widget
 from tasks import everything, hard_task, plain_task
 from test_widgets import Gate, at_step, click, ended, said
 
-from nbtune.engine import LRCurve, LRSettings, lr_race
+from nbtune.engine import LRCurve, LRSettings, RaceStep, lr_race
 from nbtune.widgets import LRFinder
+from nbtune.widgets._lr_words import running_sentence
 
 
 @pytest.fixture(autouse=True)
@@ -165,3 +166,15 @@ def test_the_curve_while_it_runs_is_the_fold_of_the_steps_so_far() -> None:
     finder.start()
     curve = ended(finder).result
     assert LRCurve.from_steps(curve.steps, settings=curve.settings, batch_size=curve.batch_size) == curve
+
+
+@pytest.mark.parametrize(("fall", "is_said"), [(0.0, False), (0.05, True)])
+def test_one_is_only_said_to_be_ahead_where_the_loss_has_fallen(fall: float, is_said: bool) -> None:
+    settings = LRSettings(rates=4)
+    steps = [
+        RaceStep(lr=lr, step=step + 1, loss=2.0 - (fall * step if lr else 0) + 1e-3 * lr, seconds=0.0)
+        for step in range(13)
+        for lr in (*settings.race_lrs, 0.0)
+    ]
+    words = "".join(text for text, _ in running_sentence(LRCurve.from_steps(steps, settings=settings), None))
+    assert ("Ahead so far: η = 1e-5" in words) == is_said

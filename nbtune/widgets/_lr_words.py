@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..engine import LRCurve, LRRace, LRSettings
 from ..formats import format_lr, format_remaining, format_seconds
+from ..plots.race_scene import CLEAR_PART
 from ._panel import Sentence
 
 IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
@@ -70,8 +72,9 @@ def _ahead(curve: LRCurve) -> str:
     if len(curve.rounds) < _ROUNDS_BEFORE_LEADER:
         return ""
     alive = [c for c in curve.candidates if c.left_after is None and c.score is not None]
-    leader = min(alive, key=lambda candidate: candidate.score or 0.0, default=None)
-    if leader is None:
+    leader = min(alive, key=lambda candidate: math.inf if candidate.score is None else candidate.score, default=None)
+    start = curve.start_loss
+    if leader is None or leader.score is None or start is None or start - leader.score < CLEAR_PART * abs(start):
         return ""
     return f" Ahead so far: η = {format_lr(leader.lr)}; too early to say by how much."
 
