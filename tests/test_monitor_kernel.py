@@ -27,7 +27,7 @@ def training_step(model, batch):
     return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
 data = torch.randn(64, 4), torch.randint(0, 2, (64,))
 mine = nbtune.Task(model, torch.optim.SGD(model.parameters(), 0.1), data=data, training_step=training_step)
-curve = nbtune.find_lr(mine, progress=False)
+curve = nbtune.find_lr(mine, mode="quick", progress=False)
 print(curve.outcome, len(curve.steps))
 """
 THREADS = "import threading; print(sum(t.name == 'nbtune-monitor' for t in threading.enumerate()))"
@@ -230,7 +230,8 @@ def test_a_sweep_is_seen_and_stopped_while_its_cell_blocks_and_its_result_knows_
     kernel.send("comm_msg", stop, subshell=subshell)
     outcome, steps = kernel.output_of(cell).split()
     assert outcome == "stopped" and 20 < int(steps) < 60
-    after = kernel.start("curve = nbtune.find_lr(mine, steps=60, lr_max=100, progress=False); print('done')", "cell-2")
+    again = "curve = nbtune.find_lr(mine, mode='quick', steps=60, lr_max=100, progress=False); print('done')"
+    after = kernel.start(again, "cell-2")
     assert kernel.output_of(after) == "done"
     found = kernel.statuses[-1]["content"]["data"]["results"]
     if not found:
