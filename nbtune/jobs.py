@@ -104,6 +104,7 @@ class Finding:
         lr: η, as text that is also code ("0.02"); "" for none.
         batch_size: k; None for none.
         detail: How it was found, in words.
+        optimizer: The name of the only one whose rate ``lr`` is; "" for all.
         model: Class name of the model.
         task: What was tuned; not kept alive.
         widget: Id of the widget that shows it, "" for none.

@@ -15,7 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, find_lr, lr_race, race_lr, race_rules
-from nbtune.engine.race_rules import Standings, read
+from nbtune.engine.race_rules import read
+from nbtune.engine.race_standings import Standings
 
 LRS = LRSettings().race_lrs
 
@@ -396,8 +397,8 @@ def test_max_seconds_ends_a_race_and_keeps_what_is_known() -> None:
 
 def test_the_steps_to_come_are_known_from_the_start() -> None:
     with closing(race_lr(plain_task())) as run:
-        assert run.steps_left == 224 + 45
-        totals = [taken + run.steps_left for taken, _ in enumerate(run, 1)]
+        assert run.total == 224 + 45
+        totals = [run.total for _ in run]
     assert min(totals) >= 224 and totals[-1] == len(totals)
 
 

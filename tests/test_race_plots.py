@@ -16,7 +16,7 @@ from bokeh.document import Document
 from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer
 
 from nbtune.engine.lr_curve import LRCurve, LRSettings, RaceStep
-from nbtune.engine.race_rules import END, PLATEAU_END, ROUNDS, Standings
+from nbtune.engine.race_standings import END, PLATEAU_END, ROUNDS, Standings
 from nbtune.formats import format_lr
 from nbtune.plots import plot, race_scene
 from nbtune.plots.frame import fill

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ipywidgets import Widget
-from tasks import everything, hard_task, plain_task
+from tasks import blobs, everything, hard_task, plain_task
 from test_widgets import Gate, at_step, click, ended, said
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep, lr_race
@@ -150,6 +150,19 @@ def test_an_error_in_a_race_is_shown_and_nothing_is_lost() -> None:
     finder.start()
     ended(finder)
     assert finder.state == "failed" and "in the model" in str(finder.problem) and everything(finder.task) == before
+    assert finder.problem is not None and finder.problem["title"].startswith("Your model raised an error")
+
+
+def test_an_error_in_the_data_of_a_race_is_said_to_be_theirs() -> None:
+    def batches() -> Iterator[Any]:
+        inputs, targets = blobs()
+        yield inputs[:8], targets[:8]
+        raise OSError("disk")
+
+    finder = LRFinder(plain_task(data=batches()))
+    finder.start()
+    ended(finder)
+    assert finder.problem is not None and finder.problem["title"].startswith("Your data raised an error")
 
 
 def test_a_range_that_is_too_high_offers_a_lower_one() -> None:

@@ -61,12 +61,11 @@ def find_lr(
         warnings.warn(caveat, stacklevel=2)
     run, steps = search_lr(task, settings), list[Any]()
     with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
-        with closing(run), _progress_bar(total_of(run, 0), progress) as show:
+        with closing(run), _progress_bar(run.total, progress) as show:
             for step in run:
                 steps.append(step)
-                total = total_of(run, len(steps))
-                show(step, total)
-                call.now = Progress(len(steps), total, "steps", len(steps) / total)
+                show(step, run.total)
+                call.now = Progress(len(steps), run.total, "steps", len(steps) / run.total)
                 if call.is_stopped:
                     break
         curve = LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
@@ -77,11 +76,6 @@ def find_lr(
 def search_lr(task: Task, settings: LRSettings) -> LRRace | LRSweep:
     """The run that ``settings.mode`` asks for, not yet begun: see ``race_lr`` and ``sweep_lr``."""
     return race_lr(task, settings) if settings.mode == "race" else sweep_lr(task, settings)
-
-
-def total_of(run: LRRace | LRSweep, taken: int) -> int:
-    """Steps of the whole run as far as is known now; those without training are counted in."""
-    return run.total if isinstance(run, LRSweep) else max(1, taken + run.steps_left)
 
 
 @contextmanager

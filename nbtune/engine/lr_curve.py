@@ -10,7 +10,7 @@ from ..formats import format_lr
 from . import lr_rules, race_rules
 from .lr_settings import LRSettings
 from .plain_data import json_ready
-from .race_rules import Candidate, Standings
+from .race_standings import Candidate, Standings
 
 if TYPE_CHECKING:
     from .task import Task

@@ -15,10 +15,11 @@ from .feeds import LoaderFeed, SharedBatches, Tape
 from .loss_reader import LossReader
 from .lr_curve import RaceStep
 from .lr_settings import LRSettings
-from .preserve import LoaderState, copies_at_once, held, lent
-from .race_rules import Standings
+from .preserve import LoaderState, copies_at_once, held
+from .race_runner import CONTROL, Runner
+from .race_standings import Standings
 from .task import Task
-from .training import LOADING, Trainer
+from .training import LOADING
 
 SLICE_SECONDS = 0.03
 """Of steps without a look outside: what surrounds them is done once for them, and a stop is felt all the same."""
@@ -30,17 +31,13 @@ been left is no longer in the processor's caches, so turns are long where steps 
 REPLAY_BYTES = 2**20
 """The same where memory is short."""
 
-CONTROL = 0.0
-"""η of the runner that never trains."""
-
-
 def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
     """A race, not yet begun: iterating over it trains.
 
     Every rate trains a copy from the task's present state, on the same batches and with the same random numbers;
-    ``race_rules.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for every
-    round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it, in
-    the same thread; then everything is put back.
+    ``race_standings.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for
+    every round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it,
+    in the same thread; then everything is put back.
 
     Raises:
         ValueError: For settings that do not go with ``task``.
@@ -65,10 +62,9 @@ class LRRace:
         self._updates = settings.updates_behind_loss(task.samples_per_update)
         self._callers_device = CallersDevice()
         self._reader = LossReader(task.device)
-        self._loader_state = LoaderState(task.loader)
+        self._loader_state: LoaderState
         self._tape: Tape | None = None
-        self._at_work: _Runner | None = None
-        self._is_watched = True
+        self._at_work: Runner | None = None
         self._kept: list[Any] = []
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun = 0.0
@@ -80,9 +76,9 @@ class LRRace:
         return LOADING if self._at_work is None else self._at_work.waiting_for
 
     @property
-    def steps_left(self) -> int:
-        """Events to come, as far as can be said now."""
-        return self.standings.steps_left
+    def total(self) -> int:
+        """How many events there are in all, as far as can be said now."""
+        return len(self.standings.control) + sum(map(len, self.standings.losses.values())) + self.standings.steps_left
 
     def __iter__(self) -> LRRace:
         return self
@@ -106,7 +102,6 @@ class LRRace:
                     yield from self._side_by_side()
                 if not self._is_done:
                     self.is_replaying = True
-                    self._is_watched = not any(self.standings.losses.values())
                     yield from self._replayed(in_place=False)
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
@@ -125,10 +120,9 @@ class LRRace:
         standings = self.standings
         with ExitStack() as undo:
             shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
-            runners: dict[float, _Runner] = {}
+            runners: dict[float, Runner] = {}
             for lr in (*standings.alive, CONTROL):
-                runner = self._guarded(self._runner, lr, shared)
-                self._is_watched = False
+                runner = self._guarded(self._runner, lr, shared, False, not runners)
                 if runner is None:
                     return
                 undo.enter_context(closing(runner))
@@ -148,7 +142,7 @@ class LRRace:
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
 
-    def _take_turn(self, runner: _Runner, count: int) -> Generator[RaceStep, None, bool]:
+    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
         """One rate through the batches that lie ready; False where the memory ran out."""
         taken = 0
         while taken < count and not self._is_done and (runner.lr == CONTROL or runner.lr in self.standings.alive):
@@ -177,7 +171,8 @@ class LRRace:
         self._loader_state.put_back()
         with ExitStack() as undo:
             shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
-            runner = self._guarded(self._runner, lr, shared, in_place, may_fail=not in_place)
+            is_first = not any(self.standings.losses.values())
+            runner = self._guarded(self._runner, lr, shared, in_place, is_first, may_fail=not in_place)
             if runner is None:
                 return False
             undo.callback(runner.close)
@@ -198,20 +193,17 @@ class LRRace:
     def _taken(self, lr: float) -> int:
         return len(self.standings.losses[lr] if lr else self.standings.control)
 
-    def _runner(self, lr: float, shared: SharedBatches, in_place: bool = False) -> _Runner:
-        runner = _Runner(
-            lr, self._task, shared, in_place=in_place, is_first=self._is_watched, tuned=self._settings.optimizer
-        )
+    def _runner(self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool) -> Runner:
+        runner = Runner(lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer)
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
 
-    def _slice(self, runner: _Runner, count: int) -> torch.Tensor:
+    def _slice(self, runner: Runner, count: int) -> torch.Tensor:
         self._at_work = runner
         begun = time.perf_counter()
         with self._callers_device.in_force():
             losses = runner.losses(count, self._updates, self._kept)
-        self._is_watched = False
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
         return losses
@@ -255,60 +247,3 @@ class LRRace:
         out_of_memory.released(self._task.device, 0, failure)
         self._at_work = None
         return None
-
-
-class _Runner:
-    """One rate on its way.
-
-    Attributes:
-        lr: η.
-        is_copy: Whether it trains a copy; else no other may be open.
-    """
-
-    def __init__(
-        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None
-    ) -> None:
-        self.lr = lr
-        self._undo = ExitStack()
-        workpiece = self._undo.enter_context(lent(task, in_place=in_place))
-        self.is_copy = workpiece.is_copy
-        try:
-            self._trainer: Trainer | None = Trainer(
-                task, workpiece, shared.reader(), is_first=is_first, tuned=tuned
-            )
-        except BaseException:
-            self._undo.close()
-            raise
-        self._undo.callback(self._trainer.close)
-        # An update= of the user's own has no loss without a step, so its control takes steps of η = 0.
-        self._only_looks = lr == CONTROL and task.update is None
-
-    @property
-    def trainer(self) -> Trainer:
-        assert self._trainer is not None
-        return self._trainer
-
-    @property
-    def waiting_for(self) -> str:
-        return LOADING if self._trainer is None else self._trainer.waiting_for
-
-    def close(self) -> None:
-        """Let go of the model; harmless when done before."""
-        self._undo.close()
-        self._trainer = None
-
-    def losses(self, count: int, updates: int, held_out: list[Any]) -> torch.Tensor:
-        """Of ``count`` steps, each the mean over ``updates`` (or of ``held_out`` after them), shape (count,)."""
-        if held_out:
-            return torch.stack([self._held_out_loss(updates, held_out) for _ in range(count)])
-        take = self.trainer.look if self._only_looks else self.trainer.take_step
-        with self.trainer.stretch(self.lr):
-            taken = [take() for _ in range(count * updates)]
-        losses = torch.stack(taken).double()
-        return losses if updates == 1 else losses.reshape(count, updates).mean(1)
-
-    def _held_out_loss(self, updates: int, held_out: list[Any]) -> torch.Tensor:
-        with self.trainer.stretch(self.lr):
-            for _ in range(0 if self._only_looks else updates):
-                self.trainer.take_step()
-        return self.trainer.evaluate(held_out).double()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ..formats import format_lr
-
-if TYPE_CHECKING:
-    from .task import Task
+from .task import Task
 
 Mode = Literal["race", "quick"]
 
@@ -83,7 +81,7 @@ class LRSettings:
             TypeError: For something that is no task.
             ValueError: For validation data that it has no loss for, or an optimizer it does not have.
         """
-        if not hasattr(task, "optimizers"):
+        if not isinstance(task, Task):
             raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
         if self.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")

@@ -73,7 +73,7 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._steps_taken = 0
         self._is_in_step = False
-        self._needs_grad_to_look = False
+        self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
         for model in workpiece.models:
             if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
                 model.train()
@@ -124,18 +124,18 @@ class Trainer:
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
     def _loss_alone(self, batch: Any) -> torch.Tensor:
-        if not self._needs_grad_to_look:
-            kept = batches.with_own_containers(batch, clones=True) if self._steps_taken == 0 else batch
+        if self._needs_grad_to_look is None:
+            kept = batches.with_own_containers(batch, clones=True)
             try:
                 with torch.no_grad():
-                    return self._loss(batch, needs_graph=False).detach()
+                    loss = self._loss(batch, needs_graph=False)
+                self._needs_grad_to_look = False
+                return loss
             except RuntimeError:
-                if self._steps_taken:
-                    raise
                 # A loss with derivatives in it (a gradient penalty) has none without a graph.
                 self._needs_grad_to_look, batch = True, kept
-        self._steps_taken += 1
-        return self._loss(batch, needs_graph=False).detach()
+        with torch.set_grad_enabled(self._needs_grad_to_look):
+            return self._loss(batch, needs_graph=False).detach()
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""

@@ -13,7 +13,7 @@ from .lr_scene import EMPTY_RANGE, TRIANGLE_PX, Floats, loss_range, x_edges
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
-    from ..engine.race_rules import Candidate
+    from ..engine.race_standings import Candidate
 
 HEIGHT = 256
 FRAME_HEIGHT = 204.0

@@ -17,7 +17,7 @@ from .race_scene import FADES, FRAME_HEIGHT, NAMES_SHARE, RaceScene, race_scene,
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
-    from ..engine.race_rules import Candidate
+    from ..engine.race_standings import Candidate
 
 Columns = dict[str, Any]
 

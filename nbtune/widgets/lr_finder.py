@@ -8,7 +8,7 @@ from typing import Any
 
 from ..engine import LRCurve, LRRace, LRSettings, LRSweep, Task
 from ..engine.classic_rules import classic_rules
-from ..engine.find_lr import search_lr, total_of
+from ..engine.find_lr import search_lr
 from ..engine.findings import finding_of, kind_of
 from ..engine.training import LOADING
 from ..formats import format_lr
@@ -71,10 +71,21 @@ class LRFinder(Panel):
         has_same_axis = (settings.lr_min, settings.lr_max) == (self.settings.lr_min, self.settings.lr_max)
         with self._drawing():
             self.settings, self.values = settings, {**self.values, **texts_of(settings)}
-            if not has_same_axis:
-                for name, figure in _figures(settings).items():
-                    self.plots[name].show(figure)
+            self._set_stage(has_new_axis=not has_same_axis)
         return run
+
+    def _set_stage(self, *, has_new_axis: bool = False) -> None:
+        """Make the plots of the mode when it first comes into sight: the two of a race take half a second."""
+        is_made = all(name in self.plots for name in _plots_in(self.mode))
+        if is_made and not has_new_axis:
+            return
+        figures = _figures(replace(self.settings, mode=self.mode))
+        for name in figures.keys() & self.plots.keys():
+            self.plots[name].show(figures[name])
+        # Those of the other mode are made again, on the new axis, when they are next in sight.
+        kept = {name: plot for name, plot in self.plots.items() if name in figures or not has_new_axis}
+        made = {name: BokehPlot(figure) for name, figure in figures.items() if name not in kept}
+        self.plots = {**kept, **made}
 
     def _new_job(self) -> Job:
         def progress() -> Progress:
@@ -92,6 +103,7 @@ class LRFinder(Panel):
     def _changed(self, names: set[str]) -> bool:
         if "mode" in names and self.state in IS_RUNNING:
             self.mode = self.settings.mode  # what runs stays in sight
+        self._set_stage()
         if "rules" in names and self.result is not None and self.result.settings.mode == "quick":
             self._draw_plots(self.result)
         elif "mode" in names and self.result is not None and self.state not in IS_RUNNING:
@@ -100,7 +112,7 @@ class LRFinder(Panel):
 
     def _draw_start(self) -> None:
         self._steps = []
-        for name in _blocks_of(self.settings):
+        for name in _plots_in(self.settings.mode):
             self.plots[name].clear()
         self._draw_progress("running", *progress_parts(self._curve(), self._total))
         self.sentence = starting_sentence(self.settings)
@@ -158,7 +170,7 @@ class LRFinder(Panel):
     @property
     def _total(self) -> int:
         if self._run is not None:  # None again as soon as it has ended
-            self._known_total = total_of(self._run, len(self._steps))
+            self._known_total = self._run.total
         return self._known_total
 
     def _curve(self) -> LRCurve:
@@ -180,9 +192,12 @@ class LRFinder(Panel):
 
 
 def _figures(settings: LRSettings) -> dict[str, Any]:
+    """Of the mode, by the names of its blocks."""
     axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
-    return {"plot": lr_figure(*axis, held_out=held_out), **race_figures(*axis, held_out=held_out)}
+    if settings.mode == "race":
+        return race_figures(*axis, held_out=held_out)
+    return {"plot": lr_figure(*axis, held_out=held_out)}
 
 
-def _blocks_of(settings: LRSettings) -> list[str]:
-    return [str(block["name"]) for block in _BLOCKS if settings.mode in block["modes"]]
+def _plots_in(mode: str) -> list[str]:
+    return [str(block["name"]) for block in _BLOCKS if mode in block["modes"]]

@@ -1,20 +1,26 @@
 """How far below a race's minimum should a suggestion lie? Regret by factor, and what cross-validation chooses.
 
-    python tests/benchmarks/race_rules.py [FOLDER]
+    python tests/benchmarks/race_rules.py [FOLDER] [--tried]
 
 FOLDER is a copy of lr_bench. Every task of suggestions.py is raced once per seed; ``curve.best`` × a factor is judged
 at the three horizons. Then each task is left out in turn and judged with the factor that is best on the others: for a
-constant rate by the mean of 200 and 3,000 steps, for the peak by the one-cycle schedule.
+constant rate by the mean of 200 and 3,000 steps, for the peak by the one-cycle schedule. With --tried, what a race
+without one of its parts would suggest (ten minutes).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from suggestions import curve_of
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
+
+from nbtune.engine import lr_settings, race_rules, race_standings
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 
@@ -22,8 +28,12 @@ FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?")
+    parser.add_argument("--tried", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.tried:
+        _print_tried(arguments.folder)
+        return
     tables = {
         name: np.array([_means(stick) for stick in sticks]) for name, sticks in yardsticks(arguments.folder).items()
     }
@@ -35,6 +45,56 @@ def main() -> None:
     print(f"\neach of {len(every)} tasks left out in turn")
     _print_left_out("constant rate, 200 and 3,000", every[:, :, :2].mean(2))
     _print_left_out("one-cycle peak", every[:, :, 2])
+
+
+def _print_tried(folder: str | None) -> None:
+    print("suggestion's regret: mean and worst at each horizon; (of the task with batches of two)")
+    for title, change in TRIED.items():
+        for name, sticks in yardsticks(folder).items():
+            with change():
+                found = {
+                    stick.name: [stick.regrets(curve_of(stick, seed, "race").suggestion) for seed in SEEDS]
+                    for stick in sticks
+                }
+            table = np.array(list(found.values()))
+            cells = "   ".join(f"{table[..., i].mean():.3f}, {table[..., i].max():.2f}" for i in range(3))
+            small = found.get("digits_mlp_sgd_k2")
+            pair = "" if small is None else f"   ({' '.join(f'{mean:.3f}' for mean in np.mean(small, 0))})"
+            print(f"  {title:44} {name:9} {cells}{pair}", flush=True)
+
+
+@contextmanager
+def _set(module: Any, **changes: Any) -> Iterator[None]:
+    before = {name: getattr(module, name) for name in changes}
+    for name, value in changes.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
+
+
+def _first_loss_as_control() -> Any:
+    """In place of no training on the same batches, the loss of the first batch."""
+    add = race_standings.Standings.add
+
+    def changed(standings: race_standings.Standings, lr: float, loss: float) -> None:
+        add(standings, lr, loss if lr or not standings.control else standings.control[0])
+
+    return _set(race_standings.Standings, add=changed)
+
+
+TRIED = {
+    "as it is": lambda: _set(race_standings),
+    "the first batch's loss for the control": _first_loss_as_control,
+    "one update behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=1),
+    "8 samples behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=8),
+    "16 samples behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=16),
+    "over at step 45 as soon as a loss has fallen": lambda: _set(race_standings, HARDLY_BEGUN=0.0),
+    "no parabola where the upper neighbour has left": lambda: _set(race_rules, _left_above=lambda *_: {}),
+}
+"""What is changed, and how."""
 
 
 def _means(stick: Yardstick) -> np.ndarray:

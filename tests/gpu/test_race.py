@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import statistics
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
-from test_gpu import CE, card_task, seconds, state, trained
+from test_gpu import CE, card_task, overhead, state, trained
 
 from nbtune.engine import LRSettings, Task, find_lr, lr_race
 from nbtune.engine.fence import reserved_at_most
@@ -68,32 +65,8 @@ def test_a_nearly_full_card_is_raced_on_without_running_out(table: Callable[...,
 def test_overhead_of_a_race_over_the_bare_loop(
     table: Callable[..., None], name: str, width: int, depth: int, batch_size: int
 ) -> None:
-    task = card_task(width, depth, batch_size)
-    settings = LRSettings()
-
-    def bare(steps: int) -> None:
-        losses: list[Any] = []
-        while len(losses) < steps:
-            for inputs, targets in task.loader:
-                if len(losses) == steps:
-                    break
-                loss = CE(model(inputs.cuda(non_blocking=True)), targets.cuda(non_blocking=True))
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.detach())
-        torch.stack(losses).tolist()
-
-    model, optimizer = copy.deepcopy((task.model, task.optimizer))
-    steps = find_lr(task, settings, progress=False).updates
-    bare(steps)
-    pairs = [
-        (seconds(lambda: bare(steps)), seconds(lambda: find_lr(task, settings, progress=False))) for _ in range(3)
-    ]
-    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
-    step_ms = 1e3 * statistics.median(theirs for theirs, _ in pairs) / steps
-    figures = [steps, round(step_ms, 2), round(ratio, 3)]
-    table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", figures)
+    steps, step_ms, ratio = overhead(card_task(width, depth, batch_size), LRSettings())
+    table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", [steps, step_ms, ratio])
     assert ratio < 2
 
 
