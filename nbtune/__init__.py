@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
     from .engine.compare_batch_sizes import compare_batch_sizes
     from .engine.comparison import Comparison, ComparisonSettings, LossStep
+    from .engine.curvature import Curvature, estimate_curvature
     from .engine.descent import DescentPath, DescentSettings, DescentStep
     from .engine.find_batch_size import find_batch_size
     from .engine.memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
@@ -29,6 +30,7 @@ _HOME = {
     "BatchSettings": "engine.batch_limit",
     "Comparison": "engine.comparison",
     "ComparisonSettings": "engine.comparison",
+    "Curvature": "engine.curvature",
     "DescentExplorer": "widgets",
     "DescentPath": "engine.descent",
     "DescentSettings": "engine.descent",
@@ -45,6 +47,7 @@ _HOME = {
     "RaceStep": "engine",
     "Task": "engine",
     "compare_batch_sizes": "engine.compare_batch_sizes",
+    "estimate_curvature": "engine.curvature",
     "estimate_memory": "engine.memory.estimate",
     "find_batch_size": "engine.find_batch_size",
     "find_lr": "engine",
@@ -52,10 +55,10 @@ _HOME = {
 }
 
 __all__ = [
-    "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings",
+    "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings", "Curvature",
     "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRCurve", "LRFinder", "LRSettings", "LRStep",
     "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError", "RaceStep", "Task",
-    "compare_batch_sizes", "estimate_memory", "find_batch_size", "find_lr", "plot",
+    "compare_batch_sizes", "estimate_curvature", "estimate_memory", "find_batch_size", "find_lr", "plot",
 ]  # fmt: skip
 
 

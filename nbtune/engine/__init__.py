@@ -3,6 +3,7 @@
 from .batch_limit import BatchLimit, BatchSettings, MemoryTrial
 from .batch_probe import BatchProbe, probe_batch_sizes
 from .classic_rules import ClassicRule, classic_rules
+from .curvature import Curvature, estimate_curvature
 from .find_batch_size import find_batch_size
 from .find_lr import find_lr
 from .lr_curve import LRCurve, LRStep, RaceStep
@@ -13,7 +14,7 @@ from .preserve import ModelBusyError
 from .task import Task
 
 __all__ = [
-    "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "LRCurve", "LRRace", "LRSettings", "LRStep", "LRSweep",
-    "MemoryTrial", "ModelBusyError", "RaceStep", "Task", "classic_rules", "find_batch_size", "find_lr",
-    "probe_batch_sizes", "race_lr", "sweep_lr",
+    "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "Curvature", "LRCurve", "LRRace", "LRSettings",
+    "LRStep", "LRSweep", "MemoryTrial", "ModelBusyError", "RaceStep", "Task", "classic_rules", "estimate_curvature",
+    "find_batch_size", "find_lr", "probe_batch_sizes", "race_lr", "sweep_lr",
 ]  # fmt: skip

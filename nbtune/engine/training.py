@@ -111,7 +111,7 @@ class Trainer:
     def take_step(self) -> torch.Tensor:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
         if self._steps_taken == 0 and self._is_watched:
-            with _CopyWatch(self._task, self._workpiece):
+            with CopyWatch(self._task, self._workpiece):
                 loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         else:
             loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
@@ -301,7 +301,7 @@ def _global_model_error(task: Task) -> RuntimeError:
     )
 
 
-class _CopyWatch:
+class CopyWatch:
     """Around the first step on a copy: if the user's own objects were trained instead, put them back and say so."""
 
     def __init__(self, task: Task, workpiece: Workpiece) -> None:
