@@ -69,6 +69,14 @@ class Curvature:
     scaling_batches: int = 0
     seconds: float = 0.0
 
+    @property
+    def sentence(self) -> str:
+        """The limit with its meaning, or why there is none."""
+        if self.limit_lr is None:
+            return f"No 2/λmax: {self.reason}."
+        about = "=" if self.is_converged else "≤"  # of an estimate cut short it is rather too high
+        return f"In theory, {self.rule} {about} {format_lr(self.limit_lr)}: {self.meaning}, at the start of training."
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""
         return {"kind": "curvature", "schema": 1, **json_ready(asdict(self))}

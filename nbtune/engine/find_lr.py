@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 from ..formats import format_loss, format_lr
 from ..jobs import Progress, listed
 from .findings import finding_of, kind_of
+from .lr_by_batch_size import LRByBatchSize
 from .lr_curve import LRCurve, LRStep, RaceStep
-from .lr_race import LRRace, race_lr
+from .lr_search import search_lr
 from .lr_settings import LRSettings
-from .lr_sweep import LRSweep, sweep_lr
 from .task import Task
+
+
+@overload
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    batch_sizes: Iterable[int],
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRByBatchSize: ...
+
+
+@overload
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRCurve: ...
 
 
 def find_lr(
@@ -25,7 +48,7 @@ def find_lr(
     max_seconds: float | None = None,
     progress: bool = True,
     **changes: Any,
-) -> LRCurve:
+) -> Any:
     """A learning rate for ``task``, from a race of constant rates or one sweep over η, with a progress bar in text.
 
     Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
@@ -37,7 +60,8 @@ def find_lr(
         progress: Whether to show the bar (on stderr; it needs tqdm).
         **changes: Single settings by name, e.g. ``lr_max=1.0``; see ``LRSettings``.
     Returns:
-        The curve; its ``suggestion`` is None when there is no clear answer, and ``reason`` says why.
+        The ``LRCurve``; its ``suggestion`` is None when there is no clear answer, and ``reason`` says why. With
+        ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
         Exception: Whatever the user's model, loss or data raise.
@@ -65,17 +89,19 @@ def find_lr(
             for step in run:
                 steps.append(step)
                 show(step, run.total)
-                call.now = Progress(len(steps), run.total, "steps", len(steps) / run.total)
+                call.now = Progress(len(steps), run.total, "steps", min(1.0, len(steps) / run.total))
                 if call.is_stopped:
                     break
-        curve = LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
-        call.found(finding_of(curve, task))
-    return curve
+        result = lr_result(steps, task, settings)
+        call.found(finding_of(result, task))
+    return result
 
 
-def search_lr(task: Task, settings: LRSettings) -> LRRace | LRSweep:
-    """The run that ``settings.mode`` asks for, not yet begun: see ``race_lr`` and ``sweep_lr``."""
-    return race_lr(task, settings) if settings.mode == "race" else sweep_lr(task, settings)
+def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
+    """What the events of a search for ``task`` say so far."""
+    if settings.batch_sizes:
+        return LRByBatchSize.from_steps(steps, settings=settings)
+    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
 
 
 @contextmanager
@@ -89,7 +115,9 @@ def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
         return
     with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
 
-        def show(step: LRStep | RaceStep, total: int) -> None:
+        def show(step: Any, total: int) -> None:
+            if not isinstance(step, LRStep | RaceStep):
+                return
             bar.total = total
             # The text is only made when the bar is drawn again: it would cost more than a small step.
             if bar.update():

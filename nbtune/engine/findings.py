@@ -11,6 +11,7 @@ from ..host_memory import host_memory
 from ..jobs import BOARD, Finding, Forecast, reference_to
 from .batch_limit import BatchLimit
 from .comparison import Comparison
+from .lr_by_batch_size import LRByBatchSize
 from .lr_curve import LRCurve
 from .lr_settings import LRSettings
 from .task import Task
@@ -21,7 +22,9 @@ def kind_of(settings: LRSettings) -> str:
     return "race" if settings.mode == "race" else "quick sweep"
 
 
-def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget: str = "") -> Finding | None:
+def finding_of(
+    result: LRCurve | LRByBatchSize | BatchLimit | Comparison, task: Task, *, widget: str = ""
+) -> Finding | None:
     """The answer of a result; None for a result without one.
 
     Args:
@@ -33,6 +36,9 @@ def finding_of(result: LRCurve | BatchLimit | Comparison, task: Task, *, widget:
         "model": " + ".join(type(model).__name__ for model in task.models.values()), "task": reference_to(task),
         "widget": widget, "cell": "" if widget else BOARD.here(),
     }  # fmt: skip
+    if isinstance(result, LRByBatchSize):
+        own = result.curves.get(task.samples_per_update or 0)
+        return None if own is None else finding_of(own, task, widget=widget)
     if isinstance(result, LRCurve):
         if result.suggestion is None:
             return None

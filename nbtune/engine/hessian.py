@@ -13,6 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import batches, out_of_memory
+from .capacity import free_bytes
 from .preserve import Workpiece
 from .random_streams import RandomStreams
 from .task import Task
@@ -28,6 +29,9 @@ Method = Literal["double backward", "central differences"]
 STEP = 1e-3
 """Of central differences: the move, as a part of 1 + |w|. Near the cube root of float32's precision, where the errors
 of rounding and of the third derivative are about equal."""
+
+GRAPHS = 4
+"""The memory of a graph that can be differentiated twice, as a multiple of one that can be once."""
 
 
 class Hessian:
@@ -70,8 +74,18 @@ class Hessian:
         return any(p.dtype in (torch.float16, torch.bfloat16) for p in self._parameters)
 
     def loss(self) -> float:
-        """The mean loss of the batches."""
-        return sum(float(self._evaluated(sample).detach()) for sample in self._samples) / len(self._samples)
+        """The mean loss of the batches; it also tells how large its graph is, and so how to take products."""
+        values, largest = list[float](), 0
+        for sample in self._samples:
+            with _graph_bytes() as kept:
+                values.append(float(self._evaluated(sample).detach()))
+            own = {p.untyped_storage().data_ptr() for p in self._parameters}
+            largest = max(largest, sum(size for storage, size in kept.items() if storage not in own))
+        free = free_bytes(self._task.device)
+        # On a host there is no error to wait for: the system ends the whole process.
+        if free is not None and GRAPHS * largest > free / 2:
+            self.method = "central differences"
+        return sum(values) / len(values)
 
     def gradient(self, sample: Any) -> torch.Tensor:
         """The gradient on one batch, flat."""
@@ -222,6 +236,20 @@ def _has_backward_of_its_own(loss: torch.Tensor) -> bool:
             seen.add(node)
             nodes.extend(following for following, _ in node.next_functions)
     return False
+
+
+@contextmanager
+def _graph_bytes() -> Iterator[dict[int, int]]:
+    """What operations in the block keep for their backward pass: storage → bytes."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.layout == torch.strided:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield kept
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..formats import format_lr
 from . import lr_rules, race_rules
+from .curvature import Curvature
+from .lr_orders import pooled
 from .lr_settings import LRSettings
 from .plain_data import json_ready
 from .race_standings import Candidate, Standings
@@ -34,6 +36,8 @@ class LRStep:
         validation_loss: Mean loss on the held-out part after the step; None without one.
         diverged: True on the step at which the sweep ended itself because the loss rose or was no
             longer finite.
+        batch_size: k, where a search is over several batch sizes.
+        repeat: Which data order, from 0.
     """
 
     index: int
@@ -43,6 +47,8 @@ class LRStep:
     seconds: float
     validation_loss: float | None = None
     diverged: bool = False
+    batch_size: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,7 @@ class RaceStep:
             the held-out part after it; may be inf or NaN in the last step of a rate that diverged.
         seconds: From the start of the run to the end of the step.
         is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
+        batch_size, repeat: As of ``LRStep``.
     """
 
     lr: float
@@ -63,6 +70,22 @@ class RaceStep:
     loss: float
     seconds: float
     is_replayed: bool = False
+    batch_size: int | None = None
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A race or a sweep of a search over batch sizes ended before its time.
+
+    Attributes:
+        batch_size, repeat: Of which.
+        reason: Why, in a few words.
+    """
+
+    batch_size: int | None
+    repeat: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +96,9 @@ class LRCurve:
         steps: The events, in order: ``RaceStep`` or ``LRStep``.
         settings: What was asked for.
         batch_size: Samples behind one update; None where the data do not tell.
+        orders: Of a search over several data orders: the curve of each, from the second on. Rates are then geometric
+            means over the orders, losses means; a rate's are those of the orders in which it stayed longest.
+        curvature: 2/λmax at the start, where it was asked for.
         lrs: η, rising: of each step of a sweep, of each rate of a race that has a score.
         losses: The loss of each: the step's, or the rate's score (see ``Candidate``); inf where it diverged.
         smoothed_losses: Per step, see ``lr_rules.smooth``: a centred window, so nothing lags; of a race, the scores.
@@ -107,6 +133,8 @@ class LRCurve:
     rounds: tuple[tuple[int, int], ...] = ()
     best: float | None = None
     fit: tuple[tuple[float, float], ...] = ()
+    orders: tuple[LRCurve, ...] = ()
+    curvature: Curvature | None = None
     retry: tuple[float, float] | None
     verdict: str
     reason: str
@@ -130,11 +158,17 @@ class LRCurve:
             settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
             batch_size: Samples behind one update.
         """
-        steps = tuple(steps)
+        every = tuple(steps)
+        curvature = next((step for step in every if isinstance(step, Curvature)), None)
+        taken = tuple(step for step in every if isinstance(step, LRStep | RaceStep))
         if settings is None:
-            settings = _settings_of(steps)
-        known = _of_race(steps, settings) if settings.mode == "race" else _of_sweep(steps, settings)
-        return cls(steps=steps, settings=settings, batch_size=batch_size, **known)
+            settings = _settings_of(taken)
+        orders = _orders(taken, settings, batch_size)
+        if len(orders) > 1:
+            known = {**pooled(orders, settings.repeats), "orders": orders}
+        else:
+            known = _of_race(taken, settings) if settings.mode == "race" else _of_sweep(taken, settings)
+        return cls(steps=taken, settings=settings, batch_size=batch_size, curvature=curvature, **known)
 
     @property
     def is_held_out(self) -> bool:
@@ -147,6 +181,11 @@ class LRCurve:
     def updates(self) -> int:
         """Training steps in all; those of the control, which does not train, are not among them."""
         return sum(step.lr > 0 for step in self.steps)
+
+    @property
+    def theory(self) -> str:
+        """What the curvature says, in a sentence; "" where it was not asked for."""
+        return "" if self.curvature is None else self.curvature.sentence
 
     @property
     def seconds(self) -> float:
@@ -176,11 +215,21 @@ class LRCurve:
         usable = ""
         if self.low is not None and self.high is not None:
             usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
-        taken = f"{self.updates} steps" if is_race else f"{len(self.steps)} of {self.settings.steps} steps"
+        is_whole = is_race or self.orders
+        taken = f"{self.updates} steps" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
         )
+
+
+def _orders(steps: tuple[Any, ...], settings: LRSettings, batch_size: int | None) -> tuple[LRCurve, ...]:
+    if settings.repeats == 1:
+        return ()
+    alone, of_order = replace(settings, repeats=1), dict[int, list[Any]]()
+    for step in steps:
+        of_order.setdefault(step.repeat, []).append(step)
+    return tuple(LRCurve.from_steps(part, settings=alone, batch_size=batch_size) for part in of_order.values())
 
 
 def _of_sweep(steps: tuple[Any, ...], settings: LRSettings) -> dict[str, Any]:

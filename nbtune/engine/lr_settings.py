@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -38,6 +39,10 @@ class LRSettings:
             ``validation_batches`` batches are kept, and their mean loss in eval mode is measured
             after every step. The suggestion is then read off that loss.
         validation_batches: How many of its batches are kept, ≥ 1.
+        repeats: The search is done for so many data orders (the task's own, then others by seed), ≥ 1.
+        batch_sizes: The search is done for each of these k, rising; () for the task's own alone.
+        curvature: Whether 2/λmax is estimated after the search, for no longer than that took (see
+            ``estimate_curvature``). None: a widget does where that is expected to cost less, ``find_lr`` does not.
     Raises:
         ValueError: For a range or a number outside these limits.
     """
@@ -52,6 +57,9 @@ class LRSettings:
     max_seconds: float | None = None
     validation: Any = field(default=None, compare=False, repr=False)
     validation_batches: int = 4
+    repeats: int = 1
+    batch_sizes: tuple[int, ...] = ()
+    curvature: bool | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in ("race", "quick"):
@@ -73,6 +81,9 @@ class LRSettings:
             raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
         if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
             raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
+        if not isinstance(self.repeats, Integral) or isinstance(self.repeats, bool) or self.repeats < 1:
+            raise ValueError(f"repeats must be a whole number from 1 up, not {self.repeats!r}")
+        object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
 
     def check(self, task: Task) -> None:
         """Whether they go with ``task``.
@@ -101,3 +112,13 @@ class LRSettings:
         if self.updates_per_step is not None:
             return self.updates_per_step
         return -(-RACE_SAMPLES // samples_per_update) if self.mode == "race" and samples_per_update else 1
+
+
+def _checked_sizes(given: Any) -> tuple[int, ...]:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise ValueError(f"batch_sizes must be whole numbers from 1 up, such as [16, 64, 256], not {given!r}")
+    sizes = tuple(given)
+    for size in sizes:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"batch_sizes must be whole numbers from 1 up, not {size!r}")
+    return tuple(sorted({int(size) for size in sizes}))

@@ -16,6 +16,7 @@ from .lr_rule_marks import RULES, UPRIGHT, Rule
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
 from .race import race_plot
+from .theory_mark import draw_theory
 from .tokens import themed
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "band": REGION,
     "hatch": REGION,
     "untried": REGION,
+    "theory": UPRIGHT,
     **dict.fromkeys(RULES.values(), UPRIGHT),
     **{f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in LABEL_COLOURS},
 }
@@ -133,6 +135,7 @@ def _draw_marks(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
         "x", "y", source=sources["off"], marker="triangle", size=8, fill_color=None, line_width=1.3, name="off points"
     )
     themed(off.glyph, line_color="danger")
+    draw_theory(fig, sources["theory"])
     edge = fig.segment("left", "bottom", "left", "top", source=sources["untried"], line_width=1.5)
     themed(edge.glyph, line_color="ink")
     line = fig.segment("x", "bottom", "x", "top", source=sources["suggestion"], line_width=2.2)

@@ -13,6 +13,7 @@ from ..formats import format_loss, format_lr
 from .labels import GAP_PX, Box, Label, Placed, box_of, label_columns, place, text_px
 from .lr_rule_marks import RULES, Rule, along_curve, place_rules, poles
 from .lr_scene import FRAME_HEIGHT, TRIANGLE_PX, Scene, x_edges
+from .theory_mark import theory_box, theory_label
 
 LABEL_COLOURS = {"muted": "muted", "ink": "ink", "answer": "answer_text", "danger": "danger_text"}
 """Group of labels → token."""
@@ -71,11 +72,16 @@ class _Frame:
     def loss_at(self, px: float) -> float:
         return self.scene.top - px * self.scene.height_of_px
 
+    @property
+    def edges(self) -> tuple[float, float]:
+        return math.exp(self.log_left), math.exp(self.log_right)
+
     def taken(self) -> Iterator[Box]:
         """What no label may cover: the suggestion's line and the triangles."""
         curve, scene = self.scene.curve, self.scene
         if curve.suggestion is not None and not scene.running:
             yield (self.x(curve.suggestion) - 2, 0.0, self.x(curve.suggestion) + 2, FRAME_HEIGHT)
+        yield from theory_box(curve, self.x, self.edges, FRAME_HEIGHT)
         off = scene.lrs[scene.off_scale]
         if len(off):
             yield (self.x(float(off[0])) - TRIANGLE_PX, 0.0, self.x(float(off[-1])) + TRIANGLE_PX, 2 * TRIANGLE_PX)
@@ -96,6 +102,7 @@ class _Frame:
         if scene.usable is not None and not self.narrow:
             yield self._usable(*scene.usable)
         yield from self._rise()
+        yield from theory_label(curve, self.x, self.edges, FRAME_HEIGHT)
         if scene.is_stopped:
             middle = (self.x(float(scene.lrs[-1])) + self.width) / 2
             yield Label("not tried", "muted", ((middle, 0.6 * FRAME_HEIGHT, "center"),), boxed=True, droppable=True)

@@ -13,6 +13,7 @@ from ..formats import format_loss, format_lr
 from .lr_labels import FRAME_WIDTHS, lr_labels
 from .lr_rule_marks import Rule, rules_in_words
 from .lr_scene import TRIANGLE_PX, Floats, Scene, scene_of, x_edges
+from .theory_mark import theory_lr
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -73,6 +74,8 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
     curve, bottom, top = scene.curve, scene.bottom, scene.top
     start = [] if curve.start_loss is None or scene.is_flat else [curve.start_loss]
     suggestion = [] if scene.running or curve.suggestion is None else [curve.suggestion]
+    limit = theory_lr(curve, x_edges(curve.settings.lr_min, curve.settings.lr_max))
+    theory = [] if limit is None else [limit]
     head = len(scene.lrs) - 1 if scene.running and len(scene.lrs) else None
     return {
         "start": {"y": _floats(start)},
@@ -81,6 +84,11 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
             "y": _floats([scene.in_frame(_smoothed_at(scene, lr)) for lr in suggestion]),
             "bottom": _floats([bottom] * len(suggestion)),
             "top": _floats([top] * len(suggestion)),
+        },
+        "theory": {
+            "x": _floats(theory),
+            "bottom": _floats([bottom] * len(theory)),
+            "top": _floats([top] * len(theory)),
         },
         "head": {
             "x": _floats([] if head is None else [scene.lrs[head]]),
@@ -125,7 +133,7 @@ def _in_words(scene: Scene) -> str:
     if scene.running:
         return f"{head} Loss {format_loss(curve.losses[-1])}, still running."
     ending = "No suggestion." if curve.suggestion is None else f"Suggested {format_lr(curve.suggestion)}."
-    return " ".join(part for part in (head, _course_in_words(scene), ending) if part)
+    return " ".join(part for part in (head, _course_in_words(scene), ending, curve.theory) if part)
 
 
 def _course_in_words(scene: Scene) -> str:

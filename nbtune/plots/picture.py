@@ -8,7 +8,7 @@ from ..formats import format_lr
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import HEIGHT, decades, loss_ticks, x_edges
 from .lr_view import Columns, LRView, lr_view
-from .race_picture import draw_race_png
+from .race_picture import draw_race_png, draw_theory
 from .sentence import COLOURS, POINT, WIDTH, Word, can_draw, draw_labels, picture_of, style_axes, words_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw_png(curve: LRCurve) -> bytes | None:
 
 
 def _words(curve: LRCurve) -> list[Word]:
-    return words_of(curve, "ink" if curve.suggestion is None else "answer_text")
+    return words_of(curve, "ink" if curve.suggestion is None else "answer_text", curve.theory)
 
 
 def _style(axes: Axes, curve: LRCurve) -> None:
@@ -97,6 +97,7 @@ def _draw_marks(axes: Axes, columns: dict[str, Columns]) -> None:
     off, suggestion = columns["off"], columns["suggestion"]
     hollow: dict[str, Any] = {"color": COLOURS["danger"], "markerfacecolor": "none", "markeredgewidth": 1.3 * POINT}
     axes.plot(off["x"], off["y"], "^", markersize=8 * POINT, **hollow)
+    draw_theory(axes, columns["theory"])
     for lr in suggestion["x"]:
         axes.axvline(lr, color=COLOURS["answer"], linewidth=2.2 * POINT)
     halo: dict[str, Any] = {"markeredgecolor": COLOURS["background"], "markeredgewidth": 1.5 * POINT}

@@ -14,6 +14,7 @@ from .lr_labels import LABEL_COLOURS
 from .lr_scene import EMPTY_RANGE, decades, x_edges
 from .race_scene import FADES, FRAME_WIDTHS, HEIGHT, NAMES_SHARE, NARROW_BELOW, ROUND_ENDS, STEPS
 from .race_view import RaceView, race_view
+from .theory_mark import draw_theory
 from .tokens import themed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ COURSE = {
 }  # fmt: skip
 SCORES = {
     **SHARED, "first": ("x", "y"), "fit": ("x", "y"), "whisker": ("x", "low", "high"),
-    "band": ("left", "right", "bottom", "top"), "suggestion": UPRIGHT, "peak": UPRIGHT,
+    "band": ("left", "right", "bottom", "top"), "suggestion": UPRIGHT, "peak": UPRIGHT, "theory": UPRIGHT,
 }  # fmt: skip
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
@@ -106,6 +107,7 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     _draw_start(fig, sources)
     first = fig.line("x", "y", source=sources["first"], line_width=1.4, line_join="round")
     themed(first.glyph, line_color="axis")
+    draw_theory(fig, sources["theory"])
     line = fig.segment("x", "bottom", "x", "top", source=sources["suggestion"], line_width=2.4)
     themed(line.glyph, line_color="answer")
     fit = fig.line("x", "y", source=sources["fit"], line_width=1.8, line_dash=[6, 4])

@@ -14,6 +14,7 @@ from .labels import GAP_PX, LINE_PX, Box, Label, all_fit
 from .lr_scene import TRIANGLE_PX
 from .race_labels import TOP_ROW, Frame
 from .race_scene import FRAME_HEIGHT, FRAME_WIDTHS, RaceScene, score_of
+from .theory_mark import theory_box, theory_label
 
 PEAK_PX = 14.0
 """Height of the one-cycle peak's tick."""
@@ -32,7 +33,8 @@ def scores_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
     for prefix, width in FRAME_WIDTHS.items():
         frame = Frame(scene, width, left, right, is_log=True)
         taken = list(_taken(frame))
-        columns |= frame.columns(prefix, [*_answer(frame, taken), *_doubt(frame), *_references(frame)], taken)
+        theory = theory_label(scene.curve, frame.x, scene.rates, FRAME_HEIGHT)
+        columns |= frame.columns(prefix, [*_answer(frame, taken), *theory, *_doubt(frame), *_references(frame)], taken)
     return columns
 
 
@@ -120,6 +122,7 @@ def _taken(frame: Frame) -> Iterator[Box]:
         yield from _along(frame, scene.curve.fit)
     if scene.answer is not None and scene.curve.peak is not None:
         yield frame.x(scene.curve.peak) - 2, FRAME_HEIGHT - PEAK_PX, frame.x(scene.curve.peak) + 2, FRAME_HEIGHT
+    yield from theory_box(scene.curve, frame.x, scene.rates, FRAME_HEIGHT)
     yield from _along(frame, scene.after_first_round())
     for candidate in (*scene.alive, *scene.out):
         if candidate.score is not None and not scene.is_off(candidate.score):

@@ -30,7 +30,8 @@ def draw_race_png(curve: LRCurve) -> bytes | None:
     if not can_draw():
         return None
     views = race_view(curve)
-    with picture_of(HEIGHT, words_of(curve, "ink" if curve.suggestion is None else "answer_text")) as picture:
+    words = words_of(curve, "ink" if curve.suggestion is None else "answer_text", curve.theory)
+    with picture_of(HEIGHT, words) as picture:
         loss = "held-out loss" if curve.is_held_out else "training loss"
         course = _axes(picture, COURSE, views["course"], "training step, the same batches for every rate", loss)
         course.set_xticks([step for step in STEPS if step <= views["course"].x_range[1]])
@@ -41,6 +42,12 @@ def draw_race_png(curve: LRCurve) -> bytes | None:
         for axes, view in ((course, views["course"]), (scores, views["scores"])):
             _draw_shared(axes, view.columns)
         return picture.png()
+
+
+def draw_theory(axes: Axes, columns: Columns) -> None:
+    """A line across the η axis at each of the places, dashed as in the live plot."""
+    for at in columns["x"]:
+        axes.axvline(at, color=COLOURS["ink"], linewidth=1.2 * POINT, linestyle=(0, (6.7, 2.5, 1.7, 2.5)))
 
 
 def _axes(picture: Picture, place: tuple[int, int], view: RaceView, x_label: str, y_label: str) -> Axes:
@@ -81,6 +88,7 @@ def _draw_scores(axes: Axes, columns: dict[str, Columns]) -> None:
     for left, right in zip(columns["band"]["left"], columns["band"]["right"], strict=True):
         axes.axvspan(left, right, linewidth=0, facecolor=COLOURS["answer"], alpha=0.15)
     _line(axes, columns["first"], "axis", 1.4)
+    draw_theory(axes, columns["theory"])
     for lr in columns["suggestion"]["x"]:
         axes.axvline(lr, color=COLOURS["answer"], linewidth=2.4 * POINT)
     _line(axes, columns["fit"], "answer", 1.8, linestyle=(0, (3.4, 2.2)))

@@ -14,6 +14,7 @@ from .lr_scene import Floats
 from .race_answer import PEAK_PX, scores_labels
 from .race_labels import course_labels
 from .race_scene import FADES, FRAME_HEIGHT, NAMES_SHARE, RaceScene, race_scene, score_of
+from .theory_mark import theory_lr
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -78,6 +79,7 @@ def _scores(scene: RaceScene) -> dict[str, Columns]:
     curve, leader, answer = scene.curve, scene.leader, [] if scene.answer is None else [scene.answer]
     first = scene.after_first_round()
     fit = curve.fit if answer else ()
+    theory = theory_lr(curve, scene.rates)
     return {
         "first": {"x": _floats([lr for lr, _ in first]), "y": scene.clipped([loss for _, loss in first])},
         "crosses": _points(scene, [(c.lr, c.score) for c in scene.out if not scene.is_worse(c)]),
@@ -90,6 +92,7 @@ def _scores(scene: RaceScene) -> dict[str, Columns]:
         "band": _band(scene),
         "suggestion": _uprights(scene, answer),
         "peak": _uprights(scene, [curve.peak] if answer and curve.peak is not None else [], PEAK_PX),
+        "theory": _uprights(scene, [] if theory is None else [theory]),
         **_start(scene), **scores_labels(scene),
     }  # fmt: skip
 
@@ -163,4 +166,4 @@ def _scores_in_words(scene: RaceScene) -> str:
     if curve.suggestion is None:
         return " ".join([*parts, "No suggestion."])
     good = "" if scene.good is None else f", good from {format_lr(scene.good[0], 1)} to {format_lr(scene.good[1], 1)}"
-    return " ".join([*parts, f"Suggested {format_lr(curve.suggestion)}{good}."])
+    return " ".join([*parts, f"Suggested {format_lr(curve.suggestion)}{good}.", *filter(None, [curve.theory])])

@@ -82,22 +82,22 @@ def can_draw() -> bool:
         return False
 
 
-def words_of(answer: Answer, verdict_token: str) -> list[Word]:
-    """The sentence, set word by word in lines as wide as the picture: verdict bold, evidence, limit muted."""
+def words_of(answer: Answer, verdict_token: str, more: str = "") -> list[Word]:
+    """The sentence, set word by word in lines as wide as the picture: verdict bold, evidence, the rest muted."""
     from matplotlib.font_manager import FontProperties
 
     needs_colon = answer.reason and answer.reason[0] != "(" and not answer.verdict.endswith((".", ":"))
     parts = (
         (answer.verdict + ":" * bool(needs_colon), "bold", verdict_token),
         (answer.reason, "normal", "ink"),
-        (answer.limit, "normal", "muted"),
+        (f"{answer.limit} {more}", "normal", "muted"),
     )
     placed: list[Word] = []
     line, x = 0, 0.0
     for text, weight, colour in parts:
         font = FontProperties(size=14, weight=weight)
         # Not at the no-break spaces within numbers.
-        for word in filter(None, re.sub(r"k = (?=\d)", "k\u00a0=\u00a0", text).split(" ")):
+        for word in filter(None, re.sub(r"(k|max\)?) ([=≤]) (?=\d)", "\\1\u00a0\\2\u00a0", text).split(" ")):
             if x + _width(word, font) > WIDTH - 8:
                 line, x = line + 1, 0.0
             placed.append(Word(word, weight, colour, line, x))

@@ -1,0 +1,140 @@
+"""How the learning rate moves with the batch size: one curve per k."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..formats import format_lr
+from .curvature import Curvature
+from .lr_curve import Ended, LRCurve
+from .lr_settings import LRSettings
+from .plain_data import json_ready
+
+if TYPE_CHECKING:
+    from .task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LRByBatchSize:
+    """What is known after a search for η at several batch sizes, a pure fold of its events (see ``from_steps``).
+
+    Attributes:
+        curves: k → what was found there, rising; only those k that have begun.
+        settings: What was asked for.
+        ended: k → why it ended before its time, such as "out of memory".
+        exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
+        curvature: At the task's own batch size, where it was asked for.
+        verdict, reason, limit: In words.
+        outcome: "finished", or "stopped" where not every k was searched to its end.
+    """
+
+    curves: dict[int, LRCurve]
+    settings: LRSettings
+    ended: dict[int, str]
+    exponent: float | None
+    curvature: Curvature | None
+    verdict: str
+    reason: str
+    limit: str
+    outcome: str
+
+    @classmethod
+    def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
+        """The result of any number of events, in order."""
+        of_size: dict[int, list[Any]] = {}
+        ended: dict[int, str] = {}
+        curvature = None
+        for step in steps:
+            if isinstance(step, Curvature):
+                curvature = step
+            elif isinstance(step, Ended):
+                ended[step.batch_size or 0] = step.reason
+            else:
+                of_size.setdefault(step.batch_size, []).append(step)
+        alone = replace(settings, batch_sizes=(), curvature=None)
+        curves = {k: LRCurve.from_steps(of_size[k], settings=alone, batch_size=k) for k in sorted(of_size)}
+        answers = {k: c.suggestion for k, c in curves.items() if c.suggestion is not None}
+        is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
+        exponent = _exponent(answers)
+        verdict, reason = _words(answers, exponent)
+        return cls(
+            curves=curves, settings=settings, ended=ended, exponent=exponent, curvature=curvature, verdict=verdict,
+            reason=reason, limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+        )  # fmt: skip
+
+    @property
+    def suggestions(self) -> dict[int, float | None]:
+        """k → η for training at a constant rate, or None."""
+        return {k: curve.suggestion for k, curve in self.curves.items()}
+
+    @property
+    def updates(self) -> int:
+        """Training steps in all."""
+        return sum(curve.updates for curve in self.curves.values())
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the search to its last step."""
+        return max((curve.seconds for curve in self.curves.values()), default=0.0)
+
+    def apply(self, task: Task) -> None:
+        """Set the optimizer's learning rate to the suggestion for the task's own batch size.
+
+        Raises:
+            ValueError: When that k is not among ``curves``, or has no suggestion.
+        """
+        own = task.samples_per_update
+        if own not in self.curves:
+            known = ", ".join(map(str, self.curves))
+            raise ValueError(f"the task's batch size is {own}; rates were looked for at {known}")
+        self.curves[own].apply(task)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; ``curves`` as a list, by rising k."""
+        return {
+            "kind": "lr_by_batch_size", "schema": 1, "curves": [curve.to_dict() for curve in self.curves.values()],
+            **json_ready({
+                "batch_sizes": list(self.curves), "ended": [list(pair) for pair in self.ended.items()],
+                "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
+                "outcome": self.outcome,
+            }),
+            "curvature": None if self.curvature is None else self.curvature.to_dict(),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
+        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}"
+
+
+def _exponent(answers: dict[int, float]) -> float | None:
+    if len(answers) < 2:
+        return None
+    return float(np.polyfit(np.log(list(answers)), np.log(list(answers.values())), 1)[0])
+
+
+def _words(answers: dict[int, float], exponent: float | None) -> tuple[str, str]:
+    found = ", ".join(f"{format_lr(lr)} at k = {k}" for k, lr in answers.items())
+    if exponent is None:
+        return "No clear answer: fewer than two batch sizes have one", f"Found: {found}." if found else ""
+    factor = (max(answers) / min(answers)) ** exponent
+    if abs(math.log(factor)) < math.log(1.5):
+        return "η hardly moves with k", f"Suggested: {found}."
+    moves = "grows" if exponent > 0 else "falls"
+    return f"η {moves} as about k^{exponent:.1f}", f"Suggested: {found}."
+
+
+def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, str]) -> str:
+    parts = [f"k = {k}: {reason}." for k, reason in ended.items()]
+    silent = [k for k, curve in curves.items() if curve.suggestion is None and k not in ended]
+    if silent:
+        parts.append(f"No clear answer at k = {', '.join(map(str, silent))}.")
+    never = [k for k in settings.batch_sizes if k not in curves and k not in ended]
+    if never:
+        parts.append(f"Stopped before k = {', '.join(map(str, never))}.")
+    parts.append("Every k took as many steps, so a larger one saw more samples.")
+    return " ".join(parts)

@@ -1,0 +1,70 @@
+"""Where theory puts the limit of η, beside what training showed: a line across the η axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from bokeh.models import ColumnDataSource
+from bokeh.plotting import figure
+
+from ..formats import format_lr
+from .labels import GAP_PX, LINE_PX, Box, Label
+from .tokens import themed
+
+if TYPE_CHECKING:
+    from ..engine.lr_curve import LRCurve
+
+DASH = [8, 3, 2, 3]
+LONGEST_RULE = 10
+"""Characters of a formula that stand in the plot; the sentence has the longer ones."""
+
+
+def theory_lr(curve: LRCurve, edges: tuple[float, float]) -> float | None:
+    """The limit, where it is known and within ``edges``."""
+    lr = None if curve.curvature is None else curve.curvature.limit_lr
+    return lr if lr is not None and edges[0] <= lr <= edges[1] else None
+
+
+def draw_theory(fig: figure, source: ColumnDataSource) -> None:
+    """The line, from the columns x, bottom and top."""
+    line = fig.segment("x", "bottom", "x", "top", source=source, line_width=1.2, line_dash=DASH)
+    themed(line.glyph, line_color="ink")
+
+
+def theory_label(
+    curve: LRCurve, x: Callable[[float], float], edges: tuple[float, float], height: float
+) -> Iterator[Label]:
+    """Its name with a piece of the line, beside it where there is room; or with an arrow, where it lies beyond an end.
+
+    Args:
+        curve: Whose curvature is known, or not.
+        x: px of an η.
+        edges: Ends of the η axis.
+        height: Of the frame, px.
+    """
+    curvature = curve.curvature
+    if curvature is None or curvature.limit_lr is None:
+        return
+    lr = curvature.limit_lr
+    rule = curvature.rule if len(curvature.rule) <= LONGEST_RULE else "λmax limit"
+    text = f"{rule} {'=' if curvature.is_converged else '≤'} {format_lr(lr)}"
+    right = x(edges[1])
+    if lr > edges[1]:
+        text, columns = f"{text} →", [(right - 2, "right")]
+    elif lr < edges[0]:
+        text, columns = f"← {text}", [(2.0, "left")]
+    else:
+        text = f"┆ {text}"
+        columns = [(x(lr) + GAP_PX, "left"), (x(lr) - GAP_PX, "right")]
+        columns += [(px, "right") for px in np.arange(right, 0, -LINE_PX).tolist()]
+    rows = np.arange(LINE_PX, height - LINE_PX / 2, LINE_PX / 2).tolist()
+    yield Label(text, "ink", tuple((px, row, align) for px, align in columns for row in rows), droppable=True)
+
+
+def theory_box(curve: LRCurve, x: Callable[[float], float], edges: tuple[float, float], height: float) -> Iterator[Box]:
+    """What no other word may cover."""
+    lr = theory_lr(curve, edges)
+    if lr is not None:
+        yield x(lr) - 2, 0.0, x(lr) + 2, height
