@@ -32,7 +32,7 @@ LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 
 PICTURES = {
     f"nbtune.plots.{name}"
-    for name in ("picture", "memory_picture", "memory_table_pictures", "race_picture", "sentence")
+    for name in ("picture", "memory_picture", "memory_table_pictures", "race_picture", "by_size_picture", "sentence")
 }
 """They draw with matplotlib, where it is installed."""
 

@@ -252,7 +252,7 @@ def _properties(fig: object) -> dict[tuple[str, str], str]:
 def test_every_mark_and_axis_names_the_tokens_of_its_colours() -> None:
     fig = lr_figure(1e-5, 10.0)
     glyphs = [r.glyph for r in fig.select({"type": GlyphRenderer})]
-    assert len(glyphs) == 22
+    assert len(glyphs) == 25
     for model in [*glyphs, *fig.axis, fig.ygrid[0]]:
         (tag,) = model.tags
         assert set(tag["theme"].values()) <= set(TOKENS["dark"])
@@ -298,7 +298,7 @@ def test_a_plot_of_a_curve_can_be_sent_to_a_browser() -> None:
 
 
 def test_plotting_something_else_names_what_can_be_plotted() -> None:
-    with pytest.raises(TypeError, match="no plot of a dict; it draws LRCurve"):
+    with pytest.raises(TypeError, match="no plot of a dict; it draws LRByBatchSize, LRCurve"):
         plot({})
 
 

@@ -7,6 +7,7 @@ import math
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer
 
+from nbtune.engine.curvature import Curvature
 from nbtune.engine.lr_curve import LRCurve, LRSettings, RaceStep
 from nbtune.engine.race_standings import END, PLATEAU_END, ROUNDS, Standings
 from nbtune.formats import format_lr
@@ -105,6 +107,20 @@ def _states() -> Iterator[tuple[LRCurve, bool]]:
     yield race_of(rates=30), False
     yield race_of(rates=6, lr_min=0.02, lr_max=0.4), False
     yield race_of(lr_min=5.0, lr_max=1e4), False
+    for lr in (0.2, 0.033, 1e-7, 1e3):
+        yield with_theory(race_of(), lr), False
+    yield over_orders(bowl, lambda lr, step: 1.1 * bowl(lr * 2, step), broken_from(INF)), False
+    yield over_orders(bowl, plateau), True
+
+
+def with_theory(curve: LRCurve, lr: float, rule: str = "2/λmax") -> LRCurve:
+    return replace(curve, curvature=Curvature(limit_lr=lr, rule=rule, meaning="it overshoots", relative_error=0.01))
+
+
+def over_orders(*losses: LossOf) -> LRCurve:
+    """One race per order of the data."""
+    steps = [replace(step, repeat=r) for r, loss_of in enumerate(losses) for step in race_of(loss_of).steps]
+    return LRCurve.from_steps(steps, settings=LRSettings(repeats=len(losses)))
 
 
 def texts(view: RaceView, prefix: str = "labels") -> list[str]:
@@ -427,6 +443,48 @@ def test_the_label_for_screen_readers_is_the_result() -> None:
 def test_labels_that_belong_together_fit_only_where_all_do() -> None:
     one, other = (Label("loss", "muted", ((10.0, row, "left"),)) for row in (20.0, 30.0))
     assert all_fit([one], 100, 100) and not all_fit([one, other], 100, 100) and not all_fit([one], 100, 25)
+
+
+# Theory, and several orders of the data
+
+
+def test_the_theorys_limit_is_a_line_with_its_name_and_a_sentence() -> None:
+    view = race_view(with_theory(race_of(), 0.2))["scores"]
+    assert view.columns["theory"]["x"].tolist() == [0.2]
+    for prefix in FRAME_WIDTHS:
+        assert "┆ 2/λmax ≈ 0.2" in texts(view, prefix)
+    assert view.label.endswith("In theory, 2/λmax ≈ 0.2: it overshoots, at the start of training.")
+    assert race_view(race_of())["scores"].columns["theory"]["x"].size == 0
+
+
+@pytest.mark.parametrize(("lr", "text"), [(1e3, "2/λmax ≈ 1,000 →"), (1e-7, "← 2/λmax ≈ 1e-7")])
+def test_a_limit_beyond_the_axis_is_an_arrow(lr: float, text: str) -> None:
+    view = race_view(with_theory(race_of(), lr))["scores"]
+    assert view.columns["theory"]["x"].size == 0 and text.replace(",", "") in [t.replace(",", "") for t in texts(view)]
+
+
+def test_a_long_formula_is_left_to_the_sentence() -> None:
+    view = race_view(with_theory(race_of(), 0.2, "(2+2β₁)/((1−β₁)λmax)"))["scores"]
+    assert "┆ λmax limit ≈ 0.2" in texts(view) and "(2+2β₁)/((1−β₁)λmax) ≈ 0.2" in view.label
+
+
+def test_the_band_lies_between_the_orders_scores_and_each_has_its_tick() -> None:
+    curve = over_orders(bowl, lambda lr, step: 1.2 * bowl(lr, step))
+    view = race_view(curve)["scores"]
+    band = view.columns["orders"]
+    scores = {c.lr: [o.candidates[i].score for o in curve.orders] for i, c in enumerate(curve.candidates)}
+    for lr, low, high in zip(band["x"], band["low"], band["high"], strict=True):
+        assert (low, high) == (min(scores[lr]), max(scores[lr]))  # type: ignore[type-var]
+    assert len(band["x"]) == len(curve.candidates)
+    assert view.columns["order_ticks"]["x"].tolist() == [order.suggestion for order in curve.orders]
+    assert "2 data orders" in texts(view) and view.columns["whisker"]["x"].size == 0
+
+
+def test_while_it_runs_the_order_under_way_is_drawn() -> None:
+    curve = over_orders(bowl, plateau)
+    alone, both = race_view(race_of(plateau), running=True), race_view(curve, running=True)
+    assert x_values(both["scores"], "alive", "leader") == x_values(alone["scores"], "alive", "leader")
+    assert both["scores"].columns["suggestion"]["x"].size == 0
 
 
 # The figures

@@ -99,7 +99,7 @@ def test_what_was_found_in_one_mode_is_not_said_over_the_other() -> None:
 def test_a_mode_starts_its_own_kind_of_run_with_its_own_fields() -> None:
     finder = LRFinder(plain_task())
     click(finder, "start", mode="quick", values={**finder.values, "steps": "30", "rates": "nonsense"})
-    assert ended(finder).result.settings == LRSettings(mode="quick", steps=30)
+    assert ended(finder).result.settings == LRSettings(mode="quick", steps=30, curvature=True)
     click(finder, "start", mode="race", values={**finder.values, "rates": "5", "steps": "nonsense"})
     assert len(ended(finder).result.candidates) == 5
 
@@ -178,7 +178,8 @@ def test_the_curve_while_it_runs_is_the_fold_of_the_steps_so_far() -> None:
     finder = LRFinder(plain_task())
     finder.start()
     curve = ended(finder).result
-    assert LRCurve.from_steps(curve.steps, settings=curve.settings, batch_size=curve.batch_size) == curve
+    events = [*curve.steps, curve.curvature]
+    assert LRCurve.from_steps(events, settings=curve.settings, batch_size=curve.batch_size) == curve
 
 
 @pytest.mark.parametrize(("fall", "is_said"), [(0.0, False), (0.05, True)])

@@ -77,7 +77,10 @@ class Gate:
 def test_an_idle_finder_shows_its_settings_and_says_what_start_does() -> None:
     finder = sweep_finder(plain_task(), lr_max=1.0)
     assert finder.state == "idle" and finder.apply_label == ""
-    assert finder.values == {"lr_min": "1e-5", "lr_max": "1", "rates": "13", "steps": "100", "rules": ""}
+    assert finder.values == {
+        "lr_min": "1e-5", "lr_max": "1", "rates": "13", "steps": "100", "rules": "", "theory": "on", "repeats": "1",
+        "batch_sizes": "8, 32, 96",
+    }  # fmt: skip
     assert said(finder) == "Press Start. Your model is put back as it was afterwards."
 
 

@@ -27,6 +27,9 @@ from .task import Task, set_lr
 CONVERGED = 0.02
 """Relative error of λmax from which on no further product is needed."""
 
+ROUGH = 0.1
+"""Above this one it is not told as a number, but as a bound."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curvature:
@@ -74,8 +77,13 @@ class Curvature:
         """The limit with its meaning, or why there is none."""
         if self.limit_lr is None:
             return f"No 2/λmax: {self.reason}."
-        about = "=" if self.is_converged else "≤"  # of an estimate cut short it is rather too high
-        return f"In theory, {self.rule} {about} {format_lr(self.limit_lr)}: {self.meaning}, at the start of training."
+        limit = f"{self.rule} {self.sign} {format_lr(self.limit_lr)}"
+        return f"In theory, {limit}: {self.meaning}, at the start of training."
+
+    @property
+    def sign(self) -> str:
+        """"≈", or "≤" where the estimate was cut short: the limit is then rather too high."""
+        return "≈" if self.relative_error is not None and self.relative_error <= ROUGH else "≤"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..formats import format_lr
-from .curvature import Curvature
 from .lr_curve import Ended, LRCurve
 from .lr_settings import LRSettings
 from .plain_data import json_ready
 
 if TYPE_CHECKING:
     from .task import Task
+
+LEAST_MOVE = 2.0
+"""By less than this factor, the suggestions' own uncertainty, η is not said to move with k."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,6 @@ class LRByBatchSize:
         settings: What was asked for.
         ended: k → why it ended before its time, such as "out of memory".
         exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
-        curvature: At the task's own batch size, where it was asked for.
         verdict, reason, limit: In words.
         outcome: "finished", or "stopped" where not every k was searched to its end.
     """
@@ -37,7 +38,6 @@ class LRByBatchSize:
     settings: LRSettings
     ended: dict[int, str]
     exponent: float | None
-    curvature: Curvature | None
     verdict: str
     reason: str
     limit: str
@@ -48,11 +48,8 @@ class LRByBatchSize:
         """The result of any number of events, in order."""
         of_size: dict[int, list[Any]] = {}
         ended: dict[int, str] = {}
-        curvature = None
         for step in steps:
-            if isinstance(step, Curvature):
-                curvature = step
-            elif isinstance(step, Ended):
+            if isinstance(step, Ended):
                 ended[step.batch_size or 0] = step.reason
             else:
                 of_size.setdefault(step.batch_size, []).append(step)
@@ -63,14 +60,20 @@ class LRByBatchSize:
         exponent = _exponent(answers)
         verdict, reason = _words(answers, exponent)
         return cls(
-            curves=curves, settings=settings, ended=ended, exponent=exponent, curvature=curvature, verdict=verdict,
-            reason=reason, limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+            curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
+            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
         )  # fmt: skip
 
     @property
     def suggestions(self) -> dict[int, float | None]:
         """k → η for training at a constant rate, or None."""
         return {k: curve.suggestion for k, curve in self.curves.items()}
+
+    @property
+    def does_move(self) -> bool:
+        """Whether from the smallest to the largest k the suggestions move by more than single ones are sure to."""
+        answers = {k: lr for k, lr in self.suggestions.items() if lr is not None}
+        return _does_move(answers, self.exponent)
 
     @property
     def updates(self) -> int:
@@ -103,7 +106,6 @@ class LRByBatchSize:
                 "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
                 "outcome": self.outcome,
             }),
-            "curvature": None if self.curvature is None else self.curvature.to_dict(),
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -121,11 +123,16 @@ def _words(answers: dict[int, float], exponent: float | None) -> tuple[str, str]
     found = ", ".join(f"{format_lr(lr)} at k = {k}" for k, lr in answers.items())
     if exponent is None:
         return "No clear answer: fewer than two batch sizes have one", f"Found: {found}." if found else ""
-    factor = (max(answers) / min(answers)) ** exponent
-    if abs(math.log(factor)) < math.log(1.5):
+    if not _does_move(answers, exponent):
         return "η hardly moves with k", f"Suggested: {found}."
-    moves = "grows" if exponent > 0 else "falls"
-    return f"η {moves} as about k^{exponent:.1f}", f"Suggested: {found}."
+    power = f"{exponent:.1f}".replace("-", "−")
+    return f"η {'grows' if exponent > 0 else 'falls'} as about k^{power}", f"Suggested: {found}."
+
+
+def _does_move(answers: dict[int, float], exponent: float | None) -> bool:
+    if exponent is None:
+        return False
+    return abs(exponent) * math.log(max(answers) / min(answers)) >= math.log(LEAST_MOVE)
 
 
 def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, str]) -> str:

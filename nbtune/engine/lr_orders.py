@@ -35,9 +35,9 @@ def pooled(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
         lrs = tuple(c.lr for c in scored)
         losses = smoothed = tuple(float(c.score) for c in scored if c.score is not None)
     else:
-        lrs = max((o.lrs for o in orders), key=len)
-        losses = _means(o.losses for o in orders)
-        smoothed = _means(o.smoothed_losses for o in orders)
+        losses = _medians([o.losses for o in orders])
+        smoothed = _medians([o.smoothed_losses for o in orders])
+        lrs = max((o.lrs for o in orders), key=len)[: len(losses)]
     ends = sorted({c.left_after for c in candidates if c.left_after is not None})
     starts = [o.start_loss for o in orders if o.start_loss is not None]
     outcomes = {o.outcome for o in orders}
@@ -78,10 +78,13 @@ def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
     if low is not None and high is not None:
         good = "good" if orders[0].settings.mode == "race" else "usable"
         within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
-    said = f"{len(answered)} data orders suggest {format_lr(min(suggestions))} to {format_lr(max(suggestions))}"
+    lowest, highest = format_lr(min(suggestions)), format_lr(max(suggestions))
+    said = f"{len(answered)} data orders suggest {lowest} to {highest}, this is their geometric mean"
+    if lowest == highest:
+        said = f"{len(answered)} data orders agree on it"
     return {
         **found, "retry": None, "verdict": f"Use η = {format_lr(value)}", "limit": " ".join(limits),
-        "reason": f"{within}{said}, this is their geometric mean.",
+        "reason": f"{within}{said}.",
     }  # fmt: skip
 
 
@@ -106,6 +109,13 @@ def _means(rows: Iterable[Sequence[float]]) -> tuple[float, ...]:
     """Place by place, over the rows that are so long."""
     columns = ([value for value in column if value is not None] for column in zip_longest(*rows))
     return tuple(sum(column) / len(column) for column in columns)
+
+
+def _medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Place by place, as far as more than half of the rows go: those that have diverged count as higher."""
+    far = sorted(map(len, rows))[(len(rows) - 1) // 2]
+    columns = ([row[i] if i < len(row) and not math.isnan(row[i]) else math.inf for row in rows] for i in range(far))
+    return tuple(float(np.median(column)) for column in columns)
 
 
 def _geometric_mean(values: Sequence[float | None]) -> float | None:

@@ -56,6 +56,7 @@ class LRSearch:
     Attributes:
         parts: Its races or sweeps, in order.
         at: The index of the one under way.
+        is_estimating: Whether they are done, and the curvature is being estimated.
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
@@ -63,13 +64,13 @@ class LRSearch:
         self.parts, self.at = _parts(task, settings), 0
         self._task, self._settings = task, settings
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
-        self._taken, self._is_estimating = 0, False
+        self._taken, self.is_estimating = 0, False
         self._events = self._all()
 
     @property
     def waiting_for(self) -> str:
         """What is being done, in words; readable from any thread."""
-        return ESTIMATING if self._is_estimating else self._run.waiting_for
+        return ESTIMATING if self.is_estimating else self._run.waiting_for
 
     @property
     def is_replaying(self) -> bool:
@@ -106,7 +107,8 @@ class LRSearch:
                 self._run = self._begun(left)
             yield from self._through(part, before)
         if self._settings.curvature:
-            yield self._curvature(time.perf_counter() - begun)
+            self.is_estimating = True
+            yield from theory_after(self._task, time.perf_counter() - begun)
 
     def _begun(self, seconds: float | None) -> LRRace | LRSweep:
         settings = replace(self._settings, max_seconds=seconds)
@@ -133,14 +135,15 @@ class LRSearch:
             out_of_memory.released(self._task.device, 0, failure)
             yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
 
-    def _curvature(self, seconds: float) -> Curvature:
-        """Never for longer than the search itself took, and never at the cost of what that found."""
-        self._is_estimating = True
-        try:
-            return estimate_curvature(self._task, max_seconds=seconds)
-        except Exception as error:
-            text = str(error).strip().partition("\n")[0]
-            return Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
+
+def theory_after(task: Task, seconds: float) -> Iterator[Curvature]:
+    """The curvature, after a search of so many seconds: not for longer than that, nor at the cost of what it found."""
+    try:
+        found = estimate_curvature(task, max_seconds=seconds)
+    except Exception as error:
+        text = str(error).strip().partition("\n")[0]
+        found = Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
+    yield found
 
 
 def _parts(task: Task, settings: LRSettings) -> list[Part]:

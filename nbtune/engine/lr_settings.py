@@ -84,6 +84,8 @@ class LRSettings:
         if not isinstance(self.repeats, Integral) or isinstance(self.repeats, bool) or self.repeats < 1:
             raise ValueError(f"repeats must be a whole number from 1 up, not {self.repeats!r}")
         object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
+        if self.curvature and self.batch_sizes:
+            raise ValueError("curvature is that of one batch size: leave batch_sizes out")
 
     def check(self, task: Task) -> None:
         """Whether they go with ``task``.

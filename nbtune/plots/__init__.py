@@ -7,6 +7,7 @@ from typing import Any
 
 from bokeh.plotting import figure
 
+from .by_size import by_size_plot
 from .comparison import comparison_plot
 from .descent import descent_path_figure
 from .lr_curve import lr_curve_figure
@@ -16,6 +17,7 @@ from .memory_grid import grid_figure
 __all__ = ["plot"]
 
 FIGURES: dict[str, Callable[[Any], figure]] = {
+    "LRByBatchSize": by_size_plot,
     "LRCurve": lr_curve_figure,
     "BatchLimit": limit_figure,
     "MemoryGrid": grid_figure,

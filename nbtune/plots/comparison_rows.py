@@ -61,12 +61,16 @@ def series_of(comparison: Comparison, selected: int | None = None, *, running: b
         selected: The k to tell from the rest; None for the answer's.
         running: Whether more is coming: then the answer may change, and it colours nothing.
     """
-    sizes = sizes_of(comparison)
     told = selected if selected is not None or running else comparison.batch_size
-    return [_series(k, _slot(sizes, i, told)) for i, k in enumerate(sizes)]
+    return series_of_sizes(sizes_of(comparison), told)
 
 
-def _slot(sizes: tuple[int, ...], i: int, selected: int | None) -> str:
+def series_of_sizes(sizes: Sequence[int], selected: int | None = None) -> list[Series]:
+    """The same for any k, rising; ``selected`` is the one told from the rest where there are more than three."""
+    return [_series(k, _slot(sizes, i, selected)) for i, k in enumerate(sizes)]
+
+
+def _slot(sizes: Sequence[int], i: int, selected: int | None) -> str:
     if len(sizes) == 1:
         return "middle"
     if i in (0, len(sizes) - 1):

@@ -15,6 +15,7 @@ from .lr_labels import FRAME_WIDTHS, LABEL_COLOURS, NARROW_BELOW
 from .lr_rule_marks import RULES, UPRIGHT, Rule
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
+from .orders_band import BAND, draw_band, draw_ticks
 from .race import race_plot
 from .theory_mark import draw_theory
 from .tokens import themed
@@ -38,6 +39,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "hatch": REGION,
     "untried": REGION,
     "theory": UPRIGHT,
+    "orders": BAND,
+    "order_ticks": UPRIGHT,
     **dict.fromkeys(RULES.values(), UPRIGHT),
     **{f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in LABEL_COLOURS},
 }
@@ -120,6 +123,7 @@ def _draw_regions(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
 
 
 def _draw_lines(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
+    draw_band(fig, sources["orders"])
     start = fig.hspan(y="y", source=sources["start"], line_width=1.2, line_dash=[2, 4])
     themed(start.glyph, line_color="axis")
     raw = fig.scatter("x", "y", source=sources["raw"], size=5, fill_alpha=0.4, line_color=None, name="raw points")
@@ -136,6 +140,7 @@ def _draw_marks(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     )
     themed(off.glyph, line_color="danger")
     draw_theory(fig, sources["theory"])
+    draw_ticks(fig, sources["order_ticks"])
     edge = fig.segment("left", "bottom", "left", "top", source=sources["untried"], line_width=1.5)
     themed(edge.glyph, line_color="ink")
     line = fig.segment("x", "bottom", "x", "top", source=sources["suggestion"], line_width=2.2)

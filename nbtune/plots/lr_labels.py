@@ -13,6 +13,7 @@ from ..formats import format_loss, format_lr
 from .labels import GAP_PX, Box, Label, Placed, box_of, label_columns, place, text_px
 from .lr_rule_marks import RULES, Rule, along_curve, place_rules, poles
 from .lr_scene import FRAME_HEIGHT, TRIANGLE_PX, Scene, x_edges
+from .orders_band import band_label, band_of
 from .theory_mark import theory_box, theory_label
 
 LABEL_COLOURS = {"muted": "muted", "ink": "ink", "answer": "answer_text", "danger": "danger_text"}
@@ -103,6 +104,8 @@ class _Frame:
             yield self._usable(*scene.usable)
         yield from self._rise()
         yield from theory_label(curve, self.x, self.edges, FRAME_HEIGHT)
+        shown = [row for row in band_of(scene.orders) if scene.rises_from is None or row[0] < scene.rises_from]
+        yield from band_label(shown, len(scene.orders), self.x, self.y)
         if scene.is_stopped:
             middle = (self.x(float(scene.lrs[-1])) + self.width) / 2
             yield Label("not tried", "muted", ((middle, 0.6 * FRAME_HEIGHT, "center"),), boxed=True, droppable=True)

@@ -27,7 +27,11 @@ EMPTY_RANGE = (0.0, 3.1)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A curve as arrays of at most ``MAX_POINTS``, with the range it is seen in."""
+    """A curve as arrays of at most ``MAX_POINTS``, with the range it is seen in.
+
+    Attributes:
+        orders: The same sweep over other orders of the data, where there are several.
+    """
 
     curve: LRCurve
     running: bool
@@ -37,6 +41,7 @@ class Scene:
     steps: Floats
     bottom: float
     top: float
+    orders: tuple[LRCurve, ...] = ()
 
     @property
     def span(self) -> float:
@@ -83,14 +88,19 @@ class Scene:
 
 
 def scene_of(curve: LRCurve, running: bool) -> Scene:
-    """At most ``MAX_POINTS`` of ``curve``, evenly and always with the last, in a range that suits them."""
+    """At most ``MAX_POINTS`` of ``curve``, evenly and always with the last, in a range that suits them.
+
+    While a search over several orders of the data runs, it is the curve of the one under way.
+    """
+    orders = curve.orders[:-1] if running else curve.orders
+    curve = curve.orders[-1] if running and curve.orders else curve
     n = len(curve.lrs)
     kept = np.arange(n) if n <= MAX_POINTS else np.linspace(0, n - 1, MAX_POINTS).round().astype(np.intp)
     losses = np.asarray(curve.losses, dtype=np.float64)[kept]
     smoothed = np.asarray(curve.smoothed_losses, dtype=np.float64)[kept]
     lrs = np.asarray(curve.lrs, dtype=np.float64)[kept]
     bottom, top = _y_range(curve, lrs, losses)
-    return Scene(curve, running, lrs, losses, smoothed, kept.astype(np.float64) + 1, bottom, top)
+    return Scene(curve, running, lrs, losses, smoothed, kept.astype(np.float64) + 1, bottom, top, orders)
 
 
 def _y_range(curve: LRCurve, lrs: Floats, losses: Floats) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from ..formats import format_loss, format_lr
 from .lr_labels import FRAME_WIDTHS, lr_labels
 from .lr_rule_marks import Rule, rules_in_words
 from .lr_scene import TRIANGLE_PX, Floats, Scene, scene_of, x_edges
+from .orders_band import TICK_PX, band_of, suggestions_of
 from .theory_mark import theory_lr
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
     curve, bottom, top = scene.curve, scene.bottom, scene.top
     start = [] if curve.start_loss is None or scene.is_flat else [curve.start_loss]
     suggestion = [] if scene.running or curve.suggestion is None else [curve.suggestion]
+    ticks = suggestions_of(scene.orders)
     limit = theory_lr(curve, x_edges(curve.settings.lr_min, curve.settings.lr_max))
     theory = [] if limit is None else [limit]
     head = len(scene.lrs) - 1 if scene.running and len(scene.lrs) else None
@@ -84,6 +86,12 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
             "y": _floats([scene.in_frame(_smoothed_at(scene, lr)) for lr in suggestion]),
             "bottom": _floats([bottom] * len(suggestion)),
             "top": _floats([top] * len(suggestion)),
+        },
+        "orders": _orders(scene),
+        "order_ticks": {
+            "x": _floats(ticks),
+            "bottom": _floats([bottom] * len(ticks)),
+            "top": _floats([bottom + TICK_PX * scene.height_of_px] * len(ticks)),
         },
         "theory": {
             "x": _floats(theory),
@@ -114,6 +122,13 @@ def _region(scene: Scene, edges: tuple[float, float] | None) -> Columns:
     rows = [] if edges is None else [(*edges, scene.bottom, scene.top)]
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
+
+
+def _orders(scene: Scene) -> Columns:
+    rows = np.array(band_of(scene.orders), dtype=np.float64).reshape(-1, 3)
+    far = 50 * scene.span
+    low, high = (np.clip(rows[:, i], scene.bottom - far, scene.top + far) for i in (1, 2))
+    return {"x": rows[:, 0].copy(), "low": low, "high": high}
 
 
 def _smoothed_at(scene: Scene, lr: float) -> float:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..formats import format_lr
+from .by_size_picture import draw_by_size_png
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import HEIGHT, decades, loss_ticks, x_edges
 from .lr_view import Columns, LRView, lr_view
-from .race_picture import draw_race_png, draw_theory
+from .race_picture import draw_orders, draw_race_png, draw_theory
 from .sentence import COLOURS, POINT, WIDTH, Word, can_draw, draw_labels, picture_of, style_axes, words_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def draw_png(curve: LRCurve) -> bytes | None:
     Returns:
         A PNG, or None where matplotlib is not installed.
     """
+    if curve.settings.batch_sizes:
+        return draw_by_size_png(curve)  # type: ignore[arg-type]
     if curve.settings.mode == "race":
         return draw_race_png(curve)
     if not can_draw():
@@ -86,6 +89,7 @@ def _draw_regions(axes: Axes, columns: dict[str, Columns]) -> None:
 def _draw_lines(axes: Axes, columns: dict[str, Columns]) -> None:
     for loss in columns["start"]["y"]:
         axes.axhline(loss, color=COLOURS["axis"], linewidth=1.2 * POINT, linestyle=(0, (2, 4)))
+    draw_orders(axes, columns)
     raw, width = columns["raw"], 2.6 * POINT
     axes.plot(raw["x"], raw["y"], "o", color=COLOURS["data"], markersize=5 * POINT, alpha=0.4, markeredgewidth=0)
     axes.plot(columns["smooth"]["x"], columns["smooth"]["y"], color=COLOURS["data"], linewidth=width)

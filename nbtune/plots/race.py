@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bokeh.layouts import row
@@ -12,6 +13,7 @@ from ..formats import format_lr
 from .frame import LABEL, bare_figure, draw_labels, fill, sources_of, style_axes
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import EMPTY_RANGE, decades, x_edges
+from .orders_band import BAND, draw_band, draw_ticks
 from .race_scene import FADES, FRAME_WIDTHS, HEIGHT, NAMES_SHARE, NARROW_BELOW, ROUND_ENDS, STEPS
 from .race_view import RaceView, race_view
 from .theory_mark import draw_theory
@@ -34,6 +36,7 @@ COURSE = {
 SCORES = {
     **SHARED, "first": ("x", "y"), "fit": ("x", "y"), "whisker": ("x", "low", "high"),
     "band": ("left", "right", "bottom", "top"), "suggestion": UPRIGHT, "peak": UPRIGHT, "theory": UPRIGHT,
+    "orders": BAND, "order_ticks": UPRIGHT,
 }  # fmt: skip
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
@@ -73,7 +76,7 @@ def race_plot(curve: LRCurve) -> Any:
 
 
 def _course_figure(loss: str) -> figure:
-    fig = _figure((0.0, NAMES_SHARE * ROUND_ENDS[-1]), min_border_right=4)
+    fig = half_figure((0.0, NAMES_SHARE * ROUND_ENDS[-1]), min_border_right=4)
     sources = sources_of(COURSE)
     rounds = fig.segment("x", "bottom", "x", "top", source=sources["rounds"], line_width=1.2, line_dash=[2, 4])
     themed(rounds.glyph, line_color="axis")
@@ -90,7 +93,7 @@ def _course_figure(loss: str) -> figure:
         head = fig.scatter("x", "y", source=sources[name], size=8, line_width=1.5)
         themed(head.glyph, fill_color=token, line_color="background")
     _draw_losers(fig, sources)
-    _draw_words(fig, sources, "training step, the same batches for every rate")
+    draw_words(fig, sources, "training step, the same batches for every rate")
     fig.xaxis[0].ticker = FixedTicker(ticks=list(STEPS))
     fig.yaxis[0].axis_label = loss
     style_axes(fig, [1, 2, 3, 5])
@@ -98,12 +101,13 @@ def _course_figure(loss: str) -> figure:
 
 
 def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
-    fig = _figure(x_edges(lr_min, lr_max), x_axis_type="log", min_border_right=14)
+    fig = half_figure(x_edges(lr_min, lr_max), x_axis_type="log", min_border_right=14)
     sources = sources_of(SCORES)
     band = fig.quad(
         left="left", right="right", bottom="bottom", top="top", line_color=None, source=sources["band"], fill_alpha=0.15
     )
     themed(band.glyph, fill_color="answer")
+    draw_band(fig, sources["orders"])
     _draw_start(fig, sources)
     first = fig.line("x", "y", source=sources["first"], line_width=1.4, line_join="round")
     themed(first.glyph, line_color="axis")
@@ -122,9 +126,10 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     for name, token in (("alive", "data"), ("leader", "answer")):
         dots = fig.scatter("x", "y", source=sources[name], size=10, line_width=1.5, name="scores")
         themed(dots.glyph, fill_color=token, line_color="background")
+    draw_ticks(fig, sources["order_ticks"])
     peak = fig.segment("x", "bottom", "x", "top", source=sources["peak"], line_width=2, line_alpha=0.7)
     themed(peak.glyph, line_color="answer")
-    _draw_words(fig, sources, "learning rate η (log scale)")
+    draw_words(fig, sources, "learning rate η (log scale)")
     _add_hover(fig)
     ticks = decades(lr_min, lr_max)
     # Every second one: half the width of a sweep's plot.
@@ -135,7 +140,8 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     return fig
 
 
-def _figure(x_range: tuple[float, float], **more: Any) -> figure:
+def half_figure(x_range: tuple[float, float], **more: Any) -> figure:
+    """One of two figures side by side, of the same height and left edge."""
     return bare_figure(HEIGHT, x_range, EMPTY_RANGE, min_border_left=48, min_border_top=6, **more)
 
 
@@ -152,8 +158,13 @@ def _draw_losers(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
     themed(off.glyph, line_color="danger")
 
 
-def _draw_words(fig: figure, sources: dict[str, ColumnDataSource], x_label: str) -> None:
-    wide, narrow = (list(draw_labels(fig, sources, prefix, prefix == "labels")) for prefix in FRAME_WIDTHS)
+def draw_words(
+    fig: figure, sources: dict[str, ColumnDataSource], x_label: str, colours: Mapping[str, str] = LABEL_COLOURS
+) -> None:
+    """The words, at both widths, and the x axis' title, whose part before the comma stands where it is narrow."""
+    wide, narrow = (
+        list(draw_labels(fig, sources, prefix, prefix == "labels", colours=colours)) for prefix in FRAME_WIDTHS
+    )
     args = {
         "limit": NARROW_BELOW, "wide": wide, "narrow_ones": narrow, "x_axis": fig.xaxis[0], "long": x_label,
         "short": x_label.partition(",")[0],

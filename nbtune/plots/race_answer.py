@@ -12,6 +12,7 @@ import numpy as np
 from ..formats import format_lr
 from .labels import GAP_PX, LINE_PX, Box, Label, all_fit
 from .lr_scene import TRIANGLE_PX
+from .orders_band import band_boxes, band_label, band_of
 from .race_labels import TOP_ROW, Frame
 from .race_scene import FRAME_HEIGHT, FRAME_WIDTHS, RaceScene, score_of
 from .theory_mark import theory_box, theory_label
@@ -34,7 +35,9 @@ def scores_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
         frame = Frame(scene, width, left, right, is_log=True)
         taken = list(_taken(frame))
         theory = theory_label(scene.curve, frame.x, scene.rates, FRAME_HEIGHT)
-        columns |= frame.columns(prefix, [*_answer(frame, taken), *theory, *_doubt(frame), *_references(frame)], taken)
+        orders = band_label(_band(scene), len(scene.orders), frame.x, frame.y)
+        labels = [*_answer(frame, taken), *theory, *orders, *_doubt(frame), *_references(frame)]
+        columns |= frame.columns(prefix, labels, taken)
     return columns
 
 
@@ -122,6 +125,7 @@ def _taken(frame: Frame) -> Iterator[Box]:
         yield from _along(frame, scene.curve.fit)
     if scene.answer is not None and scene.curve.peak is not None:
         yield frame.x(scene.curve.peak) - 2, FRAME_HEIGHT - PEAK_PX, frame.x(scene.curve.peak) + 2, FRAME_HEIGHT
+    yield from band_boxes(_band(scene), frame.x, frame.y)
     yield from theory_box(scene.curve, frame.x, scene.rates, FRAME_HEIGHT)
     yield from _along(frame, scene.after_first_round())
     for candidate in (*scene.alive, *scene.out):
@@ -132,6 +136,10 @@ def _taken(frame: Frame) -> Iterator[Box]:
             yield px - half, row - reach, px + half, row + reach
     for px in _off(frame):
         yield px - TRIANGLE_PX, 0.0, px + TRIANGLE_PX, 2 * TRIANGLE_PX
+
+
+def _band(scene: RaceScene) -> list[tuple[float, float, float]]:
+    return [row for row in band_of(scene.orders) if not scene.is_off(row[1])]
 
 
 def _off(frame: Frame) -> list[float]:

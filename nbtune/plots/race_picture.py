@@ -33,10 +33,10 @@ def draw_race_png(curve: LRCurve) -> bytes | None:
     words = words_of(curve, "ink" if curve.suggestion is None else "answer_text", curve.theory)
     with picture_of(HEIGHT, words) as picture:
         loss = "held-out loss" if curve.is_held_out else "training loss"
-        course = _axes(picture, COURSE, views["course"], "training step, the same batches for every rate", loss)
+        course = paired_axes(picture, COURSE, views["course"], "training step, the same batches for every rate", loss)
         course.set_xticks([step for step in STEPS if step <= views["course"].x_range[1]])
         _draw_course(course, views["course"].columns)
-        scores = _axes(picture, SCORES, views["scores"], "learning rate η (log scale)", "")
+        scores = paired_axes(picture, SCORES, views["scores"], "learning rate η (log scale)", "")
         _style_rates(scores, curve)
         _draw_scores(scores, views["scores"].columns)
         for axes, view in ((course, views["course"]), (scores, views["scores"])):
@@ -50,13 +50,25 @@ def draw_theory(axes: Axes, columns: Columns) -> None:
         axes.axvline(at, color=COLOURS["ink"], linewidth=1.2 * POINT, linestyle=(0, (6.7, 2.5, 1.7, 2.5)))
 
 
-def _axes(picture: Picture, place: tuple[int, int], view: RaceView, x_label: str, y_label: str) -> Axes:
+def draw_orders(axes: Axes, columns: dict[str, Columns]) -> None:
+    """The band between several orders of the data, and a tick for what each suggests."""
+    band, ticks = columns["orders"], columns["order_ticks"]
+    axes.fill_between(band["x"], band["low"], band["high"], color=COLOURS["data"], alpha=0.22, linewidth=0)
+    axes.vlines(ticks["x"], ticks["bottom"], ticks["top"], color=COLOURS["answer"], linewidth=1.6 * POINT, zorder=3)
+
+
+def paired_axes(
+    picture: Picture, place: tuple[int, int], view: RaceView, x_label: str, y_label: str, *, is_log: bool = False
+) -> Axes:
+    """One of two frames side by side, with the ranges of ``view``; its loss axis has ticks, a logarithmic one none."""
     left, width = place
     axes = picture.add_axes(left, 6, width, HEIGHT - 52)
     style_axes(axes)
     axes.set_xlim(*view.x_range)
+    if is_log:
+        axes.set_yscale("log")
     axes.set_ylim(*view.y_range)
-    ticks = loss_ticks(*view.y_range)
+    ticks = [] if is_log else loss_ticks(*view.y_range)
     axes.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     axes.set_xlabel(x_label, color=COLOURS["muted"], **SMALL)
     axes.set_ylabel(y_label, color=COLOURS["muted"], **SMALL)
@@ -87,6 +99,7 @@ def _draw_course(axes: Axes, columns: dict[str, Columns]) -> None:
 def _draw_scores(axes: Axes, columns: dict[str, Columns]) -> None:
     for left, right in zip(columns["band"]["left"], columns["band"]["right"], strict=True):
         axes.axvspan(left, right, linewidth=0, facecolor=COLOURS["answer"], alpha=0.15)
+    draw_orders(axes, columns)
     _line(axes, columns["first"], "axis", 1.4)
     draw_theory(axes, columns["theory"])
     for lr in columns["suggestion"]["x"]:

@@ -52,6 +52,7 @@ class RaceScene:
         running: Whether more is coming.
         bottom, top: Of the loss axis.
         last: The last step of the axis.
+        orders: The same race over other orders of the data, where there are several.
     """
 
     curve: LRCurve
@@ -59,6 +60,7 @@ class RaceScene:
     bottom: float
     top: float
     last: int
+    orders: tuple[LRCurve, ...] = ()
 
     @property
     def height_of_px(self) -> float:
@@ -129,8 +131,9 @@ class RaceScene:
         return loss is not None and not (math.isfinite(loss) and loss <= self.top)
 
     def doubt_of(self, candidate: Candidate) -> float:
-        """Two standard errors of the score of a rate still in; 0 where they are hidden by its dot."""
-        if candidate.score_error is None or candidate.left_after is not None or self.is_off(candidate.score):
+        """Two standard errors of the score of a rate still in; 0 where its dot hides them, or a band says more."""
+        is_out = candidate.left_after is not None or self.is_off(candidate.score)
+        if self.orders or is_out or candidate.score_error is None:
             return 0.0
         doubt = 2 * candidate.score_error
         return doubt if doubt > LEAST_WHISKER_PX * self.height_of_px else 0.0
@@ -161,11 +164,13 @@ def score_of(candidate: Candidate) -> float:
 
 
 def race_scene(curve: LRCurve, running: bool) -> RaceScene:
-    """The scene of ``curve``, of any length."""
+    """The scene of ``curve``, of any length; while it runs, that of the order under way."""
+    orders = curve.orders[:-1] if running else curve.orders
+    curve = curve.orders[-1] if running and curve.orders else curve
     bottom, top = _loss_axis(curve)
     steps = max((len(c.losses) for c in curve.candidates), default=0)
     last = ROUND_ENDS[-1] if steps <= ROUND_ENDS[-1] else PLATEAU_END
-    return RaceScene(curve, running, bottom, top, last)
+    return RaceScene(curve, running, bottom, top, last, orders)
 
 
 def _loss_axis(curve: LRCurve) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..formats import format_loss, format_lr
 from .lr_scene import Floats
+from .orders_band import TICK_PX, band_of, suggestions_of
 from .race_answer import PEAK_PX, scores_labels
 from .race_labels import course_labels
 from .race_scene import FADES, FRAME_HEIGHT, NAMES_SHARE, RaceScene, race_scene, score_of
@@ -92,6 +93,8 @@ def _scores(scene: RaceScene) -> dict[str, Columns]:
         "band": _band(scene),
         "suggestion": _uprights(scene, answer),
         "peak": _uprights(scene, [curve.peak] if answer and curve.peak is not None else [], PEAK_PX),
+        "orders": _orders(scene),
+        "order_ticks": _uprights(scene, suggestions_of(scene.orders), TICK_PX),
         "theory": _uprights(scene, [] if theory is None else [theory]),
         **_start(scene), **scores_labels(scene),
     }  # fmt: skip
@@ -137,6 +140,12 @@ def _band(scene: RaceScene) -> Columns:
     rows = [] if scene.good is None else [(*scene.good, scene.bottom, scene.top)]
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
+
+
+def _orders(scene: RaceScene) -> Columns:
+    rows = band_of(scene.orders)
+    low, high = (scene.clipped([row[i] for row in rows]) for i in (1, 2))
+    return {"x": _floats([row[0] for row in rows]), "low": low, "high": high}
 
 
 def _start(scene: RaceScene) -> dict[str, Columns]:

@@ -97,7 +97,7 @@ def words_of(answer: Answer, verdict_token: str, more: str = "") -> list[Word]:
     for text, weight, colour in parts:
         font = FontProperties(size=14, weight=weight)
         # Not at the no-break spaces within numbers.
-        for word in filter(None, re.sub(r"(k|max\)?) ([=≤]) (?=\d)", "\\1\u00a0\\2\u00a0", text).split(" ")):
+        for word in filter(None, re.sub(r"(k|max\)?) ([=≈≤]) (?=\d)", "\\1\u00a0\\2\u00a0", text).split(" ")):
             if x + _width(word, font) > WIDTH - 8:
                 line, x = line + 1, 0.0
             placed.append(Word(word, weight, colour, line, x))

@@ -49,7 +49,7 @@ def theory_label(
         return
     lr = curvature.limit_lr
     rule = curvature.rule if len(curvature.rule) <= LONGEST_RULE else "λmax limit"
-    text = f"{rule} {'=' if curvature.is_converged else '≤'} {format_lr(lr)}"
+    text = f"{rule} {curvature.sign} {format_lr(lr)}"
     right = x(edges[1])
     if lr > edges[1]:
         text, columns = f"{text} →", [(right - 2, "right")]
@@ -57,10 +57,11 @@ def theory_label(
         text, columns = f"← {text}", [(2.0, "left")]
     else:
         text = f"┆ {text}"
-        columns = [(x(lr) + GAP_PX, "left"), (x(lr) - GAP_PX, "right")]
+        columns = [(x(lr) - GAP_PX, "right"), (x(lr) + GAP_PX, "left")]
         columns += [(px, "right") for px in np.arange(right, 0, -LINE_PX).tolist()]
     rows = np.arange(LINE_PX, height - LINE_PX / 2, LINE_PX / 2).tolist()
-    yield Label(text, "ink", tuple((px, row, align) for px, align in columns for row in rows), droppable=True)
+    places = tuple((px, row, align) for px, align in columns for row in rows)
+    yield Label(text, "ink", places, boxed=True, droppable=True)
 
 
 def theory_box(curve: LRCurve, x: Callable[[float], float], edges: tuple[float, float], height: float) -> Iterator[Box]:

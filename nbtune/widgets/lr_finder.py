@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..engine import LRCurve, LRRace, LRSettings, LRSweep, Task
+from ..engine import LRCurve, LRSettings, LRStep, RaceStep, Task
 from ..engine.classic_rules import classic_rules
-from ..engine.find_lr import search_lr
+from ..engine.find_lr import lr_result
 from ..engine.findings import finding_of, kind_of
+from ..engine.lr_by_batch_size import LRByBatchSize
+from ..engine.lr_search import search_lr, theory_after
 from ..engine.training import LOADING
 from ..formats import format_lr
 from ..jobs import Finding, Forecast, Job, Progress
+from ..plots.by_size import by_size_figures, by_size_view
 from ..plots.lr_curve import lr_figure, lr_view
 from ..plots.picture import draw_png
 from ..plots.race import race_figures, race_view
 from . import _frontend
-from ._lr_settings import FIELDS, MODES, settings_from, texts_of
-from ._lr_words import IDLE, outcome_parts, progress_parts, result_sentence, running_sentence, starting_sentence
+from ._lr_settings import FIELDS, MODES, SIZES, has_theory, mode_of, settings_from, texts_of
+from ._lr_words import (
+    ESTIMATING,
+    IDLE,
+    outcome_parts,
+    progress_parts,
+    result_sentence,
+    running_sentence,
+    starting_sentence,
+)
 from ._panel import IS_RUNNING, Panel, Sentence
 from .bokeh_plot import BokehPlot
 
@@ -26,6 +38,8 @@ _BLOCKS = [
     {"name": "course", "kind": "plot", "modes": ["race"], "is_unspoken": True},
     {"name": "scores", "kind": "plot", "modes": ["race"]},
     {"name": "plot", "kind": "plot", "modes": ["quick"]},
+    {"name": "curves", "kind": "plot", "modes": [SIZES], "is_unspoken": True},
+    {"name": "moves", "kind": "plot", "modes": [SIZES]},
 ]
 
 
@@ -33,7 +47,8 @@ class LRFinder(Panel):
     """Watch learning rates race, or the loss while η rises, and read off a learning rate.
 
     Show it as the last expression of a cell. ``curve = await finder`` in a later cell starts it, if nobody has, and
-    gives the ``LRCurve``. The model is afterwards as it was; ``result.apply(task)`` or the button sets the rate.
+    gives the ``LRCurve``, or over several batch sizes the ``LRByBatchSize``. The model is afterwards as it was;
+    ``result.apply(task)`` or the button sets the rate.
 
     Args:
         task: What is to be tuned.
@@ -48,30 +63,37 @@ class LRFinder(Panel):
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = task
         self.settings = replace(settings or LRSettings(), **changes)
+        self._kind = self.settings.mode  # what a search over batch sizes does at each
         self._steps: list[Any] = []
+        self._adds_theory = False
         self._known_total = 1
         super().__init__(
             fields=FIELDS,
-            values={"rules": "", **texts_of(self.settings)},
+            values={
+                "rules": "", "theory": "on" if has_theory(self.settings) else "", **texts_of(self.settings, task)
+            },
             modes=MODES,
-            mode=self.settings.mode,
+            mode=mode_of(self.settings),
             sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
             blocks=_BLOCKS,
-            plots={name: BokehPlot(figure) for name, figure in _figures(self.settings).items()},
-        )
+            plots={name: BokehPlot(figure) for name, figure in _figures(self.settings, mode_of(self.settings)).items()},
+        )  # fmt: skip
 
     @property
     def plot(self) -> BokehPlot:
         """The live view of loss against η."""
-        return self.plots["plot" if self.mode == "quick" else "scores"]
+        return self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
 
-    def _new_run(self) -> LRRace | LRSweep:
-        settings = settings_from(self.values, self.mode, self.settings)
+    def _new_run(self) -> Iterator[Any]:
+        if self._adds_theory:
+            return theory_after(self.task, self.result.seconds)
+        before = replace(self.settings, mode=self._kind) if self.mode == SIZES else self.settings
+        settings = settings_from(self.values, self.mode, before, self.task)
         run = search_lr(self.task, settings)
-        has_same_axis = (settings.lr_min, settings.lr_max) == (self.settings.lr_min, self.settings.lr_max)
+        has_same_axes = _axes(settings) == _axes(self.settings)
         with self._drawing():
-            self.settings, self.values = settings, {**self.values, **texts_of(settings)}
-            self._set_stage(has_new_axis=not has_same_axis)
+            self.settings, self.values = settings, {**self.values, **texts_of(settings, self.task)}
+            self._set_stage(has_new_axis=not has_same_axes)
         return run
 
     def _set_stage(self, *, has_new_axis: bool = False) -> None:
@@ -79,7 +101,7 @@ class LRFinder(Panel):
         is_made = all(name in self.plots for name in _plots_in(self.mode))
         if is_made and not has_new_axis:
             return
-        figures = _figures(replace(self.settings, mode=self.mode))
+        figures = _figures(self.settings, self.mode)
         for name in figures.keys() & self.plots.keys():
             self.plots[name].show(figures[name])
         # Those of the other mode are made again, on the new axis, when they are next in sight.
@@ -89,8 +111,8 @@ class LRFinder(Panel):
 
     def _new_job(self) -> Job:
         def progress() -> Progress:
-            taken, total = len(self._steps), self._total
-            return Progress(taken, total, "steps", taken / total)
+            taken, total = self._taken, self._total
+            return Progress(taken, total, "steps", min(1.0, taken / total))
 
         return Job(
             "learning_rate", kind_of(self.settings), progress=progress, stop=self.stop, widget=self.model_id,
@@ -101,24 +123,40 @@ class LRFinder(Panel):
         return finding_of(self.result, self.task, widget=self.model_id), None
 
     def _changed(self, names: set[str]) -> bool:
-        if "mode" in names and self.state in IS_RUNNING:
-            self.mode = self.settings.mode  # what runs stays in sight
+        is_running = self.state in IS_RUNNING
+        if "mode" in names and is_running:
+            self.mode = mode_of(self.settings)  # what runs stays in sight
         self._set_stage()
-        if "rules" in names and self.result is not None and self.result.settings.mode == "quick":
+        if self.result is None or is_running:
+            return False
+        is_in_sight = mode_of(self.result.settings) == self.mode
+        if names & {"rules", "theory"} and is_in_sight:
             self._draw_plots(self.result)
-        elif "mode" in names and self.result is not None and self.state not in IS_RUNNING:
-            self._draw_words(self.result if self.result.settings.mode == self.mode else None)
-        return False
+        if names & {"mode", "theory"}:
+            self._draw_words(self.result if is_in_sight else None)
+        self._adds_theory = "theory" in names and is_in_sight and self._lacks_theory
+        return self._adds_theory
+
+    @property
+    def _lacks_theory(self) -> bool:
+        """Whether the switch asks for what the result in sight does not have."""
+        result = self.result
+        return bool(self.values["theory"]) and isinstance(result, LRCurve) and result.curvature is None
 
     def _draw_start(self) -> None:
+        if self._adds_theory:
+            self.sentence = ESTIMATING
+            return
         self._steps = []
-        for name in _plots_in(self.settings.mode):
+        for name in _plots_in(mode_of(self.settings)):
             self.plots[name].clear()
         self._draw_progress("running", *progress_parts(self._curve(), self._total))
         self.sentence = starting_sentence(self.settings)
 
     def _draw_events(self, events: list[Any]) -> None:
         self._steps += events
+        if self._adds_theory:
+            return
         curve = self._curve()
         self._draw_plots(curve, running=True)
         self._draw_progress("running", *progress_parts(curve, self._total))
@@ -126,12 +164,13 @@ class LRFinder(Panel):
             self.sentence = running_sentence(curve, self._run)
 
     def _draw_end(self) -> None:
+        self._adds_theory = False
         self.result = curve = self._curve()
         self._draw_plots(curve)
         self._draw_words(curve)
 
-    def _draw_words(self, curve: LRCurve | None) -> None:
-        """What was found; None while the stage shows the other mode, in which nothing was looked for yet."""
+    def _draw_words(self, curve: LRCurve | LRByBatchSize | None) -> None:
+        """What was found; None while the stage shows another mode, in which nothing was looked for yet."""
         self.apply_label, self.suggestion_action = "", None
         if curve is None:
             self.progress, self.sentence = {**self.progress, "fraction": 0.0, "text": "", "short": ""}, IDLE
@@ -139,8 +178,12 @@ class LRFinder(Panel):
         is_stopped = self._session is not None and self._session.is_stopped
         kind = "stopped" if curve.outcome == "stopped" else "done"
         self._draw_progress(kind, *outcome_parts(curve, self._total, is_stopped=is_stopped))
-        self.sentence = result_sentence(curve)
-        if curve.suggestion is not None:
+        self.sentence = result_sentence(self._shown(curve))
+        if isinstance(curve, LRByBatchSize):
+            own = self.task.samples_per_update
+            lr = curve.suggestions.get(own or 0)
+            self.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)} of k = {own}"
+        elif curve.suggestion is not None:
             self.apply_label = f"Apply η = {format_lr(curve.suggestion)}"
         elif curve.retry is not None:
             lr_min, lr_max = map(format_lr, curve.retry)
@@ -148,20 +191,29 @@ class LRFinder(Panel):
             self.suggestion_action = {"label": f"Try {lr_min} to {lr_max}", "values": values}
 
     def _draw_failure(self) -> None:
-        self._draw_progress("failed", f"failed at step {len(self._steps) + 1} of {self._total}")
+        self._draw_progress("failed", f"failed at step {self._taken + 1} of {self._total}")
 
-    def _draw_plots(self, curve: LRCurve, *, running: bool = False) -> None:
-        if curve.settings.mode == "quick":
+    def _draw_plots(self, curve: LRCurve | LRByBatchSize, *, running: bool = False) -> None:
+        views: dict[str, Any]
+        if isinstance(curve, LRByBatchSize):
+            views = {**by_size_view(curve, running=running)}
+        elif curve.settings.mode == "quick":
             rules = classic_rules(curve) if self.values["rules"] and not running else ()
-            self.plots["plot"].update(lr_view(curve, running=running, rules=rules))
-            return
-        for name, view in race_view(curve, running=running).items():
+            views = {"plot": lr_view(self._shown(curve), running=running, rules=rules)}
+        else:
+            views = {**race_view(self._shown(curve), running=running)}
+        for name, view in views.items():
             self.plots[name].update(view)
 
+    def _shown(self, curve: Any) -> Any:
+        """Without the theory where its switch is off."""
+        is_hidden = isinstance(curve, LRCurve) and not self.values["theory"]
+        return replace(curve, curvature=None) if is_hidden else curve
+
     def _draw_progress(self, kind: str, *parts: str) -> None:
-        taken = len(self._steps) + (kind == "failed")
+        taken = self._taken + (kind == "failed")
         self.progress = {
-            "fraction": taken / self._total,
+            "fraction": min(1.0, taken / self._total),
             "text": " · ".join(part for part in parts if part),
             "short": " · ".join(part for part in parts[:2] if part).replace(" steps", ""),
             "kind": kind,
@@ -169,32 +221,43 @@ class LRFinder(Panel):
 
     @property
     def _total(self) -> int:
-        if self._run is not None:  # None again as soon as it has ended
-            self._known_total = self._run.total
+        # None again as soon as it has ended; an estimate has no steps.
+        self._known_total = getattr(self._run, "total", self._known_total)
         return self._known_total
 
-    def _curve(self) -> LRCurve:
-        return LRCurve.from_steps(self._steps, settings=self.settings, batch_size=self.task.samples_per_update)
+    @property
+    def _taken(self) -> int:
+        return sum(isinstance(step, LRStep | RaceStep) for step in self._steps)
+
+    def _curve(self) -> LRCurve | LRByBatchSize:
+        return lr_result(self._steps, self.task, self.settings)
 
     def _error_title(self) -> str:
         whose = "data" if getattr(self._run, "waiting_for", "") == LOADING else "model"
-        return f"Your {whose} raised an error at step {len(self._steps) + 1}"
+        return f"Your {whose} raised an error at step {self._taken + 1}"
 
     def _picture(self) -> bytes | None:
-        return draw_png(self.result)
+        return draw_png(self._shown(self.result))
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.result.apply(self.task)
-        said = f" the optimizer now uses η = {format_lr(self.result.suggestion)}."
+        said = f" the optimizer now uses η = {format_lr(self.task.lr)}."
         return [["Applied:", "strong"], [said, ""], *([f" Note: {w.message}.", "muted"] for w in caught)]
 
 
-def _figures(settings: LRSettings) -> dict[str, Any]:
-    """Of the mode, by the names of its blocks."""
+def _axes(settings: LRSettings) -> Any:
+    """What the figures' axes are made for."""
+    return settings.lr_min, settings.lr_max, settings.batch_sizes
+
+
+def _figures(settings: LRSettings, mode: str) -> dict[str, Any]:
+    """Of the panel's mode, by the names of its blocks."""
     axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
-    if settings.mode == "race":
+    if mode == SIZES:
+        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out)
+    if mode == "race":
         return race_figures(*axis, held_out=held_out)
     return {"plot": lr_figure(*axis, held_out=held_out)}
 
