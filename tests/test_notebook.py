@@ -78,6 +78,14 @@ def test_the_finder_leaves_the_readers_model_alone(learning_rate: nbformat.Noteb
     assert "learning rate untouched: 0.001" in printed(learning_rate)
 
 
+def test_the_search_over_batch_sizes_has_its_picture_and_an_answer_for_each(
+    learning_rate: nbformat.NotebookNode,
+) -> None:
+    assert has_picture_beside("Suggested: ", learning_rate)
+    shown = next(str(o.data) for o in outputs(learning_rate) if "LRByBatchSize(" in str(o.get("data", "")))
+    assert re.search(r"\{8: [\d.]+, 32: [\d.]+, 128: [\d.]+\}", shown)
+
+
 def test_the_widgets_output_holds_the_picture_and_the_sentence(learning_rate: nbformat.NotebookNode) -> None:
     assert has_picture_beside("Use η", learning_rate)
 

@@ -453,7 +453,7 @@ def test_the_theorys_limit_is_a_line_with_its_name_and_a_sentence() -> None:
     assert view.columns["theory"]["x"].tolist() == [0.2]
     for prefix in FRAME_WIDTHS:
         assert "┆ 2/λmax ≈ 0.2" in texts(view, prefix)
-    assert view.label.endswith("In theory, 2/λmax ≈ 0.2: it overshoots, at the start of training.")
+    assert view.label.endswith("Theory: 2/λmax ≈ 0.2; it overshoots.")
     assert race_view(race_of())["scores"].columns["theory"]["x"].size == 0
 
 

@@ -78,7 +78,7 @@ class Curvature:
         if self.limit_lr is None:
             return f"No 2/λmax: {self.reason}."
         limit = f"{self.rule} {self.sign} {format_lr(self.limit_lr)}"
-        return f"In theory, {limit}: {self.meaning}, at the start of training."
+        return f"Theory: {limit}; {self.meaning}."
 
     @property
     def sign(self) -> str:

@@ -96,8 +96,8 @@ class LRCurve:
         steps: The training steps, in order: ``RaceStep`` or ``LRStep``.
         settings: What was asked for.
         batch_size: Samples behind one update; None where the data do not tell.
-        orders: Of a search over several data orders: the curve of each, from the second on. Rates are then geometric
-            means over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
+        orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
+            over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
         lrs: η, rising: of each step of a sweep, of each rate of a race that has a score.
         losses: The loss of each: the step's, or the rate's score (see ``Candidate``); inf where it diverged.

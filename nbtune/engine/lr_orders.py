@@ -23,7 +23,8 @@ DISAGREE = 4.0
 def pooled(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
     """What is known after several orders, as the fields of ``LRCurve``.
 
-    η's are geometric means of those orders that have an answer, where that is more than half of them; losses are means.
+    Rates are medians of those orders that have an answer, where that is more than half of them: one that leads astray
+    does not move them. Losses are means, of a sweep medians.
 
     Args:
         orders: At least two, each with some steps.
@@ -62,11 +63,11 @@ def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
         none = dict.fromkeys(("suggestion", "peak", "low", "high", "best", "rises_from"))
         return {**none, "retry": without.retry, "verdict": verdict, "reason": reason, "limit": without.limit}
     found = {
-        name: _geometric_mean([getattr(o, name) for o in answered])
+        name: _middle([getattr(o, name) for o in answered])
         for name in ("suggestion", "peak", "low", "high", "best", "rises_from")
     }
     suggestions = [o.suggestion for o in answered if o.suggestion is not None]
-    value, spread = _geometric_mean(suggestions) or 0.0, max(suggestions) / min(suggestions)
+    value, spread = _middle(suggestions) or 0.0, max(suggestions) / min(suggestions)
     limits = [] if found["peak"] is None else [f"Peak of a one-cycle schedule: {format_lr(found['peak'])}."]
     if spread > DISAGREE:
         limits.append(f"The orders disagree by a factor of {spread:.2g}.")
@@ -79,7 +80,7 @@ def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
         good = "good" if orders[0].settings.mode == "race" else "usable"
         within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
     lowest, highest = format_lr(min(suggestions)), format_lr(max(suggestions))
-    said = f"{len(answered)} data orders suggest {lowest} to {highest}, this is their geometric mean"
+    said = f"{len(answered)} data orders suggest {lowest} to {highest}, this is their median"
     if lowest == highest:
         said = f"{len(answered)} data orders agree on it"
     return {
@@ -118,6 +119,7 @@ def _medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(float(np.median(column)) for column in columns)
 
 
-def _geometric_mean(values: Sequence[float | None]) -> float | None:
+def _middle(values: Sequence[float | None]) -> float | None:
+    """The median in log η."""
     known = [math.log(value) for value in values if value is not None]
-    return math.exp(sum(known) / len(known)) if known else None
+    return math.exp(float(np.median(known))) if known else None

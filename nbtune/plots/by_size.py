@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, FixedTicker
 from bokeh.plotting import figure
 
 from ..formats import format_lr
-from .by_size_scene import lr_ticks, size_ticks
+from .by_size_scene import NOTHING_YET, lr_ticks, size_edges, size_ticks
 from .by_size_view import COLOURS, by_size_view
 from .comparison import DASHES
 from .comparison_rows import LOOKS
@@ -84,7 +84,9 @@ def _curves_figure(lr_min: float, lr_max: float, loss: str) -> figure:
 
 
 def _moves_figure(lr_min: float, lr_max: float, batch_sizes: tuple[int, ...]) -> figure:
-    fig = half_figure((0.5, 2.0), x_axis_type="log", y_axis_type="log", min_border_right=14)
+    fig = half_figure(
+        size_edges(batch_sizes), NOTHING_YET, x_axis_type="log", y_axis_type="log", min_border_right=14
+    )
     sources = sources_of(MOVES)
     trend = fig.line("x", "y", source=sources["trend"], line_width=1.8, line_dash=[6, 4])
     themed(trend.glyph, line_color="answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from .race_scene import FRAME_HEIGHT
 if TYPE_CHECKING:
     from ..engine.lr_by_batch_size import LRByBatchSize
     from ..engine.lr_curve import LRCurve
+
+NOTHING_YET = (1e-3, 1.0)
+"""The axis of suggestions before there is one."""
 
 LEAST_DECADES = 1.2
 """Of the axis of suggestions: less would make chance look like a trend."""
@@ -86,7 +90,7 @@ def by_size_scene(result: LRByBatchSize, running: bool) -> BySizeScene:
     losses = loss_range(max(starts), min([*lowest, *starts])) if starts else EMPTY_RANGE
     scene = BySizeScene(
         result, running, tuple(series_of_sizes(sizes)), losses, x_edges(settings.lr_min, settings.lr_max),
-        _around(min(sizes, default=1), max(sizes, default=1), 0.25), (settings.lr_min, settings.lr_max),
+        size_edges(sizes), NOTHING_YET,
     )  # fmt: skip
     seen = [lr for a in scene.answers for lr in (a.lr, a.low, a.high) if lr is not None]
     if not seen:
@@ -96,9 +100,14 @@ def by_size_scene(result: LRByBatchSize, running: bool) -> BySizeScene:
     )
 
 
+def size_edges(sizes: Sequence[int]) -> tuple[float, float]:
+    """Ends of the k axis."""
+    return _around(min(sizes, default=8), max(sizes, default=128), 0.25)
+
+
 def size_ticks(sizes: tuple[int, ...]) -> list[float]:
     """Ticks of the k axis: the k themselves, or every second one."""
-    return [float(k) for k in sizes[:: -(-len(sizes) // 7)]]
+    return [float(k) for k in sizes[:: max(1, -(-len(sizes) // 7))]]
 
 
 def lr_ticks(low: float, high: float) -> list[float]:

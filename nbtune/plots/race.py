@@ -140,9 +140,9 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     return fig
 
 
-def half_figure(x_range: tuple[float, float], **more: Any) -> figure:
+def half_figure(x_range: tuple[float, float], y_range: tuple[float, float] = EMPTY_RANGE, **more: Any) -> figure:
     """One of two figures side by side, of the same height and left edge."""
-    return bare_figure(HEIGHT, x_range, EMPTY_RANGE, min_border_left=48, min_border_top=6, **more)
+    return bare_figure(HEIGHT, x_range, y_range, min_border_left=48, min_border_top=6, **more)
 
 
 def _draw_start(fig: figure, sources: dict[str, ColumnDataSource]) -> None:

@@ -18,9 +18,9 @@ THEORY_STEPS = 60
 """About what an estimate of the curvature costs, in training steps: a search of fewer is not joined by one unasked."""
 
 FIELDS: list[dict[str, Any]] = [
-    {"name": "batch_sizes", "label": "k", "kind": "text", "short": "k = {}, ", "modes": [SIZES]},
     {"name": "lr_min", "label": "η from", "kind": "number", "short": "{}"},
     {"name": "lr_max", "label": "to", "kind": "number", "short": " to {}"},
+    {"name": "batch_sizes", "label": "k", "kind": "text", "short": ", k = {}", "modes": [SIZES]},
     {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race"]},
     {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
     {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},

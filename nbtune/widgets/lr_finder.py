@@ -180,9 +180,8 @@ class LRFinder(Panel):
         self._draw_progress(kind, *outcome_parts(curve, self._total, is_stopped=is_stopped))
         self.sentence = result_sentence(self._shown(curve))
         if isinstance(curve, LRByBatchSize):
-            own = self.task.samples_per_update
-            lr = curve.suggestions.get(own or 0)
-            self.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)} of k = {own}"
+            lr = curve.suggestions.get(self.task.samples_per_update or 0)
+            self.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
         elif curve.suggestion is not None:
             self.apply_label = f"Apply η = {format_lr(curve.suggestion)}"
         elif curve.retry is not None:

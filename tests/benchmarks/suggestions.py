@@ -1,6 +1,6 @@
 """How good are the suggestions? Regret on tasks whose best learning rates are known. Prints a table.
 
-    python tests/benchmarks/suggestions.py [FOLDER] [--mode quick] [--by-task]
+    python tests/benchmarks/suggestions.py [FOLDER] [--mode quick] [--repeats N] [--by-task]
 
 FOLDER is a copy of lr_bench, the team's yardstick: seven small real tasks, and what the peers suggest on them. Beside
 them stand the sixteen of held_out.py. Regret is 0 at the best rate and 1 where training did nothing or diverged; the
@@ -20,20 +20,23 @@ import torch
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
 
 from nbtune.engine import LRCurve, Task, find_lr
+from nbtune.engine.data_order import is_shuffled
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--mode", choices=("race", "quick"), default="race")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--by-task", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     for name, sticks in yardsticks(arguments.folder).items():
-        found = {stick.name: [curve_of(stick, seed, arguments.mode) for seed in seeds] for stick in sticks}
-        print(f"\n{name}, {len(sticks)} tasks × {len(seeds)} seeds, mode {arguments.mode}")
+        repeats = arguments.repeats
+        found = {stick.name: [curve_of(stick, seed, arguments.mode, repeats) for seed in seeds] for stick in sticks}
+        print(f"\n{name}, {len(sticks)} tasks × {len(seeds)} seeds, mode {arguments.mode}, repeats {repeats}")
         _print_regrets(sticks, found)
         _print_ranges(sticks, found)
         if arguments.by_task:
@@ -42,11 +45,11 @@ def main() -> None:
             _print_peers(sticks, Path(arguments.folder))
 
 
-def curve_of(stick: Yardstick, seed: int, mode: str) -> LRCurve:
-    """What is found on one task with one seed."""
+def curve_of(stick: Yardstick, seed: int, mode: str, repeats: int = 1) -> LRCurve:
+    """What is found on one task with one seed, over so many data orders where its data have several."""
     model, task = stick.task.model(seed), stick.task
     job = Task(model, task.optimizer(model, 1e-3), task.loss_fn, task.loader(seed))
-    return find_lr(job, progress=False, mode=mode)
+    return find_lr(job, progress=False, mode=mode, repeats=repeats if is_shuffled(job.loader) else 1)
 
 
 def _regrets(stick: Yardstick, curve: LRCurve) -> tuple[float, float, float]:

@@ -140,6 +140,41 @@ def test_a_stopped_race_says_what_it_knows_and_a_mode_changes_the_stage(lab: Not
     lab.wait_for_state("done")
 
 
+SIZED = "r = finder.result; print(len(r.curves), r.outcome, None not in r.suggestions.values(), state() == before)"
+
+
+def test_batch_sizes_are_a_mode_with_two_plots_of_its_own(lab: Notebook) -> None:
+    begun(lab, "sizes.ipynb", RACE, SIZED)
+    lab.panel().get_by_text("Batch sizes").click()
+    lab.wait(ONE_LOSS_AXIS)
+    lab.picture("sizes-idle")
+    lab.panel().locator("input[name=batch_sizes]").fill("8, 32, 128")
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("done")
+    lab.run(2)
+    assert lab.output(2).split() == ["3", "finished", "True", "True"]
+    said = lab.panel().inner_text()
+    assert "3 batch sizes · finished" in said and re.search(r"Suggested: [\d.e-]+ at k\s=\s8, ", said)
+    lab.picture("sizes-done")
+
+
+def test_the_theory_comes_and_goes_with_its_switch_and_trains_nothing_anew(lab: Notebook) -> None:
+    begun(lab, "theory.ipynb", "finder = nt.LRFinder(task, curvature=False)\nfinder", RACED)
+    lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("done")
+    assert "Theory:" not in lab.panel().inner_text()
+    said = lab.panel().locator(".nbtune-result").inner_text()
+    lab.panel().locator("input[name=theory]").check()
+    lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('Theory:')")
+    lab.wait_for_state("done")
+    lab.picture("theory")
+    lab.run(2)
+    assert lab.output(2).split()[3:] == ["True", "True"]
+    lab.panel().locator("input[name=theory]").uncheck()
+    lab.wait("() => !document.querySelector('.nbtune-panel').innerText.includes('Theory:')")
+    assert lab.panel().locator(".nbtune-result").inner_text() == said
+
+
 def test_stop_keeps_what_was_measured_and_restores_the_model(lab: Notebook) -> None:
     begun(lab, "stop.ipynb", SHOW, REPORT, wait=0.03)
     lab.panel().locator(".nbtune-run").click()

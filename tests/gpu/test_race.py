@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from test_gpu import CE, card_task, overhead, state, trained
 
-from nbtune.engine import LRSettings, Task, find_lr, lr_race
+from nbtune.engine import LRSettings, Task, estimate_curvature, find_lr, lr_race
 from nbtune.engine.fence import reserved_at_most
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
@@ -68,6 +69,46 @@ def test_overhead_of_a_race_over_the_bare_loop(
     steps, step_ms, ratio = overhead(card_task(width, depth, batch_size), LRSettings())
     table(f"race, overhead at {name} steps (steps, bare step in ms, ratio)", [steps, step_ms, ratio])
     assert ratio < 2
+
+
+@pytest.mark.parametrize("changes", [{"repeats": 2}, {"batch_sizes": (32, 256)}, {"curvature": True}])
+@pytest.mark.parametrize("mode", ["race", "quick"])
+def test_the_longer_searches_leave_the_task_bit_for_bit(
+    table: Callable[..., None], mode: str, changes: dict[str, Any]
+) -> None:
+    task = trained(card_task())
+    before = state(task)
+    result = find_lr(task, progress=False, mode=mode, **changes)
+    same = state(task) == before
+    table(f"{mode} with {changes}: state bit for bit, verdict", [same, result.verdict])
+    assert same
+
+
+@pytest.mark.parametrize("amp", [None, torch.float16])
+def test_the_curvature_of_a_model_on_the_card(table: Callable[..., None], amp: torch.dtype | None) -> None:
+    task = learnable().with_(amp=amp)
+    before = state(task)
+    found = estimate_curvature(task)
+    table(f"curvature, amp {amp}: limit, error, products, s", [
+        found.limit_lr, found.relative_error, found.products, round(found.seconds, 3)
+    ])  # fmt: skip
+    assert state(task) == before and found.limit_lr is not None and found.method == "double backward"
+
+
+def test_a_curvature_that_does_not_fit_takes_differences(table: Callable[..., None]) -> None:
+    torch.manual_seed(0)
+    layers = [layer for _ in range(24) for layer in (torch.nn.Linear(512, 512), torch.nn.Tanh())]
+    model = torch.nn.Sequential(*layers).cuda()
+    data = torch.randn(8192, 512), torch.randint(0, 512, (8192,))
+    task = Task(model, torch.optim.SGD(model.parameters(), 1e-3), CE, data).with_(batch_size=8192)
+    trained(task)
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.empty_cache()
+    before = state(task)
+    with reserved_at_most(torch.cuda.max_memory_allocated(device) + 256 * 2**20, device):
+        found = estimate_curvature(task)
+    table("curvature with little memory: method, limit", [found.method, found.limit_lr])
+    assert found.method == "central differences" and state(task) == before
 
 
 def learnable() -> Task:
