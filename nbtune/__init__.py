@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
+    from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
     from .engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
     from .engine.compare_batch_sizes import compare_batch_sizes
     from .engine.comparison import Comparison, ComparisonSettings, LossStep
@@ -35,6 +35,7 @@ _HOME = {
     "DescentPath": "engine.descent",
     "DescentSettings": "engine.descent",
     "DescentStep": "engine.descent",
+    "LRByBatchSize": "engine",
     "LRCurve": "engine",
     "LRFinder": "widgets",
     "LRSettings": "engine",
@@ -56,9 +57,10 @@ _HOME = {
 
 __all__ = [
     "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings", "Curvature",
-    "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRCurve", "LRFinder", "LRSettings", "LRStep",
-    "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError", "RaceStep", "Task",
-    "compare_batch_sizes", "estimate_curvature", "estimate_memory", "find_batch_size", "find_lr", "plot",
+    "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRByBatchSize", "LRCurve", "LRFinder",
+    "LRSettings", "LRStep", "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError",
+    "RaceStep", "Task", "compare_batch_sizes", "estimate_curvature", "estimate_memory", "find_batch_size",
+    "find_lr", "plot",
 ]  # fmt: skip
 
 

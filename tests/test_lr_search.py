@@ -13,13 +13,14 @@ import pytest
 import torch
 from tasks import blobs, everything, hard_task, plain_task
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, curvature, find_lr, race_lr
 from nbtune.engine.curvature import Curvature
 from nbtune.engine.data_order import reordered
 from nbtune.engine.lr_by_batch_size import LRByBatchSize
 from nbtune.engine.lr_search import search_lr
+from nbtune.formats import format_lr
 
 MODES = ("race", "quick")
 
@@ -197,6 +198,31 @@ def test_how_the_suggestion_moves_with_the_batch_size_is_a_power_of_it() -> None
     assert result_of({4: 0.01}).exponent is None
 
 
+def test_one_batch_size_alone_has_its_answer() -> None:
+    result = searched(mlp_task(), batch_sizes=[8])
+    assert list(result.curves) == [8] and result.outcome == "finished"
+    assert result.verdict == f"Use η = {format_lr(result.suggestions[8])} at k = 8" and not result.reason
+
+
+def test_a_warning_comes_once() -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Any:
+            return zip(*blobs(4000), strict=True)
+
+    with pytest.warns(UserWarning, match="IterableDataset") as caught:
+        searched(plain_task(data=DataLoader(Stream(), 16)), curvature=True)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_a_stopped_search_over_batch_sizes_keeps_those_that_are_through() -> None:
+    run = search_lr(mlp_task(), LRSettings(batch_sizes=(8, 16, 32)))
+    events = list(islice(run, run.total // 3 + 20))
+    run.close()
+    result = LRByBatchSize.from_steps(events, settings=LRSettings(batch_sizes=(8, 16, 32)))
+    assert result.outcome == "stopped" and result.suggestions[8] is not None and 32 not in result.curves
+    assert "Stopped before k = 32." in result.limit
+
+
 def test_the_rate_of_the_tasks_own_batch_size_is_applied() -> None:
     task = mlp_task(64)
     result = result_of({4: 0.01, 64: 0.04})
@@ -284,7 +310,7 @@ def test_an_estimate_takes_no_longer_than_the_search(monkeypatch: pytest.MonkeyP
         limits.append(max_seconds)
         return Curvature(reason="not asked")
 
-    monkeypatch.setattr(lr_search, "estimate_curvature", noted)
+    monkeypatch.setattr(lr_search, "measured", noted)
     curve = searched(mlp_task(), curvature=True)
     assert len(limits) == 1 and curve.seconds <= limits[0] < curve.seconds + 1
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ipywidgets import Widget
 from tasks import everything, hard_task, plain_task
+from test_race import adversaries
 from test_race_widget import drawn, wait_for
 from test_widgets import Gate, at_step, click, ended, said
 
@@ -67,7 +68,7 @@ def test_an_estimate_that_fails_is_said_beside_the_answer(monkeypatch: pytest.Mo
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(lr_search, "estimate_curvature", fails)
+    monkeypatch.setattr(lr_search, "measured", fails)
     finder = LRFinder(plain_task())
     finder.start()
     curve = finished(finder)
@@ -83,6 +84,10 @@ def test_a_stopped_search_has_no_theory() -> None:
     finder.stop()
     gate.opened.set()
     assert finished(finder).curvature is None
+
+
+def test_where_there_is_no_one_loss_no_theory_is_looked_for_unasked() -> None:
+    assert LRFinder(adversaries()).values["theory"] == ""
 
 
 def test_a_short_sweep_is_joined_by_none_unasked() -> None:

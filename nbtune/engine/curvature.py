@@ -152,10 +152,17 @@ def estimate_curvature(
             raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
+    return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=max_seconds)
+
+
+def measured(
+    task: Task, *, products: int = 12, batches: int = 1, seed: int = 0, max_seconds: float | None = None
+) -> Curvature:
+    """As ``estimate_curvature``, without checks and warnings."""
     begun = time.perf_counter()
     deadline = math.inf if max_seconds is None else begun + max_seconds
-    found = _found(task, int(products), int(batches), seed, lambda: time.perf_counter() > deadline)
-    return Curvature(batches=int(batches), seconds=time.perf_counter() - begun, **found)
+    found = _found(task, products, batches, seed, lambda: time.perf_counter() > deadline)
+    return Curvature(batches=batches, seconds=time.perf_counter() - begun, **found)
 
 
 def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[], bool]) -> dict[str, Any]:

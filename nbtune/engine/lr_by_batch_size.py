@@ -58,7 +58,7 @@ class LRByBatchSize:
         answers = {k: c.suggestion for k, c in curves.items() if c.suggestion is not None}
         is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
         exponent = _exponent(answers)
-        verdict, reason = _words(answers, exponent)
+        verdict, reason = _words(curves, answers, exponent)
         return cls(
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
             limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
@@ -119,8 +119,10 @@ def _exponent(answers: dict[int, float]) -> float | None:
     return float(np.polyfit(np.log(list(answers)), np.log(list(answers.values())), 1)[0])
 
 
-def _words(answers: dict[int, float], exponent: float | None) -> tuple[str, str]:
+def _words(curves: dict[int, LRCurve], answers: dict[int, float], exponent: float | None) -> tuple[str, str]:
     found = ", ".join(f"{format_lr(lr)} at k = {k}" for k, lr in answers.items())
+    if len(curves) == 1 and answers:
+        return f"Use η = {found}", ""
     if exponent is None:
         return "No clear answer: fewer than two batch sizes have one", f"Found: {found}." if found else ""
     if not _does_move(answers, exponent):
@@ -143,5 +145,6 @@ def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, st
     never = [k for k in settings.batch_sizes if k not in curves and k not in ended]
     if never:
         parts.append(f"Stopped before k = {', '.join(map(str, never))}.")
-    parts.append("Every k took as many steps, so a larger one saw more samples.")
+    if len(curves) > 1:
+        parts.append("Every k took as many steps, so a larger one saw more samples.")
     return " ".join(parts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import out_of_memory
-from .curvature import Curvature, estimate_curvature
+from .curvature import Curvature, measured
 from .data_order import cut_of, is_shuffled, reordered, samples_in
 from .lr_curve import Ended, LRStep, RaceStep
 from .lr_race import LRRace, race_lr
@@ -43,11 +43,13 @@ class Part:
         task: With this part's data.
         batch_size: k, where several are compared.
         repeat: Which data order: 0 for the task's own (of other batch sizes, the first seed's).
+        is_all: Whether it is the whole search.
     """
 
     task: Task
     batch_size: int | None
     repeat: int
+    is_all: bool = False
 
 
 class LRSearch:
@@ -120,7 +122,7 @@ class LRSearch:
         with closing(self._run) as run:
             try:
                 for step in run:
-                    if len(self.parts) == 1:
+                    if part.is_all:
                         yield step
                     else:
                         yield replace(
@@ -139,7 +141,7 @@ class LRSearch:
 def theory_after(task: Task, seconds: float) -> Iterator[Curvature]:
     """The curvature, after a search of so many seconds: not for longer than that, nor at the cost of what it found."""
     try:
-        found = estimate_curvature(task, max_seconds=seconds)
+        found = measured(task, max_seconds=seconds)
     except Exception as error:
         text = str(error).strip().partition("\n")[0]
         found = Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
@@ -152,7 +154,8 @@ def _parts(task: Task, settings: LRSettings) -> list[Part]:
         raise ValueError("repeats needs data that are shuffled: this loader has one order only")
     if not settings.batch_sizes:
         orders = [reordered(task.loader, task.batch_size or 1, seed) for seed in repeats[1:]]
-        return [Part(task, None, 0), *(Part(_with(task, order), None, r) for r, order in enumerate(orders, 1))]
+        others = [Part(_with(task, order), None, repeat) for repeat, order in enumerate(orders, 1)]
+        return [Part(task, None, 0, is_all=not others), *others]
     samples = samples_in(task.loader)
     if samples is not None and max(settings.batch_sizes) > samples:
         raise ValueError(f"k = {max(settings.batch_sizes)} is more than the {samples} samples there are")

@@ -46,8 +46,10 @@ def texts_of(settings: LRSettings, task: Task) -> dict[str, str]:
     }  # fmt: skip
 
 
-def has_theory(settings: LRSettings) -> bool:
-    """Whether the curvature is estimated: where it was asked for, or is expected to cost less than the search."""
+def has_theory(settings: LRSettings, task: Task) -> bool:
+    """Whether the curvature is estimated: if asked for, or where there is one that costs less than the search."""
+    if settings.curvature is None and task.update is not None:
+        return False
     if settings.curvature is None:
         return settings.mode == "race" or settings.steps >= THEORY_STEPS
     return settings.curvature

@@ -70,7 +70,7 @@ class LRFinder(Panel):
         super().__init__(
             fields=FIELDS,
             values={
-                "rules": "", "theory": "on" if has_theory(self.settings) else "", **texts_of(self.settings, task)
+                "rules": "", "theory": "on" if has_theory(self.settings, task) else "", **texts_of(self.settings, task)
             },
             modes=MODES,
             mode=mode_of(self.settings),
