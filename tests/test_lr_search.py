@@ -306,13 +306,33 @@ def test_an_estimate_takes_no_longer_than_the_search(monkeypatch: pytest.MonkeyP
 
     limits = []
 
-    def noted(task: Task, *, max_seconds: float) -> Curvature:
+    def noted(task: Task, *, max_seconds: float, is_stopped: Any) -> Curvature:
         limits.append(max_seconds)
         return Curvature(reason="not asked")
 
     monkeypatch.setattr(lr_search, "measured", noted)
     curve = searched(mlp_task(), curvature=True)
     assert len(limits) == 1 and curve.seconds <= limits[0] < curve.seconds + 1
+
+
+def test_an_estimate_ends_after_the_product_under_way_when_hurried() -> None:
+    products = []
+
+    def loss_fn(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if run.is_estimating:
+            products.append(1)
+            run.hurry()
+        return nn.functional.cross_entropy(output, targets)
+
+    run = search_lr(plain_task(loss_fn=loss_fn), LRSettings(mode="quick", curvature=True))
+    *_, found = list(run)
+    run.close()
+    assert isinstance(found, Curvature) and found.products == 1 and products
+
+
+def test_an_estimate_does_not_begin_when_the_time_is_up() -> None:
+    assert searched(mlp_task(), curvature=True, max_seconds=1e-3).curvature is None
+    assert searched(mlp_task(), curvature=True, max_seconds=60).curvature is not None
 
 
 def test_a_graph_too_large_for_the_memory_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

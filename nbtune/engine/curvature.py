@@ -156,12 +156,13 @@ def estimate_curvature(
 
 
 def measured(
-    task: Task, *, products: int = 12, batches: int = 1, seed: int = 0, max_seconds: float | None = None
-) -> Curvature:
-    """As ``estimate_curvature``, without checks and warnings."""
+    task: Task, *, products: int = 12, batches: int = 1, seed: int = 0, max_seconds: float | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Curvature:  # fmt: skip
+    """As ``estimate_curvature``, without checks and warnings; no product begins once ``is_stopped()``."""
     begun = time.perf_counter()
     deadline = math.inf if max_seconds is None else begun + max_seconds
-    found = _found(task, products, batches, seed, lambda: time.perf_counter() > deadline)
+    found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
     return Curvature(batches=batches, seconds=time.perf_counter() - begun, **found)
 
 

@@ -122,7 +122,7 @@ class LRRace:
             shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
             runners: dict[float, Runner] = {}
             for lr in (*standings.alive, CONTROL):
-                runner = self._guarded(self._runner, lr, shared, False, not runners)
+                runner = self._guarded(self._runner, lr, shared, False, not runners, True)
                 if runner is None:
                     return
                 undo.enter_context(closing(runner))
@@ -193,8 +193,13 @@ class LRRace:
     def _taken(self, lr: float) -> int:
         return len(self.standings.losses[lr] if lr else self.standings.control)
 
-    def _runner(self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool) -> Runner:
-        runner = Runner(lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer)
+    def _runner(
+        self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool, has_room: bool = False
+    ) -> Runner:
+        runner = Runner(
+            lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer,
+            has_room=has_room,
+        )  # fmt: skip
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner

@@ -17,8 +17,6 @@ from .lr_settings import LRSettings
 from .lr_sweep import LRSweep, sweep_lr
 from .task import Task
 
-ESTIMATING = "a Hessian-vector product"
-
 Event = LRStep | RaceStep | Ended | Curvature
 
 
@@ -58,7 +56,6 @@ class LRSearch:
     Attributes:
         parts: Its races or sweeps, in order.
         at: The index of the one under way.
-        is_estimating: Whether they are done, and the curvature is being estimated.
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
@@ -66,13 +63,19 @@ class LRSearch:
         self.parts, self.at = _parts(task, settings), 0
         self._task, self._settings = task, settings
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
-        self._taken, self.is_estimating = 0, False
+        self._taken = 0
+        self._theory: TheoryRun | None = None
         self._events = self._all()
 
     @property
     def waiting_for(self) -> str:
         """What is being done, in words; readable from any thread."""
-        return ESTIMATING if self.is_estimating else self._run.waiting_for
+        return self._run.waiting_for if self._theory is None else self._theory.waiting_for
+
+    @property
+    def is_estimating(self) -> bool:
+        """Whether races and sweeps are done, and the curvature is being estimated."""
+        return self._theory is not None
 
     @property
     def is_replaying(self) -> bool:
@@ -95,22 +98,32 @@ class LRSearch:
         self._events.close()  # type: ignore[attr-defined]
         self._run.close()
 
+    def hurry(self) -> None:
+        """Let an estimate of the curvature end after the product under way, from any thread."""
+        if self._theory is not None:
+            self._theory.hurry()
+
     def _all(self) -> Iterator[Event]:
         begun = time.perf_counter()
         for index, part in enumerate(self.parts):
-            before, left = time.perf_counter() - begun, None
-            if self._settings.max_seconds is not None:
-                left = self._settings.max_seconds - before
-                if left <= 0 and index:
-                    return
+            before = time.perf_counter() - begun
+            left = self._seconds_left(before)
+            if left is not None and left <= 0 and index:
+                return
             if index:
                 self._taken += self._run.total
                 self.at = index
                 self._run = self._begun(left)
             yield from self._through(part, before)
-        if self._settings.curvature:
-            self.is_estimating = True
-            yield from theory_after(self._task, time.perf_counter() - begun)
+        taken = time.perf_counter() - begun
+        left = self._seconds_left(taken)
+        if self._settings.curvature and (left is None or left > 0):
+            self._theory = TheoryRun(self._task, taken if left is None else min(left, taken))
+            yield from self._theory
+
+    def _seconds_left(self, taken: float) -> float | None:
+        limit = self._settings.max_seconds
+        return None if limit is None else limit - taken
 
     def _begun(self, seconds: float | None) -> LRRace | LRSweep:
         settings = replace(self._settings, max_seconds=seconds)
@@ -138,14 +151,36 @@ class LRSearch:
             yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
 
 
-def theory_after(task: Task, seconds: float) -> Iterator[Curvature]:
-    """The curvature, after a search of so many seconds: not for longer than that, nor at the cost of what it found."""
-    try:
-        found = measured(task, max_seconds=seconds)
-    except Exception as error:
-        text = str(error).strip().partition("\n")[0]
-        found = Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
-    yield found
+class TheoryRun:
+    """An iterator of one ``Curvature``, after a search: never for longer than that, nor at the cost of what it found.
+
+    Args:
+        task: Whose curvature it is.
+        seconds: No product begins after this time.
+    """
+
+    waiting_for = "a Hessian-vector product"
+
+    def __init__(self, task: Task, seconds: float) -> None:
+        self._task, self._seconds = task, seconds
+        self._is_hurried = self._is_done = False
+
+    def hurry(self) -> None:
+        """End after the product under way, from any thread."""
+        self._is_hurried = True
+
+    def __iter__(self) -> TheoryRun:
+        return self
+
+    def __next__(self) -> Curvature:
+        if self._is_done:
+            raise StopIteration
+        self._is_done = True
+        try:
+            return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
+        except Exception as error:
+            text = str(error).strip().partition("\n")[0]
+            return Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
 
 
 def _parts(task: Task, settings: LRSettings) -> list[Part]:

@@ -69,14 +69,15 @@ def held(task: Task) -> Iterator[None]:
 
 
 @contextmanager
-def lent(task: Task, *, in_place: bool = False) -> Iterator[Workpiece]:
+def lent(task: Task, *, in_place: bool = False, has_room: bool = False) -> Iterator[Workpiece]:
     """A workpiece in the task's present state, while the task is ``held``.
 
     A copy is trained when it can be made, so that the user's own model stays usable meanwhile; several may be lent at
     once. Else (and with ``in_place``) the model itself is, by one borrower at a time, with a backup in host memory.
+    ``has_room``: that there is memory for the copy is known already.
     """
     with torch.inference_mode(False):
-        workpiece = None if in_place else _copied(task)
+        workpiece = None if in_place else _copied(task, has_room)
     if workpiece is not None:
         yield workpiece
         return
@@ -122,9 +123,9 @@ def _preserved(task: Task) -> Iterator[None]:
         yield
 
 
-def _copied(task: Task) -> Workpiece | None:
+def _copied(task: Task, has_room: bool) -> Workpiece | None:
     """Deep copies of everything that holds parameters, made together so that they still refer to each other."""
-    if _has_hooks(task) or has_closures_over_modules(task) or not _is_room_for_copy(task):
+    if _has_hooks(task) or has_closures_over_modules(task) or not (has_room or _is_room_for_copy(task)):
         return None
     memo: dict[int, Any] = {}
     try:

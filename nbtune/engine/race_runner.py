@@ -26,17 +26,19 @@ class Runner:
         in_place: Whether the model itself is trained, not a copy.
         is_first: Whether it takes the first step of the race.
         tuned: The name of the optimizer whose rate is set; None for all.
+        has_room: Whether there is memory for a copy, as far as is known; else that is asked.
     Attributes:
         is_copy: Whether it trains a copy; else no other may be open.
     """
 
     def __init__(
-        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None
-    ) -> None:
+        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None,
+        has_room: bool = False,
+    ) -> None:  # fmt: skip
         self.lr = lr
         self._last_words = LOADING
         self._undo = ExitStack()
-        workpiece = self._undo.enter_context(lent(task, in_place=in_place))
+        workpiece = self._undo.enter_context(lent(task, in_place=in_place, has_room=has_room))
         self.is_copy = workpiece.is_copy
         try:
             self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), tuned=tuned, is_first=is_first)

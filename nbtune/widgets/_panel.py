@@ -111,6 +111,8 @@ class Panel(anywidget.AnyWidget):
             job.is_stopping = True
         if session is not None:
             session.stop()
+            # For what cannot be ended between two events.
+            getattr(self._run, "hurry", lambda: None)()
 
     def run(self) -> Any:
         """Start (unless a run is under way) and block until the end; an interrupt stops the run.

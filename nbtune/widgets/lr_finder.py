@@ -12,7 +12,7 @@ from ..engine.classic_rules import classic_rules
 from ..engine.find_lr import lr_result
 from ..engine.findings import finding_of, kind_of
 from ..engine.lr_by_batch_size import LRByBatchSize
-from ..engine.lr_search import search_lr, theory_after
+from ..engine.lr_search import TheoryRun, search_lr
 from ..engine.training import LOADING
 from ..formats import format_lr
 from ..jobs import Finding, Forecast, Job, Progress
@@ -86,7 +86,7 @@ class LRFinder(Panel):
 
     def _new_run(self) -> Iterator[Any]:
         if self._adds_theory:
-            return theory_after(self.task, self.result.seconds)
+            return TheoryRun(self.task, self.result.seconds)
         before = replace(self.settings, mode=self._kind) if self.mode == SIZES else self.settings
         settings = settings_from(self.values, self.mode, before, self.task)
         run = search_lr(self.task, settings)
