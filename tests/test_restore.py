@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, ModelBusyError, Task, find_lr, sweep_lr
-from nbtune.engine.preserve import _owns_memory, _put_back_gradient
+from nbtune.engine.backup import _owns_memory, _put_back_gradient
 
 SHORT = LRSettings(mode="quick", steps=20)
 

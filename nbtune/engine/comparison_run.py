@@ -16,12 +16,13 @@ from .budget import Budget
 from .comparison import Comparison, ComparisonSettings, LossStep, Run
 from .data_order import cut_of, is_shuffled, reordered, samples_in
 from .default_device import CallersDevice
+from .loader_state import LoaderState
 from .loss_curves import RunFold
 from .lr_curve import LRCurve, LRStep
 from .lr_settings import LRSettings
 from .lr_sweep import sweep_lr
 from .memory.estimate import NotPredictableError, estimate_memory
-from .preserve import LoaderState, copies_at_once, held
+from .preserve import copies_at_once, held
 from .task import Task
 from .training import LOADING
 from .training_run import TrainingRun, interleaved, reason_to_end

@@ -19,8 +19,9 @@ from .curvature_rules import Rule, rule_of
 from .feeds import SharedBatches
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue
+from .loader_state import LoaderState
 from .plain_data import json_ready
-from .preserve import LoaderState, Workpiece, borrowed
+from .preserve import Workpiece, borrowed
 from .scaled_hessian import ScaledHessian
 from .task import Task, set_lr
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 
 from . import batches
-from .preserve import LoaderState
+from .loader_state import LoaderState
 from .random_streams import RandomStreams
 from .task import Task
 

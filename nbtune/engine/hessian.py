@@ -14,10 +14,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import batches, out_of_memory
 from .capacity import free_bytes
+from .copy_watch import CopyWatch, check_graph
 from .preserve import Workpiece
 from .random_streams import RandomStreams
 from .task import Task
-from .training import CopyWatch, check_graph, checked_loss, raw_loss
+from .training import checked_loss, raw_loss
 
 
 class NoSecondDerivativeError(RuntimeError):

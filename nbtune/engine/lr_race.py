@@ -12,10 +12,11 @@ import torch
 from . import batches, out_of_memory
 from .default_device import CallersDevice
 from .feeds import LoaderFeed, SharedBatches, Tape
+from .loader_state import LoaderState
 from .loss_reader import LossReader
 from .lr_curve import RaceStep
 from .lr_settings import LRSettings
-from .preserve import LoaderState, copies_at_once, held
+from .preserve import copies_at_once, held
 from .race_runner import CONTROL, Runner
 from .race_standings import Standings
 from .task import Task

@@ -14,8 +14,9 @@ from .budget import Budget
 from .comparison import LossStep, Run
 from .default_device import CallersDevice
 from .feeds import LoaderFeed
+from .loader_state import LoaderState
 from .loss_curves import DIVERGED, FINISHED
-from .preserve import LoaderState, lent
+from .preserve import lent
 from .task import Task
 from .training import Trainer
 

@@ -109,7 +109,10 @@ class LRFinder(Panel):
         made = {name: BokehPlot(figure) for name, figure in figures.items() if name not in kept}
         self.plots = {**kept, **made}
 
-    def _new_job(self) -> Job:
+    def _new_job(self) -> Job | None:
+        if self._adds_theory:
+            return None
+
         def progress() -> Progress:
             taken, total = self._taken, self._total
             return Progress(taken, total, "steps", min(1.0, taken / total))

@@ -12,9 +12,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
+from ..copy_watch import check_graph
 from ..random_streams import RandomStreams
 from ..task import Task
-from ..training import check_graph, checked_loss, raw_loss
+from ..training import checked_loss, raw_loss
 from . import replica as replicas
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces

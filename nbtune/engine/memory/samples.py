@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset, default_collate
 
 from .. import batches
-from ..preserve import LoaderState
+from ..loader_state import LoaderState
 from ..random_streams import RandomStreams
 from ..task import Task
 

@@ -1,0 +1,71 @@
+"""Where a loader's order stands, and how it is put back."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from .backup import is_plain
+
+
+class LoaderState:
+    """The generators and samplers behind a loader, put back unless somebody else used them meanwhile."""
+
+    def __init__(self, loader: Any) -> None:
+        samplers = _samplers(loader)
+        dataset = getattr(loader, "dataset", None)
+        owners = [o for o in (loader, *samplers, dataset) if hasattr(o, "__dict__")]
+        kept = [v for owner in owners for v in vars(owner).values()]
+        self._generators = list({id(g): g for g in kept if isinstance(g, torch.Generator)}.values())
+        self._saved = [g.get_state() for g in self._generators]
+        self._left = list(self._saved)
+        self._attributes = [(s, {k: v for k, v in vars(s).items() if is_plain(v)}) for s in samplers]
+        self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for v in kept if _is_source(v)]
+
+    def mark(self) -> None:
+        """Note where the run leaves the generators, after each time it drew."""
+        self._left = [g.get_state() for g in self._generators]
+
+    def put_back(self) -> None:
+        """The state at the start, for each generator that is where ``mark`` saw it last."""
+        for generator, saved, left in zip(self._generators, self._saved, self._left, strict=True):
+            if torch.equal(generator.get_state(), left):
+                generator.set_state(saved)
+        for sampler, attributes in self._attributes:
+            vars(sampler).update(attributes)
+        for source, state in self._numpy:
+            _set_numpy_state(source, state)
+
+
+def _samplers(loader: Any) -> list[Any]:
+    found: list[Any] = []
+    queue = [getattr(loader, "batch_sampler", None), getattr(loader, "sampler", None)]
+    while queue:
+        sampler = queue.pop()
+        if sampler is not None and hasattr(sampler, "__dict__") and not any(sampler is s for s in found):
+            found.append(sampler)
+            queue.append(getattr(sampler, "sampler", None))
+    return found
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, (np.random.Generator, np.random.RandomState, random.Random))
+
+
+def _numpy_state(source: Any) -> Any:
+    if isinstance(source, random.Random):
+        return source.getstate()
+    return source.bit_generator.state if isinstance(source, np.random.Generator) else source.get_state()
+
+
+def _set_numpy_state(source: Any, state: Any) -> None:
+    if isinstance(source, random.Random):
+        source.setstate(state)
+    elif isinstance(source, np.random.Generator):
+        source.bit_generator.state = state
+    else:
+        source.set_state(state)
