@@ -350,6 +350,11 @@ def test_a_rough_estimate_is_a_bound() -> None:
     assert "2/λmax ≤ 0.5" in Curvature(relative_error=0.3, **known).sentence
 
 
+def test_a_limit_from_differences_says_so() -> None:
+    found = Curvature(relative_error=0.01, limit_lr=0.5, rule="2/λmax", meaning="m", method="central differences")
+    assert found.sentence == "Theory: 2/λmax ≈ 0.5, by differences of gradients; m."
+
+
 def test_the_curvature_is_that_of_one_batch_size() -> None:
     with pytest.raises(ValueError, match="leave batch_sizes out"):
         LRSettings(curvature=True, batch_sizes=(8,))

@@ -79,7 +79,8 @@ class Curvature:
         if self.limit_lr is None:
             return f"No 2/λmax: {self.reason}."
         limit = f"{self.rule} {self.sign} {format_lr(self.limit_lr)}"
-        return f"Theory: {limit}; {self.meaning}."
+        how = "" if self.method == "double backward" else ", by differences of gradients"
+        return f"Theory: {limit}{how}; {self.meaning}."
 
     @property
     def sign(self) -> str:
