@@ -85,13 +85,13 @@ def test_data_with_one_order_cannot_be_repeated() -> None:
         assert everything(task) == before
 
 
-def order_of(best: float, suggestion: float | None = None) -> list[RaceStep]:
-    """A race whose scores have their minimum at ``best``."""
+def order_of(best: float | None) -> list[RaceStep]:
+    """A race whose scores have their minimum at ``best``; None for one in which η changes nothing."""
     settings = LRSettings()
     lrs, steps = settings.race_lrs, []
-    for step in range(1, 46):
+    for step in range(1, 46 if best else 101):
         for lr in (*lrs, 0.0):
-            drop = 0.0 if not lr else 1.5 * math.exp(-(math.log10(lr / best) ** 2))
+            drop = 0.0 if not lr or best is None else 1.5 * math.exp(-(math.log10(lr / best) ** 2))
             steps.append(RaceStep(lr=lr, step=step, loss=2.0 - drop * step / 45, seconds=0.0))
     return steps
 
@@ -99,9 +99,7 @@ def order_of(best: float, suggestion: float | None = None) -> list[RaceStep]:
 def pooled_of(*bests: float | None) -> LRCurve:
     steps = []
     for repeat, best in enumerate(bests):
-        events = order_of(0.01 if best is None else best)
-        events = [replace(s, loss=2.0, repeat=repeat) if best is None else replace(s, repeat=repeat) for s in events]
-        steps += events
+        steps += [replace(step, repeat=repeat) for step in order_of(best)]
     return LRCurve.from_steps(steps, settings=LRSettings(repeats=len(bests)))
 
 
@@ -118,11 +116,7 @@ def test_an_answer_needs_more_than_half_of_the_orders() -> None:
     curve = pooled_of(0.01, None)
     assert curve.suggestion is None and curve.low is None and curve.peak is None
     assert "Only 1 of 2 data orders" in curve.reason
-    assert pooled_of(None, None).verdict == LRCurve.from_steps(order_flat(), settings=LRSettings()).verdict
-
-
-def order_flat() -> list[RaceStep]:
-    return [replace(step, loss=2.0) for step in order_of(0.01)]
+    assert pooled_of(None, None).verdict == LRCurve.from_steps(order_of(None), settings=LRSettings()).verdict
 
 
 def test_a_rate_is_judged_by_the_orders_in_which_it_stayed_longest() -> None:
@@ -133,15 +127,16 @@ def test_a_rate_is_judged_by_the_orders_in_which_it_stayed_longest() -> None:
         assert len(candidate.losses) == longest and candidate.score == pytest.approx(sum(stayed) / len(stayed))
 
 
-def test_a_search_that_is_stopped_in_its_second_order_keeps_the_first() -> None:
-    run = search_lr(mlp_task(), LRSettings(repeats=3))
-    first = run.total // 3
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_a_search_that_is_stopped_in_its_second_order_keeps_the_answer_of_the_first(repeats: int) -> None:
+    run = search_lr(mlp_task(), LRSettings(repeats=repeats))
+    first = run.total // repeats
     events = list(islice(run, first + 20))
     run.close()
-    curve = LRCurve.from_steps(events, settings=LRSettings(repeats=3))
+    curve = LRCurve.from_steps(events, settings=LRSettings(repeats=repeats))
     assert curve.outcome == "stopped" and len(curve.orders) == 2
-    alone = LRCurve.from_steps(events[:first], settings=LRSettings(repeats=3))
-    assert alone.outcome == "finished" or alone.suggestion is not None
+    assert curve.suggestion is not None and curve.suggestion == curve.orders[0].suggestion
+    assert f"Stopped after 1 of {repeats} orders." in curve.limit and "no answer" not in curve.limit
 
 
 @pytest.mark.parametrize("repeats", [0, 1.5, True, "3"])
@@ -220,7 +215,7 @@ def test_a_stopped_search_over_batch_sizes_keeps_those_that_are_through() -> Non
     run.close()
     result = LRByBatchSize.from_steps(events, settings=LRSettings(batch_sizes=(8, 16, 32)))
     assert result.outcome == "stopped" and result.suggestions[8] is not None and 32 not in result.curves
-    assert "Stopped before k = 32." in result.limit
+    assert "Stopped before k = 16, 32." in result.limit and "No clear answer" not in result.limit
 
 
 def test_the_rate_of_the_tasks_own_batch_size_is_applied() -> None:

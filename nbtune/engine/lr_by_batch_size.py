@@ -139,10 +139,11 @@ def _does_move(answers: dict[int, float], exponent: float | None) -> bool:
 
 def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, str]) -> str:
     parts = [f"k = {k}: {reason}." for k, reason in ended.items()]
-    silent = [k for k, curve in curves.items() if curve.suggestion is None and k not in ended]
+    known = {k: curve for k, curve in curves.items() if curve.suggestion is not None or curve.outcome != "stopped"}
+    silent = [k for k, curve in known.items() if curve.suggestion is None and k not in ended]
     if silent:
         parts.append(f"No clear answer at k = {', '.join(map(str, silent))}.")
-    never = [k for k in settings.batch_sizes if k not in curves and k not in ended]
+    never = [k for k in settings.batch_sizes if k not in known and k not in ended]
     if never:
         parts.append(f"Stopped before k = {', '.join(map(str, never))}.")
     if len(curves) > 1:

@@ -52,12 +52,14 @@ def pooled(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
 
 
 def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
-    answered = [o for o in orders if o.suggestion is not None]
-    if 2 * len(answered) <= len(orders):
-        without = next(o for o in orders if o.suggestion is None)
+    # One that was stopped before it had an answer says nothing against the others.
+    ended = [o for o in orders if o.suggestion is not None or o.outcome != "stopped"] or orders
+    answered = [o for o in ended if o.suggestion is not None]
+    if 2 * len(answered) <= len(ended):
+        without = next(o for o in ended if o.suggestion is None)
         reason = without.reason
         if answered:
-            has = f"Only {len(answered)} of {len(orders)} data orders led to one"
+            has = f"Only {len(answered)} of {len(ended)} data orders led to one"
             reason = f"{has}. In another: {without.verdict} {reason}"
         verdict = "No clear answer: it depends on the order of the data." if answered else without.verdict
         none = dict.fromkeys(("suggestion", "peak", "low", "high", "best", "rises_from"))
@@ -71,17 +73,19 @@ def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
     limits = [] if found["peak"] is None else [f"Peak of a one-cycle schedule: {format_lr(found['peak'])}."]
     if spread > DISAGREE:
         limits.append(f"The orders disagree by a factor of {spread:.2g}.")
-    if len(answered) < len(orders):
-        limits.append(f"{len(orders) - len(answered)} of {len(orders)} orders gave no answer.")
-    if len(orders) < repeats:
-        limits.append(f"Stopped after {len(orders)} of {repeats} orders.")
+    if len(answered) < len(ended):
+        limits.append(f"{len(ended) - len(answered)} of {len(ended)} orders gave no answer.")
+    if len(ended) < repeats:
+        limits.append(f"Stopped after {len(ended)} of {repeats} orders.")
     low, high, within = found["low"], found["high"], ""
     if low is not None and high is not None:
         good = "good" if orders[0].settings.mode == "race" else "usable"
         within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
     lowest, highest = format_lr(min(suggestions)), format_lr(max(suggestions))
     said = f"{len(answered)} data orders suggest {lowest} to {highest}, this is their median"
-    if lowest == highest:
+    if len(answered) == 1:
+        said = "by one data order"
+    elif lowest == highest:
         said = f"{len(answered)} data orders agree on it"
     return {
         **found, "retry": None, "verdict": f"Use η = {format_lr(value)}", "limit": " ".join(limits),
