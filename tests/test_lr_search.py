@@ -77,10 +77,10 @@ def test_the_answer_is_the_median_of_the_orders(mode: str) -> None:
 
 
 def test_data_with_one_order_cannot_be_repeated() -> None:
-    for data in (DataLoader(TensorDataset(*blobs()), 16), [blobs(16)]):
+    for data, why in ((DataLoader(TensorDataset(*blobs()), 16), "one order only"), ([blobs(16)], "made elsewhere")):
         task = plain_task(data=data)
         before = everything(task)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=why):
             searched(task, repeats=2)
         assert everything(task) == before
 

@@ -84,6 +84,11 @@ def test_a_stopped_search_has_no_theory() -> None:
     finder.stop()
     gate.opened.set()
     assert finished(finder).curvature is None
+    words = finder.progress["text"]
+    assert words.startswith("stopped after")
+    click(finder, "set", values={"theory": ""})
+    click(finder, "set", values={"theory": "on"})
+    assert finished(finder).curvature is not None and finder.progress["text"] == words
 
 
 def test_where_there_is_no_one_loss_no_theory_is_looked_for_unasked() -> None:

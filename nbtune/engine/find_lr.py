@@ -83,13 +83,15 @@ def find_lr(
         settings = replace(settings, max_seconds=max_seconds)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    run, steps = search_lr(task, settings), list[Any]()
+    run, steps, taken = search_lr(task, settings), list[Any](), 0
     with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
         with closing(run), _progress_bar(run.total, progress) as show:
             for step in run:
                 steps.append(step)
-                show(step, run.total)
-                call.now = Progress(len(steps), run.total, "steps", min(1.0, len(steps) / run.total))
+                if isinstance(step, LRStep | RaceStep):
+                    taken, total = taken + 1, run.total
+                    show(step, total)
+                    call.now = Progress(taken, total, "steps", taken / total)
                 if call.is_stopped:
                     break
         result = lr_result(steps, task, settings)
@@ -115,9 +117,7 @@ def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
         return
     with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
 
-        def show(step: Any, total: int) -> None:
-            if not isinstance(step, LRStep | RaceStep):
-                return
+        def show(step: LRStep | RaceStep, total: int) -> None:
             bar.total = total
             # The text is only made when the bar is drawn again: it would cost more than a small step.
             if bar.update():

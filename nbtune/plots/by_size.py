@@ -14,8 +14,8 @@ from .by_size_view import COLOURS, by_size_view
 from .comparison import DASHES
 from .comparison_rows import LOOKS
 from .frame import LABEL, fill, sources_of, style_axes
-from .lr_scene import decades, x_edges
-from .race import draw_words, half_figure
+from .lr_scene import x_edges
+from .race import draw_words, half_figure, style_rates
 from .race_scene import FRAME_WIDTHS
 from .tokens import themed
 
@@ -75,11 +75,7 @@ def _curves_figure(lr_min: float, lr_max: float, loss: str) -> figure:
         themed(line.glyph, line_color=token)
     _draw_marks(fig, sources)
     draw_words(fig, sources, "learning rate η (log scale)", COLOURS)
-    ticks = decades(lr_min, lr_max)
-    fig.xaxis[0].ticker = FixedTicker(ticks=ticks[:: -(-len(ticks) // 7)])
-    fig.xaxis[0].major_label_overrides = {tick: format_lr(tick) for tick in ticks}
-    fig.yaxis[0].axis_label = loss
-    style_axes(fig, [1, 2, 3, 5])
+    style_rates(fig, lr_min, lr_max, loss)
     return fig
 
 

@@ -9,8 +9,7 @@ from .by_size_scene import lr_ticks, size_ticks
 from .by_size_view import COLOURS as WORDS
 from .by_size_view import by_size_view
 from .comparison_rows import LOOKS
-from .lr_scene import decades
-from .race_picture import COURSE, SCORES, paired_axes
+from .race_picture import COURSE, SCORES, paired_axes, style_rates
 from .race_scene import HEIGHT
 from .race_view import Columns
 from .sentence import COLOURS, POINT, can_draw, draw_labels, picture_of, words_of
@@ -39,12 +38,9 @@ def draw_by_size_png(result: LRByBatchSize) -> bytes | None:
         loss = "training loss" if settings.validation is None else "held-out loss"
         curves = paired_axes(picture, COURSE, views["curves"], "learning rate η (log scale)", loss)
         moves = paired_axes(picture, SCORES, views["moves"], "batch size k (log scale)", "suggested η", is_log=True)
-        for axes in (curves, moves):
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_locator(NullLocator())
-        ticks = decades(settings.lr_min, settings.lr_max)
-        ticks = ticks[:: -(-len(ticks) // 7)]
-        curves.set_xticks(ticks, [format_lr(tick) for tick in ticks])
+        style_rates(curves, settings)
+        moves.set_xscale("log")
+        moves.xaxis.set_minor_locator(NullLocator())
         sizes = size_ticks(settings.batch_sizes)
         moves.set_xticks(sizes, [f"{int(k):,}" for k in sizes])
         rates = lr_ticks(*views["moves"].y_range)

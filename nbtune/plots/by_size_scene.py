@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,9 +95,7 @@ def by_size_scene(result: LRByBatchSize, running: bool) -> BySizeScene:
     seen = [lr for a in scene.answers for lr in (a.lr, a.low, a.high) if lr is not None]
     if not seen:
         return scene
-    return BySizeScene(
-        result, running, scene.series, losses, scene.rates, scene.sizes, _around(min(seen), max(seen), 0.2)
-    )
+    return replace(scene, suggested=_around(min(seen), max(seen), 0.2))
 
 
 def size_edges(sizes: Sequence[int]) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from .lr_labels import FRAME_WIDTHS, LABEL_COLOURS, NARROW_BELOW
 from .lr_rule_marks import RULES, UPRIGHT, Rule
 from .lr_scene import EMPTY_RANGE, HEIGHT, decades, x_edges
 from .lr_view import LRView, lr_view
-from .orders_band import BAND, draw_band, draw_ticks
+from .orders_band import BAND
+from .overlays import draw_band, draw_theory, draw_ticks
 from .race import race_plot
-from .theory_mark import draw_theory
 from .tokens import themed
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .orders_band import shown_of
+
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
 
@@ -92,8 +94,7 @@ def scene_of(curve: LRCurve, running: bool) -> Scene:
 
     While a search over several orders of the data runs, it is the curve of the one under way.
     """
-    orders = curve.orders[:-1] if running else curve.orders
-    curve = curve.orders[-1] if running and curve.orders else curve
+    curve, orders = shown_of(curve, running)
     n = len(curve.lrs)
     kept = np.arange(n) if n <= MAX_POINTS else np.linspace(0, n - 1, MAX_POINTS).round().astype(np.intp)
     losses = np.asarray(curve.losses, dtype=np.float64)[kept]

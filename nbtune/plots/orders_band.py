@@ -1,4 +1,4 @@
-"""A search over several orders of the data: the band between them, and where each would set η."""
+"""A search over several orders of the data: the band between them, and where each would set η. Knows no Bokeh."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
 
 from .labels import Box, Label
-from .tokens import themed
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -22,6 +19,12 @@ TICK_PX = 9.0
 
 MOST_POINTS = 400
 """Of the band's edges: it is smooth."""
+
+
+def shown_of(curve: LRCurve, running: bool) -> tuple[LRCurve, tuple[LRCurve, ...]]:
+    """What is drawn of a search, and the orders its band lies between: while it runs, the order under way over those
+    before it."""
+    return (curve.orders[-1], curve.orders[:-1]) if running and curve.orders else (curve, curve.orders)
 
 
 def band_of(orders: Sequence[LRCurve]) -> list[tuple[float, float, float]]:
@@ -49,18 +52,6 @@ def _scores(same: Sequence[Any]) -> tuple[float, list[float]]:
 def suggestions_of(orders: Sequence[LRCurve]) -> list[float]:
     """What each order suggests, where it does."""
     return [o.suggestion for o in orders if o.suggestion is not None] if len(orders) > 1 else []
-
-
-def draw_band(fig: figure, source: ColumnDataSource) -> None:
-    """The band, from the columns x, low and high."""
-    area = fig.varea("x", "low", "high", source=source, fill_alpha=0.22)
-    themed(area.glyph, fill_color="data")
-
-
-def draw_ticks(fig: figure, source: ColumnDataSource) -> None:
-    """The ticks, from the columns x, bottom and top."""
-    tick = fig.segment("x", "bottom", "x", "top", source=source, line_width=1.6)
-    themed(tick.glyph, line_color="answer")
 
 
 def band_label(rows: Sequence[tuple[float, float, float]], count: int, x: Any, y: Any) -> list[Label]:

@@ -13,10 +13,10 @@ from ..formats import format_lr
 from .frame import LABEL, bare_figure, draw_labels, fill, sources_of, style_axes
 from .lr_labels import LABEL_COLOURS
 from .lr_scene import EMPTY_RANGE, decades, x_edges
-from .orders_band import BAND, draw_band, draw_ticks
+from .orders_band import BAND
+from .overlays import draw_band, draw_theory, draw_ticks
 from .race_scene import FADES, FRAME_WIDTHS, HEIGHT, NAMES_SHARE, NARROW_BELOW, ROUND_ENDS, STEPS
 from .race_view import RaceView, race_view
-from .theory_mark import draw_theory
 from .tokens import themed
 
 if TYPE_CHECKING:
@@ -131,13 +131,18 @@ def _scores_figure(lr_min: float, lr_max: float, loss: str) -> figure:
     themed(peak.glyph, line_color="answer")
     draw_words(fig, sources, "learning rate η (log scale)")
     _add_hover(fig)
+    style_rates(fig, lr_min, lr_max, loss)
+    return fig
+
+
+def style_rates(fig: figure, lr_min: float, lr_max: float, loss: str) -> None:
+    """The axes of loss against η in half of the stage."""
     ticks = decades(lr_min, lr_max)
     # Every second one: half the width of a sweep's plot.
     fig.xaxis[0].ticker = FixedTicker(ticks=ticks[:: -(-len(ticks) // 7)])
     fig.xaxis[0].major_label_overrides = {tick: format_lr(tick) for tick in ticks}
     fig.yaxis[0].axis_label = loss
     style_axes(fig, [1, 2, 3, 5])
-    return fig
 
 
 def half_figure(x_range: tuple[float, float], y_range: tuple[float, float] = EMPTY_RANGE, **more: Any) -> figure:

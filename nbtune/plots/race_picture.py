@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..engine.lr_curve import LRCurve
+    from ..engine.lr_settings import LRSettings
 
 COURSE, SCORES = (52, 346), (466, 338)
 """Left edge and width of the frames, px."""
@@ -37,7 +38,7 @@ def draw_race_png(curve: LRCurve) -> bytes | None:
         course.set_xticks([step for step in STEPS if step <= views["course"].x_range[1]])
         _draw_course(course, views["course"].columns)
         scores = paired_axes(picture, SCORES, views["scores"], "learning rate η (log scale)", "")
-        _style_rates(scores, curve)
+        style_rates(scores, curve.settings)
         _draw_scores(scores, views["scores"].columns)
         for axes, view in ((course, views["course"]), (scores, views["scores"])):
             _draw_shared(axes, view.columns)
@@ -76,10 +77,11 @@ def paired_axes(
     return axes
 
 
-def _style_rates(axes: Axes, curve: LRCurve) -> None:
+def style_rates(axes: Axes, settings: LRSettings) -> None:
+    """The η axis in half of the picture."""
     from matplotlib.ticker import NullLocator
 
-    ticks = decades(curve.settings.lr_min, curve.settings.lr_max)
+    ticks = decades(settings.lr_min, settings.lr_max)
     ticks = ticks[:: -(-len(ticks) // 7)]
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .lr_scene import EMPTY_RANGE, TRIANGLE_PX, Floats, loss_range, x_edges
+from .orders_band import shown_of
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
@@ -165,8 +166,7 @@ def score_of(candidate: Candidate) -> float:
 
 def race_scene(curve: LRCurve, running: bool) -> RaceScene:
     """The scene of ``curve``, of any length; while it runs, that of the order under way."""
-    orders = curve.orders[:-1] if running else curve.orders
-    curve = curve.orders[-1] if running and curve.orders else curve
+    curve, orders = shown_of(curve, running)
     bottom, top = _loss_axis(curve)
     steps = max((len(c.losses) for c in curve.candidates), default=0)
     last = ROUND_ENDS[-1] if steps <= ROUND_ENDS[-1] else PLATEAU_END

@@ -1,4 +1,4 @@
-"""Where theory puts the limit of η, beside what training showed: a line across the η axis."""
+"""Where theory puts the limit of η, beside what training showed: a line across the η axis. Knows no Bokeh."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
 
 from ..formats import format_lr
 from .labels import GAP_PX, LINE_PX, Box, Label
-from .tokens import themed
 
 if TYPE_CHECKING:
     from ..engine.lr_curve import LRCurve
 
-DASH = [8, 3, 2, 3]
 LONGEST_RULE = 10
 """Characters of a formula that stand in the plot; the sentence has the longer ones."""
 
@@ -25,12 +21,6 @@ def theory_lr(curve: LRCurve, edges: tuple[float, float]) -> float | None:
     """The limit, where it is known and within ``edges``."""
     lr = None if curve.curvature is None else curve.curvature.limit_lr
     return lr if lr is not None and edges[0] <= lr <= edges[1] else None
-
-
-def draw_theory(fig: figure, source: ColumnDataSource) -> None:
-    """The line, from the columns x, bottom and top."""
-    line = fig.segment("x", "bottom", "x", "top", source=source, line_width=1.2, line_dash=DASH)
-    themed(line.glyph, line_color="ink")
 
 
 def theory_label(

@@ -65,7 +65,7 @@ class LRFinder(Panel):
         self.settings = replace(settings or LRSettings(), **changes)
         self._kind = self.settings.mode  # what a search over batch sizes does at each
         self._steps: list[Any] = []
-        self._adds_theory = False
+        self._adds_theory = self._was_stopped = False
         self._known_total = 1
         super().__init__(
             fields=FIELDS,
@@ -167,6 +167,8 @@ class LRFinder(Panel):
             self.sentence = running_sentence(curve, self._run)
 
     def _draw_end(self) -> None:
+        if not self._adds_theory:
+            self._was_stopped = self._session is not None and self._session.is_stopped
         self._adds_theory = False
         self.result = curve = self._curve()
         self._draw_plots(curve)
@@ -178,9 +180,8 @@ class LRFinder(Panel):
         if curve is None:
             self.progress, self.sentence = {**self.progress, "fraction": 0.0, "text": "", "short": ""}, IDLE
             return
-        is_stopped = self._session is not None and self._session.is_stopped
         kind = "stopped" if curve.outcome == "stopped" else "done"
-        self._draw_progress(kind, *outcome_parts(curve, self._total, is_stopped=is_stopped))
+        self._draw_progress(kind, *outcome_parts(curve, self._total, is_stopped=self._was_stopped))
         self.sentence = result_sentence(self._shown(curve))
         if isinstance(curve, LRByBatchSize):
             lr = curve.suggestions.get(self.task.samples_per_update or 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -51,11 +52,8 @@ def test_a_nearly_full_card_is_raced_on_without_running_out(table: Callable[...,
     data = torch.randn(4096, 1024), torch.randint(0, 1024, (4096,))
     task = Task(model, torch.optim.AdamW(model.parameters(), 1e-3), CE, data).with_(batch_size=2048)
     trained(task)
-    device = torch.device("cuda", torch.cuda.current_device())
-    torch.cuda.empty_cache()
     before = state(task)
-    limit = torch.cuda.max_memory_allocated(device) + margin_mib * 2**20
-    with reserved_at_most(limit, device):
+    with spare_mib(margin_mib):
         curve = find_lr(task, progress=False)
     replayed = any(step.is_replayed for step in curve.steps)
     table(f"race with {margin_mib} MiB to spare: outcome, replayed, η", [curve.outcome, replayed, curve.suggestion])
@@ -102,13 +100,20 @@ def test_a_curvature_that_does_not_fit_takes_differences(table: Callable[..., No
     data = torch.randn(8192, 512), torch.randint(0, 512, (8192,))
     task = Task(model, torch.optim.SGD(model.parameters(), 1e-3), CE, data).with_(batch_size=8192)
     trained(task)
-    device = torch.device("cuda", torch.cuda.current_device())
-    torch.cuda.empty_cache()
     before = state(task)
-    with reserved_at_most(torch.cuda.max_memory_allocated(device) + 256 * 2**20, device):
+    with spare_mib(256):
         found = estimate_curvature(task)
     table("curvature with little memory: method, limit", [found.method, found.limit_lr])
     assert found.method == "central differences" and state(task) == before
+
+
+@contextmanager
+def spare_mib(margin: int) -> Iterator[None]:
+    """As much memory as the process has had at most, and ``margin`` MiB more."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    torch.cuda.empty_cache()
+    with reserved_at_most(torch.cuda.max_memory_allocated(device) + margin * 2**20, device):
+        yield
 
 
 def learnable() -> Task:
