@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
-    from .engine.batch_limit import BatchLimit, BatchSettings, MemoryTrial
-    from .engine.compare_batch_sizes import compare_batch_sizes
-    from .engine.comparison import Comparison, ComparisonSettings, LossStep
-    from .engine.curvature import Curvature, estimate_curvature
-    from .engine.descent import DescentPath, DescentSettings, DescentStep
-    from .engine.find_batch_size import find_batch_size
+    from .engine.batch_size.find import find_batch_size
+    from .engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+    from .engine.comparison.compare import compare_batch_sizes
+    from .engine.comparison.result import Comparison, ComparisonSettings, LossStep
+    from .engine.curvature.estimate import Curvature, estimate_curvature
+    from .engine.descent.walk import DescentPath, DescentSettings, DescentStep
     from .engine.memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
     from .plots import plot
     from .widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
@@ -25,32 +25,32 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BatchComparison": "widgets",
-    "BatchLimit": "engine.batch_limit",
+    "BatchLimit": "engine.batch_size.limit",
     "BatchProber": "widgets",
-    "BatchSettings": "engine.batch_limit",
-    "Comparison": "engine.comparison",
-    "ComparisonSettings": "engine.comparison",
-    "Curvature": "engine.curvature",
+    "BatchSettings": "engine.batch_size.limit",
+    "Comparison": "engine.comparison.result",
+    "ComparisonSettings": "engine.comparison.result",
+    "Curvature": "engine.curvature.estimate",
     "DescentExplorer": "widgets",
-    "DescentPath": "engine.descent",
-    "DescentSettings": "engine.descent",
-    "DescentStep": "engine.descent",
+    "DescentPath": "engine.descent.walk",
+    "DescentSettings": "engine.descent.walk",
+    "DescentStep": "engine.descent.walk",
     "LRByBatchSize": "engine",
     "LRCurve": "engine",
     "LRFinder": "widgets",
     "LRSettings": "engine",
     "LRStep": "engine",
-    "LossStep": "engine.comparison",
+    "LossStep": "engine.comparison.result",
     "MemoryEstimate": "engine.memory.estimate",
-    "MemoryTrial": "engine.batch_limit",
+    "MemoryTrial": "engine.batch_size.limit",
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
     "RaceStep": "engine",
     "Task": "engine",
-    "compare_batch_sizes": "engine.compare_batch_sizes",
-    "estimate_curvature": "engine.curvature",
+    "compare_batch_sizes": "engine.comparison.compare",
+    "estimate_curvature": "engine.curvature.estimate",
     "estimate_memory": "engine.memory.estimate",
-    "find_batch_size": "engine.find_batch_size",
+    "find_batch_size": "engine.batch_size.find",
     "find_lr": "engine",
     "plot": "plots",
 }

@@ -167,7 +167,7 @@ class Monitor:
 
     def _names(self) -> dict[int, str]:
         """Of the notebook's tasks: their names by their ids, the latest first."""
-        engine = sys.modules.get("nbtune.engine.task")
+        engine = sys.modules.get("nbtune.engine")
         task_type = getattr(engine, "Task", None)
         if task_type is None:
             return {}

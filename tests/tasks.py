@@ -90,3 +90,28 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return copy.deepcopy(value)
+
+
+def adversaries() -> Task:
+    """A GAN: two models, two optimizers, an update of its own."""
+    torch.manual_seed(0)
+    models = {"made": nn.Linear(2, 2), "judge": nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))}
+    optimizers = {
+        "made": torch.optim.Adam(models["made"].parameters(), 1e-3),
+        "judge": torch.optim.Adam(models["judge"].parameters(), 2e-3),
+    }
+
+    def update(models: Any, optimizers: Any, batch: Any) -> dict[str, torch.Tensor]:
+        real, fake = batch[0], models["made"](torch.randn(len(batch[0]), 2))
+        judge = -(models["judge"](real).sigmoid().log() + (1 - models["judge"](fake.detach()).sigmoid()).log()).mean()
+        optimizers["judge"].zero_grad()
+        judge.backward()
+        optimizers["judge"].step()
+        made = -models["judge"](fake).sigmoid().log().mean()
+        optimizers["made"].zero_grad()
+        made.backward()
+        optimizers["made"].step()
+        return {"made": made, "judge": judge}
+
+    data = 0.5 * torch.randn(640, 2) + torch.tensor([2.0, -1.0])
+    return Task(models, optimizers, data=(data, torch.zeros(640)), update=update)

@@ -18,13 +18,13 @@ from torch.nn import functional
 
 from nbtune import jobs
 from nbtune.engine import Task, find_lr
-from nbtune.engine.compare_batch_sizes import compare_batch_sizes
-from nbtune.engine.find_batch_size import find_batch_size
-from nbtune.engine.findings import finding_of, forecast_of
+from nbtune.engine.batch_size.find import find_batch_size
+from nbtune.engine.comparison.compare import compare_batch_sizes
+from nbtune.engine.finding import finding_of, forecast_of
 from nbtune.jobs import BOARD, RESULTS_KEPT, Board, Call, Finding, Forecast, Job, Progress
 from nbtune.widgets import BatchProber, LRFinder
-from nbtune.widgets._panel import Panel
-from nbtune.widgets.batch_comparison import BatchComparison
+from nbtune.widgets.comparison.widget import BatchComparison
+from nbtune.widgets.panel.panel import Panel
 
 PATIENCE_SECONDS = 60
 

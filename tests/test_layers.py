@@ -32,8 +32,11 @@ LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 
 PICTURES = {
     f"nbtune.plots.{name}"
-    for name in ("picture", "memory_picture", "memory_table_pictures", "race_picture", "by_size_picture", "sentence")
-}
+    for name in (
+        "base.sentence", "comparison.picture", "descent.picture", "learning_rate.by_size.picture",
+        "learning_rate.race.picture", "learning_rate.sweep.picture", "memory.picture", "memory.table_pictures",
+    )
+}  # fmt: skip
 """They draw with matplotlib, where it is installed."""
 
 

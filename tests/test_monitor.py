@@ -368,8 +368,8 @@ def test_a_status_has_these_keys_and_no_others_and_is_plain_json(watched: Watche
 
 
 def test_a_status_about_a_real_search_is_plain_json() -> None:
-    from nbtune.engine.compare_batch_sizes import compare_batch_sizes
-    from nbtune.engine.find_batch_size import find_batch_size
+    from nbtune.engine.batch_size.find import find_batch_size
+    from nbtune.engine.comparison.compare import compare_batch_sizes
 
     seen: list[dict[str, Any]] = []
     monitor = Monitor(seen.append)

@@ -1,19 +1,19 @@
 """The measuring part: torch, numpy and the standard library alone."""
 
-from .batch_limit import BatchLimit, BatchSettings, MemoryTrial
-from .batch_probe import BatchProbe, probe_batch_sizes
-from .classic_rules import ClassicRule, classic_rules
-from .curvature import Curvature, estimate_curvature
-from .find_batch_size import find_batch_size
-from .find_lr import find_lr
-from .lr_by_batch_size import LRByBatchSize
-from .lr_curve import LRCurve, LRStep, RaceStep
-from .lr_race import LRRace, race_lr
-from .lr_search import LRSearch, search_lr
-from .lr_settings import LRSettings
-from .lr_sweep import LRSweep, sweep_lr
-from .preserve import ModelBusyError
-from .task import Task
+from .batch_size.find import find_batch_size
+from .batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+from .batch_size.probe import BatchProbe, probe_batch_sizes
+from .curvature.estimate import Curvature, estimate_curvature
+from .learning_rate.by_batch_size import LRByBatchSize
+from .learning_rate.curve import LRCurve, LRStep, RaceStep
+from .learning_rate.find import find_lr
+from .learning_rate.race.run import LRRace, race_lr
+from .learning_rate.search import LRSearch, search_lr
+from .learning_rate.settings import LRSettings
+from .learning_rate.sweep.classic_rules import ClassicRule, classic_rules
+from .learning_rate.sweep.run import LRSweep, sweep_lr
+from .task.task import Task
+from .training.workpiece import ModelBusyError
 
 __all__ = [
     "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "Curvature", "LRByBatchSize", "LRCurve", "LRRace",

@@ -7,12 +7,12 @@ from typing import Any
 
 from bokeh.plotting import figure
 
-from .by_size import by_size_plot
-from .comparison import comparison_plot
-from .descent import descent_path_figure
-from .lr_curve import lr_curve_figure
-from .memory_bars import estimate_figure, limit_figure
-from .memory_grid import grid_figure
+from .comparison.figure import comparison_plot
+from .descent.figure import descent_path_figure
+from .learning_rate.by_size.figure import by_size_plot
+from .learning_rate.sweep.figure import lr_curve_figure
+from .memory.bars import estimate_figure, limit_figure
+from .memory.grid import grid_figure
 
 __all__ = ["plot"]
 

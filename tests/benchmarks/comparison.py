@@ -28,8 +28,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from nbtune.engine import Task
-from nbtune.engine.compare_batch_sizes import compare_batch_sizes
-from nbtune.engine.data_order import reordered
+from nbtune.engine.comparison.compare import compare_batch_sizes
+from nbtune.engine.task.order import reordered
 
 CE = nn.functional.cross_entropy
 SIZES = (1, 8, 16, 32)

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from yardsticks import Yardstick, yardsticks
 
-from nbtune.engine import Curvature, Task, estimate_curvature, find_lr, scaled_hessian
+from nbtune.engine import Curvature, Task, estimate_curvature, find_lr
+from nbtune.engine.curvature import scaled_hessian
 
 COLUMNS = f"  {'task':30} {'best η':>8} {'limit (lowest to highest)':>28} {'limit/best':>10} {'alone':>8}"
 

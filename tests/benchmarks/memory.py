@@ -35,9 +35,9 @@ from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked,
 
 from nbtune.engine import Task
 from nbtune.engine.memory import estimate_memory
-from nbtune.engine.memory.rehearsal import Plan, Stage, rehearse
+from nbtune.engine.memory.rehearsal.rehearse import Plan, Stage, rehearse
+from nbtune.engine.memory.replay.tape import Tape, replay
 from nbtune.engine.memory.samples import Samples
-from nbtune.engine.memory.tape import Tape, replay
 
 MIB = 2**20
 SIZES = (1, 2, 8, 32, 128, 512)

@@ -20,7 +20,9 @@ import torch
 from suggestions import curve_of
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
 
-from nbtune.engine import lr_settings, race_rules, race_standings
+from nbtune.engine.learning_rate import settings as lr_settings
+from nbtune.engine.learning_rate.race import rules as race_rules
+from nbtune.engine.learning_rate.race import standings as race_standings
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 

@@ -24,8 +24,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from zoo import ZOO, optimizer_of
 
 from nbtune.engine import Task
+from nbtune.engine.batch_size.strategies import (
+    PlayedCard,
+    Search,
+    doubling,
+    estimating,
+    halving,
+    powers_of_two,
+    tried,
+)
 from nbtune.engine.memory.estimate import estimate_memory
-from nbtune.engine.search import PlayedCard, Search, doubling, estimating, halving, powers_of_two, tried
 
 MODELS = [name for name in ZOO if name != "lstm"]
 CAPACITIES = (4, 6, 8, 11, 16, 24, 40, 80)

@@ -20,7 +20,7 @@ import torch
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
 
 from nbtune.engine import LRCurve, Task, find_lr
-from nbtune.engine.data_order import is_shuffled
+from nbtune.engine.task.order import is_shuffled
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
-from nbtune.plots.tokens import TOKENS
+from nbtune.plots.base.tokens import TOKENS
 
 if TYPE_CHECKING:
     from conftest import Notebook

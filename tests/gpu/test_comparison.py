@@ -12,9 +12,9 @@ import torch
 from test_gpu import CE, card_task, state, trained
 
 from nbtune.engine import Task
-from nbtune.engine.compare_batch_sizes import compare_batch_sizes
-from nbtune.engine.data_order import reordered
-from nbtune.engine.fence import reserved_at_most
+from nbtune.engine.batch_size.fence import reserved_at_most
+from nbtune.engine.comparison.compare import compare_batch_sizes
+from nbtune.engine.task.order import reordered
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 

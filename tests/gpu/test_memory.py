@@ -18,7 +18,7 @@ from zoo import stacked, task_of_case
 from nbtune.engine import Task
 from nbtune.engine.memory import MemoryEstimate, estimate_memory
 from nbtune.engine.memory.cards import CONTEXT_BYTES, GIB
-from nbtune.engine.memory.self_check import check_allocator, recorded
+from nbtune.engine.memory.replay.self_check import check_allocator, recorded
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 

@@ -14,11 +14,11 @@ from test_gpu import state, trained
 from torch import nn
 
 from nbtune.engine import Task
-from nbtune.engine.batch_limit import BatchSettings
-from nbtune.engine.find_batch_size import find_batch_size
+from nbtune.engine.batch_size.find import find_batch_size
+from nbtune.engine.batch_size.limit import BatchSettings
+from nbtune.engine.batch_size.real_steps import RealCard
+from nbtune.engine.batch_size.strategies import doubling, halving, tried
 from nbtune.engine.memory.samples import NotPredictableError
-from nbtune.engine.real_steps import RealCard
-from nbtune.engine.search import doubling, halving, tried
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 
@@ -115,7 +115,7 @@ def test_what_is_not_predictable_is_measured_by_doubling(monkeypatch: pytest.Mon
     def not_predictable(*_: Any, **__: Any) -> Any:
         raise NotPredictableError("sizes depend on the data")
 
-    monkeypatch.setattr("nbtune.engine.batch_probe.estimate_memory", not_predictable)
+    monkeypatch.setattr("nbtune.engine.batch_size.probe.estimate_memory", not_predictable)
     limit = find_batch_size(images(), BatchSettings(capacity="2 GB", measure_seconds=2), progress=False)
     assert limit.batch_size and limit.batch_size > 1 and limit.estimate is None and "measured" in limit.reason
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from test_gpu import CE, card_task, overhead, state, trained
 
-from nbtune.engine import LRSettings, Task, estimate_curvature, find_lr, lr_race
-from nbtune.engine.fence import reserved_at_most
+from nbtune.engine import LRSettings, Task, estimate_curvature, find_lr
+from nbtune.engine.batch_size.fence import reserved_at_most
+from nbtune.engine.learning_rate.race import run as lr_race
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 

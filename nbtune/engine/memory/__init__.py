@@ -2,7 +2,6 @@
 
 from .cards import CARDS, parse_capacity
 from .estimate import MemoryEstimate, estimate_memory
-from .grid import MemoryGrid, MemoryGridRow, sweep_image_sizes
 from .layers import LayerShare, ModuleShare
 from .samples import NotPredictableError
 
@@ -10,11 +9,8 @@ __all__ = [
     "CARDS",
     "LayerShare",
     "MemoryEstimate",
-    "MemoryGrid",
-    "MemoryGridRow",
     "ModuleShare",
     "NotPredictableError",
     "estimate_memory",
     "parse_capacity",
-    "sweep_image_sizes",
 ]

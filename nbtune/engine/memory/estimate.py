@@ -10,14 +10,14 @@ import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
-from ..batch_limit import OPTIMIZERS
-from ..task import Task
+from ..batch_size.limit import OPTIMIZERS
+from ..task.task import Task
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
-from .rehearsal import Plan
+from .rehearsal.rehearse import Plan
+from .replay.tape import Parts, fullest, parts_of
 from .samples import NotPredictableError, Samples
 from .source import Source
 from .surroundings import capacity_of, surroundings
-from .tape import Parts, fullest, parts_of
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
@@ -50,7 +50,7 @@ def estimate_memory(
         image_size: Height in pixels the images are scaled to; None for their own.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
-        optimizer: One of ``nbtune.engine.batch_limit.OPTIMIZERS`` instead of the task's; None for the task's.
+        optimizer: One of ``nbtune.engine.batch_size.limit.OPTIMIZERS`` instead of the task's; None for the task's.
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..task import Task
-from ..training import trainer
-from .kernels import cuda_workspaces
-from .recorder import Recorder, Recording
-from .replica import fuse_as_on_cuda
+from ..task.task import Task
+from ..training.trainer import trainer
+from .rehearsal.kernels import cuda_workspaces
+from .rehearsal.recorder import Recorder, Recording
+from .rehearsal.replica import fuse_as_on_cuda
+from .replay.tape import Parts, Tape, parts_of, replay
 from .samples import Samples
-from .tape import Parts, Tape, parts_of, replay
 
 STEPS = 2
 

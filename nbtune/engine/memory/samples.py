@@ -11,10 +11,10 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset, default_collate
 
-from .. import batches
-from ..loader_state import LoaderState
-from ..random_streams import RandomStreams
-from ..task import Task
+from ..task import batches
+from ..task.task import Task
+from ..training.loader_state import LoaderState
+from ..training.random_streams import RandomStreams
 
 MOST_SAMPLES = 1000
 """At most so many are looked at for the largest one."""

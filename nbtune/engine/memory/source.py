@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from ..capacity import free_bytes
-from ..task import Task
+from ..device.capacity import free_bytes
+from ..task.task import Task
 from .layers import owned_parameters
-from .rehearsal import Plan, Stage, rehearse
+from .rehearsal.rehearse import Plan, Stage, rehearse
+from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
 from .surroundings import is_recurrent
-from .tape import Moment, NotAlikeError, Tape, add_up, replay
 
 TRACED_AT = (2, 3)
 CHECKED_AT = 129

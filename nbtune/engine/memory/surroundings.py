@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from ...host_memory import resident_bytes
-from ..capacity import free_bytes
-from ..task import Task
+from ..device.capacity import free_bytes
+from ..task.task import Task
 from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
 
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."

@@ -1,0 +1,84 @@
+"""Find a batch size without any front end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ...formats import format_memory
+from ...jobs import Progress, listed
+from ..finding import finding_of, forecast_of
+from ..task.task import Task
+from .limit import BatchLimit, BatchSettings, MemoryTrial
+from .probe import probe_batch_sizes
+
+
+def find_batch_size(
+    task: Task, settings: BatchSettings | None = None, *, progress: bool = True, **changes: Any
+) -> BatchLimit:
+    """The largest batch size that fits, with what is free at each size, and a progress line in text.
+
+    Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
+
+    Args:
+        task: What is to be trained.
+        settings: The search's; None for the defaults.
+        progress: Whether to show the line (on stderr; it needs tqdm).
+        **changes: Single settings by name, e.g. ``capacity="8 GB"``; see ``BatchSettings``.
+    Returns:
+        The limit; its ``batch_size`` is None where nothing fits or nothing is known, and ``verdict`` says which.
+    Raises:
+        TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        Exception: Whatever the user's model, loss or data raise.
+
+    Examples:
+        >>> import torch
+        >>> model = torch.nn.Linear(4, 1)
+        >>> data = (torch.randn(256, 4), torch.randn(256, 1))
+        >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
+        >>> limit = find_batch_size(task, capacity="8 GB", measure_seconds=0, progress=False)
+        >>> limit.batch_size, limit.verdict
+        (512, 'k = 512 fits, the largest looked at')
+    """
+    if not isinstance(task, Task) or not isinstance(settings, BatchSettings | None):
+        raise TypeError(
+            'find_batch_size takes an nbtune.Task and a BatchSettings; single settings go by name, e.g. capacity="8 GB"'
+        )
+    settings = replace(settings or BatchSettings(), **changes)
+    for caveat in task.caveats:
+        warnings.warn(caveat, stacklevel=2)
+    probe, trials = probe_batch_sizes(task, settings), list[MemoryTrial]()
+    with listed("batch_size", settings.strategy) as call:
+        with closing(probe), _progress_line(progress) as show:
+            for trial in probe:
+                trials.append(trial)
+                show(trial)
+                call.now = Progress(len({trial.batch_size for trial in trials}), unit="batch sizes")
+                if call.is_stopped:
+                    break
+        limit = probe.limit(trials, "stopped" if call.is_stopped else "finished")
+        call.found(finding_of(limit, task), forecast_of(limit, task))
+    return limit
+
+
+@contextmanager
+def _progress_line(is_wanted: bool) -> Iterator[Any]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        is_wanted = False
+    if not is_wanted:
+        yield lambda trial: None
+        return
+    with tqdm(desc="batch size", unit="trial", leave=False) as line:
+
+        def show(trial: MemoryTrial) -> None:
+            peak = trial.predicted_bytes if trial.peak_bytes is None else trial.peak_bytes
+            size = "" if peak is None else f" {format_memory(peak)},"
+            line.set_postfix_str(f"k = {trial.batch_size},{size} {trial.why}", refresh=False)
+            line.update()
+
+        yield show

@@ -1,0 +1,259 @@
+"""Which batch sizes fit: every one predicted, then those that can be really run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+
+from ..device.capacity import free_bytes
+from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
+from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
+from ..task.task import Task
+from .limit import BatchLimit, BatchSettings, MemoryTrial
+from .real_steps import RealCard, RealHost, RealSteps
+from .rules import BATCH_NORM_NEEDS_MORE
+from .strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, powers_of_two, tried
+
+PREDICTING = "the prediction"
+
+
+def probe_batch_sizes(task: Task, settings: BatchSettings | None = None) -> BatchProbe:
+    """A search, not yet begun: iterating over it predicts, and then runs what can be run.
+
+    First comes a predicted trial for k = 1, 2, 4 … ``settings.max_batch_size``. Then, on a GPU, the strategy's trials
+    (two steps each, under the named capacity) and the speed of the sizes that fit. Without a GPU the strategies
+    "halve" and "double" are played on the named card, and real steps follow on the host for rising k: never one that
+    is predicted to take more than half of the free memory, and only within ``settings.measure_seconds``.
+
+    Each trial leaves everything as it was, so that the run can be closed between any two. Whoever iterates closes it.
+
+    Raises:
+        ValueError: At the first event, for settings that do not go with the task.
+        ModelBusyError: At a trial, while another run works on the same parameters.
+        Exception: Whatever the user's model, loss or data raise, after everything has been put back.
+    """
+    return BatchProbe(task, settings or BatchSettings())
+
+
+class BatchProbe:
+    """An iterator of ``MemoryTrial`` that can be closed and says what it waits for.
+
+    Attributes:
+        estimate: The prediction, from the first event on; None where nothing could be predicted.
+        capacity_bytes, capacity_name: Of the card.
+        waiting_for: What is under way, in words; readable from any thread.
+    """
+
+    def __init__(self, task: Task, settings: BatchSettings) -> None:
+        if not isinstance(task, Task) or not isinstance(settings, BatchSettings):
+            raise TypeError("probe_batch_sizes takes an nbtune.Task and a BatchSettings")
+        self._task, self._settings = task, settings
+        self._default_device = torch.get_default_device()
+        self._own_caveats: list[str] = []
+        self._real: RealSteps | None = None
+        self.estimate: MemoryEstimate | None = None
+        self.capacity_bytes: int | None = None
+        self.capacity_name = ""
+        self.waiting_for = PREDICTING
+        self._trials = self._run()
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is not known or went wrong so far; first why nothing could be predicted, if so."""
+        predicted: tuple[str, ...] = ()
+        if self.estimate is not None:
+            shortage = self.estimate.samples.shortage(self._settings.max_batch_size)
+            predicted = (*self.estimate.caveats, *shortage)
+        return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
+
+    def __iter__(self) -> BatchProbe:
+        return self
+
+    def __next__(self) -> MemoryTrial:
+        return next(self._trials)
+
+    def close(self) -> None:
+        """End the search; harmless when it has ended."""
+        self._trials.close()  # type: ignore[attr-defined]
+
+    def limit(self, trials: Iterable[MemoryTrial], outcome: Literal["finished", "stopped"] = "finished") -> BatchLimit:
+        """What the trials so far say, with what the search knows beside them."""
+        return BatchLimit.from_trials(
+            trials, settings=self._settings, capacity_bytes=self.capacity_bytes, capacity_name=self.capacity_name,
+            caveats=self.caveats, estimate=self.estimate, outcome=outcome,
+        )  # fmt: skip
+
+    def _run(self) -> Iterator[MemoryTrial]:
+        self._predict()
+        if self.estimate is not None:
+            for k in powers_of_two(self._settings.max_batch_size):
+                yield self._predicted(k)
+        if self._task.device.type == "cuda":
+            if self._can_run():
+                yield from self._on_card()
+        elif self.estimate is not None:
+            yield from self._played(self.estimate)
+            if self._task.device.type == "cpu" and self._can_run():
+                yield from self._on_host(self.estimate)
+
+    def _predict(self) -> None:
+        wanted = self._settings
+        try:
+            self.estimate = estimate_memory(
+                self._task, wanted.capacity, image_size=wanted.image_size, amp=wanted.amp,
+                checkpointing=wanted.checkpointing, optimizer=wanted.optimizer,
+            )  # fmt: skip
+            self.capacity_bytes, self.capacity_name = self.estimate.capacity_bytes, self.estimate.capacity_name
+        except NotPredictableError as error:
+            self._own_caveats.append(str(error))
+            if wanted.capacity is not None:
+                self.capacity_bytes = parse_capacity(wanted.capacity)
+                self.capacity_name = capacity_name(wanted.capacity)
+            elif self._task.device.type == "cuda":
+                self.capacity_bytes = (free_bytes(self._task.device) or 0) + CONTEXT_BYTES
+                self.capacity_name = "this GPU"
+
+    def _predicted(self, k: int) -> MemoryTrial:
+        assert self.estimate is not None
+        return MemoryTrial(
+            batch_size=k, fits=self.estimate.fits(k), peak_bytes=None, predicted_bytes=self.estimate.peak_bytes(k),
+            parts=self.estimate.parts(k),
+        )  # fmt: skip
+
+    def _played(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
+        if self._settings.strategy == "estimate" or estimate.capacity_bytes is None:
+            return
+        for k, attempt in tried(self._search(), PlayedCard(estimate.fits)):
+            yield replace(self._predicted(k), fits=attempt.fits, why=attempt.why)
+
+    def _search(self) -> Search:
+        largest = self._settings.max_batch_size
+        if self._settings.strategy == "halve":
+            return halving(largest)
+        if self._settings.strategy == "double" or self.estimate is None:
+            return doubling(largest)
+        return estimating(self._beside_what_is_there(self.estimate), largest)
+
+    def _beside_what_is_there(self, estimate: MemoryEstimate) -> MemoryEstimate:
+        """On the whole GPU, trials of a copy run beside the user's own model; on a named card, that is left out."""
+        if self._settings.capacity is not None or estimate.capacity_bytes is None:
+            return estimate
+        taken = torch.cuda.memory_allocated(self._task.device)
+        return replace(estimate, capacity_bytes=estimate.capacity_bytes - taken)
+
+    def _can_run(self) -> bool:
+        """Whether real steps are wanted, and would be those that were planned."""
+        if self._settings.measure_seconds == 0 or (self.estimate is not None and not self.estimate.fits(1)):
+            return False
+        other = [what for what, is_other in _planned_otherwise(self._task, self._settings).items() if is_other]
+        if other:
+            self._own_caveats.append(f"Nothing was run: the plan has {' and '.join(other)} than the task.")
+        return not other
+
+    def _as_planned(self) -> Task:
+        amp = self._settings.amp
+        return self._task if amp is None else self._task.with_(amp=amp or None)
+
+    def _on_card(self) -> Iterator[MemoryTrial]:
+        assert self.capacity_bytes is not None
+        context = CONTEXT_BYTES if self.estimate is None else self.estimate.context_bytes
+        self._real = card = RealCard(
+            self._as_planned(), capacity_bytes=self.capacity_bytes, context_bytes=context,
+            image_size=self._settings.image_size, default_device=self._default_device,
+            samples=None if self.estimate is None else self.estimate.samples,
+        )  # fmt: skip
+        fitting: list[int] = []
+        self._wait_for("trials on this GPU")
+        for k, attempt in tried(self._search(), card):
+            fitting += [k] if attempt.fits else []
+            yield self._trial(k, attempt)
+        card.settle()
+        begun = time.perf_counter()
+        sizes = powers_of_two(max(fitting, default=0))
+        for index, k in enumerate(sizes):
+            left = self._settings.measure_seconds - (time.perf_counter() - begun)
+            if left <= 0:
+                return
+            self._wait_for(f"steps with k = {k}")
+            yield self._trial(k, card.attempt(k, max_seconds=left / (len(sizes) - index)))
+
+    def _on_host(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
+        self._real = host = RealHost(
+            self._as_planned(), estimate=estimate, image_size=self._settings.image_size,
+            default_device=self._default_device, samples=estimate.samples,
+        )  # fmt: skip
+        begun, took, growth = time.perf_counter(), 0.0, 1.5
+        alone: Exception | None = None
+        for k in powers_of_two(self._settings.max_batch_size):
+            left = self._settings.measure_seconds - (time.perf_counter() - begun)
+            if growth * took > left or host.is_over or not host.has_room_for(k):
+                break
+            self._wait_for(f"steps with k = {k}")
+            started = time.perf_counter()
+            try:
+                attempt = host.attempt(k, max_seconds=left / 4)
+            except Exception as error:
+                if k > 1 or self._settings.max_batch_size == 1:
+                    raise
+                # Others may run where one sample alone does not (a squeeze too many, pairs within the batch).
+                alone = error
+                self._own_caveats.append(f"k = 1 does not run: {str(error).splitlines()[0]}")
+                continue
+            alone = None
+            before, took = took, time.perf_counter() - started
+            # Small sizes take equally long, large ones twice as long as half of them.
+            growth = min(2.0, max(1.0, took / before)) if before else growth
+            if attempt.why != "ended early":
+                yield self._trial(k, attempt)
+        if alone is not None:  # nothing ran at all
+            raise alone
+
+    def _wait_for(self, what: str) -> None:
+        self.waiting_for = what
+
+    def _trial(self, k: int, attempt: Attempt) -> MemoryTrial:
+        assert self._real is not None
+        has_run = attempt.why != BATCH_NORM_NEEDS_MORE
+        predicted = None if self.estimate is None else self.estimate.peak_bytes(k)
+        predicted_parts = () if self.estimate is None else self.estimate.parts(k)
+        speed = None if attempt.seconds is None else k * self._task.accumulate / attempt.seconds
+        fits = attempt.fits if has_run or self.estimate is None else self.estimate.fits(k)
+        return MemoryTrial(
+            batch_size=k, fits=fits, peak_bytes=attempt.peak_bytes, predicted_bytes=predicted,
+            parts=attempt.parts or _adding_up_to(attempt.peak_bytes, predicted_parts),
+            seconds=attempt.seconds, samples_per_second=speed, why=attempt.why, is_measured=has_run,
+            device=self._real.place if has_run else None,
+        )  # fmt: skip
+
+
+def _planned_otherwise(task: Task, settings: BatchSettings) -> dict[str, bool]:
+    """What was planned that real steps of the task would not have."""
+    models: list[Any] = list(task.models.values())
+    is_checkpointing = any(getattr(part, "gradient_checkpointing", False) for m in models for part in m.modules())
+    return {
+        "another optimizer": settings.optimizer is not None and settings.optimizer != _optimizer_name(task),
+        "other checkpointing": settings.checkpointing is not None and settings.checkpointing != is_checkpointing,
+        "other mixed precision": settings.amp is not None and task.update is not None,
+    }
+
+
+def _optimizer_name(task: Task) -> str:
+    optimizer = next(iter(task.optimizers.values()))
+    has_momentum = type(optimizer) is torch.optim.SGD and any(g["momentum"] for g in optimizer.param_groups)
+    return "SGD with momentum" if has_momentum else type(optimizer).__name__
+
+
+def _adding_up_to(total: int | None, parts: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Predicted parts for a peak that was measured as a whole: what grows with k takes up the difference."""
+    if total is None or not parts:
+        return parts
+    growing = {"inputs", "activations", "temporary", "reserved"}
+    still = sum(size for name, size in parts if name not in growing)
+    ratio = max(0, total - still) / max(1, sum(size for name, size in parts if name in growing))
+    scaled = [(name, int(size * ratio) if name in growing else size) for name, size in parts]
+    name, last = scaled[-1]
+    return (*scaled[:-1], (name, max(0, last + total - sum(size for _, size in scaled))))

@@ -1,0 +1,94 @@
+"""Compare batch sizes without any front end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ...formats import format_loss
+from ...jobs import Progress, listed
+from ..finding import finding_of
+from ..task.task import Task
+from .result import Comparison, ComparisonSettings, LossStep
+from .run import ComparisonRun, train_batch_sizes
+
+
+def compare_batch_sizes(
+    task: Task,
+    batch_sizes: Iterable[int | str] | None = None,
+    settings: ComparisonSettings | None = None,
+    *,
+    progress: bool = True,
+    **changes: Any,
+) -> Comparison:
+    """Copies of the model trained side by side at several k, from the same start, with a progress bar in text.
+
+    Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
+
+    Args:
+        task: What is to be trained.
+        batch_sizes: The k to compare, such as ``[1, 32, 512]``; "full" for all samples at once. None for 1, 8, 64 and
+            "full" (at most 2,048 samples).
+        settings: The comparison's; None for the defaults.
+        progress: Whether to show the bar (on stderr; it needs tqdm).
+        **changes: Single settings by name, e.g. ``seeds=3, budget="10 s", lr="scaled"``; see ``ComparisonSettings``.
+    Returns:
+        The curves, the table and the k that was first at the target loss.
+    Raises:
+        TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        Exception: Whatever the user's model, loss or data raise.
+
+    Examples:
+        >>> import torch
+        >>> model = torch.nn.Linear(4, 1)
+        >>> inputs = torch.randn(256, 4)
+        >>> data = (inputs, inputs.sum(1, keepdim=True))
+        >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.02), torch.nn.functional.mse_loss, data)
+        >>> duel = compare_batch_sizes(task, [1, 32], budget="2 epochs", progress=False)
+        >>> [(row["batch_size"], row["updates_per_epoch"], row["outcome"]) for row in duel.table()]
+        [(1, 256, 'finished'), (32, 8, 'finished')]
+    """
+    if not isinstance(task, Task) or not isinstance(settings, ComparisonSettings | None):
+        raise TypeError(
+            "compare_batch_sizes takes an nbtune.Task, batch sizes such as [1, 32, 512] and a ComparisonSettings; "
+            "single settings go by name, e.g. seeds=3"
+        )
+    if batch_sizes is not None:
+        changes["batch_sizes"] = batch_sizes
+    run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
+    for caveat in task.caveats:
+        warnings.warn(caveat, stacklevel=2)
+    steps: list[LossStep] = []
+    with listed("comparison", run.budget.text) as call:
+        with closing(run), _progress_bar(run, progress) as show:
+            for step in run:
+                if isinstance(step, LossStep):
+                    steps.append(step)
+                    show(step)
+                call.now = Progress(share=run.share_done)
+                if call.is_stopped:
+                    break
+        comparison = run.comparison(steps)
+        call.found(finding_of(comparison, task))
+    return comparison
+
+
+@contextmanager
+def _progress_bar(run: ComparisonRun, is_wanted: bool) -> Iterator[Any]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        is_wanted = False
+    if not is_wanted:
+        yield lambda step: None
+        return
+    with tqdm(total=1000, desc="batch sizes", leave=False, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
+
+        def show(step: LossStep) -> None:
+            if bar.update(int(1000 * run.share_done) - bar.n):
+                bar.set_postfix_str(f"k = {step.run.batch_size}: loss {format_loss(step.loss, 3)}", refresh=False)
+
+        yield show

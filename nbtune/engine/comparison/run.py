@@ -1,0 +1,282 @@
+"""Several batch sizes trained side by side, as a run of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.nn.parameter import UninitializedParameter
+
+from ...formats import format_lr
+from ..device import out_of_memory
+from ..device.default_device import CallersDevice
+from ..learning_rate.curve import LRCurve, LRStep
+from ..learning_rate.settings import LRSettings
+from ..learning_rate.sweep.run import sweep_lr
+from ..memory.estimate import NotPredictableError, estimate_memory
+from ..task import batches
+from ..task.order import cut_of, is_shuffled, reordered, samples_in
+from ..task.task import Task
+from ..training.loader_state import LoaderState
+from ..training.trainer import LOADING
+from ..training.workpiece import copies_at_once, held
+from .budget import Budget
+from .curves import RunFold
+from .result import Comparison, ComparisonSettings, LossStep, Run
+from .training_run import TrainingRun, interleaved, reason_to_end
+
+DEFAULT_SIZES = (1, 8, 64)
+FULL_AT_MOST = 2048
+HELD_OUT_SAMPLES, HELD_OUT_BATCH = 1024, 256
+SWEEP_SAMPLES = 16
+"""Behind each loss of a sweep for one k, at least: those of single samples are too noisy to see a rise in."""
+
+ADAPTIVE = ("Adam", "RMSprop", "Adagrad", "Adadelta", "Lion", "LAMB", "Adafactor", "NAdam")
+"""Parts of the names of optimizers that divide by the gradient's size."""
+
+
+def train_batch_sizes(task: Task, settings: ComparisonSettings | None = None) -> ComparisonRun:
+    """A comparison, not yet begun: iterating over it trains.
+
+    Each run (k, η, seed) trains a copy from the task's present state; slices of all runs take turns, and each run is
+    charged its own steps' time. Whoever iterates closes it, in the same thread; then everything is put back.
+
+    Raises:
+        ValueError: For batch sizes the data do not hold, a loader that cannot be rebuilt, or settings that exclude
+            each other.
+        ModelBusyError: At the first step, while another run works on the same parameters.
+    """
+    return ComparisonRun(task, settings or ComparisonSettings())
+
+
+class ComparisonRun:
+    """An iterator of ``LRStep`` (while η is looked for) and ``LossStep`` that can be closed.
+
+    Attributes:
+        batch_sizes: The k that are compared, rising.
+        budget: What every run may spend.
+        dataset_size: Samples in the data; None where they do not tell.
+        finding: The k whose η is being looked for; None at other times.
+        runs: How many training runs there are.
+    """
+
+    def __init__(self, task: Task, settings: ComparisonSettings) -> None:
+        if not isinstance(task, Task):
+            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
+        if settings.validation is not None and task.update is not None:
+            raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
+        self._task, self._settings = task, settings
+        self.dataset_size = samples_in(task.loader)
+        self.budget = Budget.parse(settings.budget).for_data(self.dataset_size)
+        self.batch_sizes = _sizes(settings, self.dataset_size)
+        self.runs = len(self.batch_sizes) * settings.seeds
+        self.finding: int | None = None
+        self._held_out = _held_out_loader(task, settings.validation)
+        self._rates = _rates(task, settings, self.batch_sizes)
+        self._cuts = {k: cut_of(task, k) for k in self.batch_sizes}
+        for cut in self._cuts.values():
+            reordered(task.loader, cut.samples, 0)  # a loader that cannot be rebuilt is told now
+        self._caveats = _caveats(task, settings)
+        self._memory: dict[int, int] = {}
+        self._callers_device = CallersDevice()
+        self._open: list[TrainingRun] = []
+        self._ended = 0
+        self._is_predicting = False
+        self._events = self._run()
+
+    @property
+    def waiting_for(self) -> str:
+        """What is being done, in words; readable from any thread."""
+        if self._is_predicting:
+            return "the prediction of memory"
+        if self.finding is not None:
+            return f"a step of the sweep at k = {self.finding}"
+        return LOADING if self._at_work is None else self._at_work.trainer.waiting_for
+
+    @property
+    def at_work(self) -> int | None:
+        """The k under way, in its training or in the search for its η."""
+        return self.finding or (None if self._at_work is None else self._at_work.run.batch_size)
+
+    @property
+    def _at_work(self) -> TrainingRun | None:
+        return min(self._open, key=lambda run: run.share_done, default=None)
+
+    @property
+    def share_done(self) -> float:
+        """The part of all runs' budgets that is spent, 0 to 1."""
+        return (self._ended + sum(run.share_done for run in self._open)) / self.runs
+
+    def comparison(self, steps: RunFold | Iterable[LossStep]) -> Comparison:
+        """What is known after these events."""
+        fold = steps if isinstance(steps, RunFold) else RunFold()
+        for step in () if isinstance(steps, RunFold) else steps:
+            fold.add(step)
+        settings = replace(self._settings, batch_sizes=self.batch_sizes)
+        return Comparison.from_curves(
+            fold.curves(), settings=settings, dataset_size=self.dataset_size, memory=self._memory,
+            caveats=tuple(self._caveats),
+        )  # fmt: skip
+
+    def __iter__(self) -> ComparisonRun:
+        return self
+
+    def __next__(self) -> LRStep | LossStep:
+        return next(self._events)
+
+    def close(self) -> None:
+        """End the runs and put everything back; harmless when they have ended."""
+        self._events.close()  # type: ignore[attr-defined]
+
+    def _run(self) -> Iterator[LRStep | LossStep]:
+        self._predict_memory()
+        if self._settings.lr == "found":
+            for k in self.batch_sizes:
+                self.finding = k
+                yield from self._find_rate(k)
+            self.finding = None
+        waiting = [Run(k, self._rates[k], seed) for seed in range(self._settings.seeds) for k in self.batch_sizes]
+        loader_state = LoaderState(self._task.loader)
+        with held(self._task):
+            try:
+                while waiting:
+                    yield from self._wave(waiting, loader_state)
+            finally:
+                loader_state.put_back()
+
+    def _wave(self, waiting: list[Run], loader_state: LoaderState) -> Iterator[LossStep]:
+        """As many runs as there is room for copies of the model; one, where it is trained in place."""
+        with ExitStack() as undo:
+            most = copies_at_once(self._task)
+            while waiting and len(self._open) < most:
+                run = undo.enter_context(closing(self._begun(waiting.pop(0), loader_state)))
+                self._open.append(run)
+                if not run.is_copy:
+                    break
+            self._share_held_out()
+            yield from interleaved(list(self._open))
+            self._ended, self._open = self._ended + len(self._open), []
+
+    def _begun(self, run: Run, loader_state: LoaderState) -> TrainingRun:
+        cut = self._cuts[run.batch_size]
+        data = reordered(self._task.loader, cut.samples, run.seed)
+        task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
+        return TrainingRun(run, task, self.budget, loader_state, callers_device=self._callers_device)
+
+    def _share_held_out(self) -> None:
+        if self._held_out is not None:
+            kept = self._open[0].trainer.fixed_batches(*self._held_out)
+            for run in self._open:
+                run.held_out = kept
+
+    def _find_rate(self, k: int) -> Iterator[LRStep]:
+        task = self._task.with_(data=reordered(self._task.loader, self._cuts[k].samples, 0), collate_fn=None)
+        task = task.with_(accumulate=self._cuts[k].accumulate)
+        settings = LRSettings(mode="quick", updates_per_step=-(-SWEEP_SAMPLES // k))
+        steps: list[LRStep] = []
+        failure: Exception | None = None
+        with closing(sweep_lr(task, settings)) as sweep:
+            try:
+                for step in sweep:
+                    steps.append(step)
+                    yield step
+            except Exception as error:
+                if reason_to_end(error) is None:
+                    raise
+                failure = error  # the training at this k will say so itself
+        if failure is not None:
+            out_of_memory.released(task.device, 0, failure)
+            return
+        found = LRCurve.from_steps(steps, settings=settings, batch_size=k).suggestion
+        if found is None:
+            own = format_lr(self._rates[k])
+            self._caveats.append(f"The sweep gave no clear η for k = {k}: it trains at the optimizer's own, {own}.")
+        else:
+            self._rates[k] = float(f"{found:.2g}")  # what is shown is what is used
+
+    def _predict_memory(self) -> None:
+        if self._settings.capacity is None:
+            return
+        self._is_predicting = True
+        try:
+            estimate = estimate_memory(self._task, self._settings.capacity)
+            self._memory = {k: estimate.peak_bytes(cut.samples) for k, cut in self._cuts.items()}
+        except NotPredictableError as error:
+            self._caveats.append(f"Memory is not predictable here: {error}")
+        finally:
+            self._is_predicting = False
+
+
+def _sizes(settings: ComparisonSettings, dataset_size: int | None) -> tuple[int, ...]:
+    if settings.batch_sizes is None:
+        full = FULL_AT_MOST if dataset_size is None else min(dataset_size, FULL_AT_MOST)
+        return tuple(sorted({k for k in (*DEFAULT_SIZES, full) if k <= full}))
+    sizes = [_size(size, dataset_size) for size in settings.batch_sizes]
+    if len(set(sizes)) < len(sizes):
+        raise ValueError(f"batch_sizes has {dataset_size} twice: 'full' is {dataset_size} samples here")
+    return tuple(sorted(sizes))
+
+
+def _size(size: int | str, dataset_size: int | None) -> int:
+    if isinstance(size, str):
+        if dataset_size is None:
+            raise ValueError(f"the data do not tell how many samples they have, so name a number in place of {size!r}")
+        return dataset_size
+    if dataset_size is not None and size > dataset_size:
+        raise ValueError(f"k = {size} is more than the data have: {dataset_size} samples")
+    return size
+
+
+def _rates(task: Task, settings: ComparisonSettings, sizes: tuple[int, ...]) -> dict[int, float]:
+    lr = settings.lr
+    if isinstance(lr, Mapping):
+        by_size = {_size(size, samples_in(task.loader)): float(rate) for size, rate in lr.items()}
+        missing = [k for k in sizes if k not in by_size]
+        if missing:
+            raise ValueError(f"lr has no η for k = {missing[0]}")
+        return {k: by_size[k] for k in sizes}
+    if lr is not None and not isinstance(lr, str):
+        return {k: float(lr) for k in sizes}
+    if not task.lr > 0:
+        raise ValueError("the optimizer's own η is 0 (a warm-up has just begun?): give lr")
+    if lr == "scaled":
+        own = task.samples_per_update
+        if own is None:
+            raise ValueError("the data do not tell the batch size that the optimizer's η belongs to: give lr by k")
+        power = 0.5 if is_adaptive(task) else 1.0
+        return {k: float(f"{task.lr * (k / own) ** power:.2g}") for k in sizes}
+    return dict.fromkeys(sizes, task.lr)
+
+
+def is_adaptive(task: Task) -> bool:
+    """Whether the optimizer divides by the gradient's size, so that its η goes with the square root of k."""
+    names = [base.__name__ for optimizer in task.optimizers.values() for base in type(optimizer).__mro__]
+    return any(part.casefold() in name.casefold() for name in names for part in ADAPTIVE)
+
+
+def _held_out_loader(task: Task, validation: Any) -> tuple[Iterable[Any], int] | None:
+    """Held-out data as a loader, and how many of its batches hold at most ``HELD_OUT_SAMPLES``."""
+    if validation is None:
+        return None
+    loader = task.loader_of(validation)
+    size, samples = batches.batch_size_of(loader), samples_in(loader)
+    if isinstance(validation, torch.utils.data.DataLoader) or samples is None:
+        return loader, max(1, HELD_OUT_SAMPLES // (size or HELD_OUT_SAMPLES))
+    # Whole batches of one size, so that their mean is the samples' mean.
+    kept = min(samples, HELD_OUT_SAMPLES)
+    count = -(-kept // HELD_OUT_BATCH)
+    return reordered(loader, kept // count, 0), count
+
+
+def _caveats(task: Task, settings: ComparisonSettings) -> list[str]:
+    found = list(task.caveats)
+    if settings.seeds > 1 and not is_shuffled(task.loader):
+        found.append("The loader does not shuffle, so the seeds differ in the model's own random numbers alone.")
+    if getattr(task.loader, "num_workers", 0):
+        found.append("The data are loaded in this process, not by the loader's workers: the seconds include it.")
+    if any(isinstance(p, UninitializedParameter) for p in task.parameters):
+        found.append("The model's lazy parameters are drawn in each run, so seeds do not start from the same weights.")
+    return found

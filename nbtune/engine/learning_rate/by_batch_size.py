@@ -1,0 +1,151 @@
+"""How the learning rate moves with the batch size: one curve per k."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...formats import format_lr
+from ..plain_data import json_ready
+from .curve import Ended, LRCurve
+from .settings import LRSettings
+
+if TYPE_CHECKING:
+    from ..task.task import Task
+
+LEAST_MOVE = 2.0
+"""By less than this factor, the suggestions' own uncertainty, η is not said to move with k."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LRByBatchSize:
+    """What is known after a search for η at several batch sizes, a pure fold of its events (see ``from_steps``).
+
+    Attributes:
+        curves: k → what was found there, rising; only those k that have begun.
+        settings: What was asked for.
+        ended: k → why it ended before its time, such as "out of memory".
+        exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
+        verdict, reason, limit: In words.
+        outcome: "finished", or "stopped" where not every k was searched to its end.
+    """
+
+    curves: dict[int, LRCurve]
+    settings: LRSettings
+    ended: dict[int, str]
+    exponent: float | None
+    verdict: str
+    reason: str
+    limit: str
+    outcome: str
+
+    @classmethod
+    def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
+        """The result of any number of events, in order."""
+        of_size: dict[int, list[Any]] = {}
+        ended: dict[int, str] = {}
+        for step in steps:
+            if isinstance(step, Ended):
+                ended[step.batch_size or 0] = step.reason
+            else:
+                of_size.setdefault(step.batch_size, []).append(step)
+        alone = replace(settings, batch_sizes=(), curvature=None)
+        curves = {k: LRCurve.from_steps(of_size[k], settings=alone, batch_size=k) for k in sorted(of_size)}
+        answers = {k: c.suggestion for k, c in curves.items() if c.suggestion is not None}
+        is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
+        exponent = _exponent(answers)
+        verdict, reason = _words(curves, answers, exponent)
+        return cls(
+            curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
+            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+        )  # fmt: skip
+
+    @property
+    def suggestions(self) -> dict[int, float | None]:
+        """k → η for training at a constant rate, or None."""
+        return {k: curve.suggestion for k, curve in self.curves.items()}
+
+    @property
+    def does_move(self) -> bool:
+        """Whether from the smallest to the largest k the suggestions move by more than single ones are sure to."""
+        answers = {k: lr for k, lr in self.suggestions.items() if lr is not None}
+        return _does_move(answers, self.exponent)
+
+    @property
+    def updates(self) -> int:
+        """Training steps in all."""
+        return sum(curve.updates for curve in self.curves.values())
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the search to its last step."""
+        return max((curve.seconds for curve in self.curves.values()), default=0.0)
+
+    def apply(self, task: Task) -> None:
+        """Set the optimizer's learning rate to the suggestion for the task's own batch size.
+
+        Raises:
+            ValueError: When that k is not among ``curves``, or has no suggestion.
+        """
+        own = task.samples_per_update
+        if own not in self.curves:
+            known = ", ".join(map(str, self.curves))
+            raise ValueError(f"the task's batch size is {own}; rates were looked for at {known}")
+        self.curves[own].apply(task)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; ``curves`` as a list, by rising k."""
+        return {
+            "kind": "lr_by_batch_size", "schema": 1, "curves": [curve.to_dict() for curve in self.curves.values()],
+            **json_ready({
+                "batch_sizes": list(self.curves), "ended": [list(pair) for pair in self.ended.items()],
+                "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
+                "outcome": self.outcome,
+            }),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
+        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}"
+
+
+def _exponent(answers: dict[int, float]) -> float | None:
+    if len(answers) < 2:
+        return None
+    return float(np.polyfit(np.log(list(answers)), np.log(list(answers.values())), 1)[0])
+
+
+def _words(curves: dict[int, LRCurve], answers: dict[int, float], exponent: float | None) -> tuple[str, str]:
+    found = ", ".join(f"{format_lr(lr)} at k = {k}" for k, lr in answers.items())
+    if len(curves) == 1 and answers:
+        return f"Use η = {found}", ""
+    if exponent is None:
+        return "No clear answer: fewer than two batch sizes have one", f"Found: {found}." if found else ""
+    if not _does_move(answers, exponent):
+        return "η hardly moves with k", f"Suggested: {found}."
+    power = f"{exponent:.1f}".replace("-", "−")
+    return f"η {'grows' if exponent > 0 else 'falls'} as about k^{power}", f"Suggested: {found}."
+
+
+def _does_move(answers: dict[int, float], exponent: float | None) -> bool:
+    if exponent is None:
+        return False
+    return abs(exponent) * math.log(max(answers) / min(answers)) >= math.log(LEAST_MOVE)
+
+
+def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, str]) -> str:
+    parts = [f"k = {k}: {reason}." for k, reason in ended.items()]
+    known = {k: curve for k, curve in curves.items() if curve.suggestion is not None or curve.outcome != "stopped"}
+    silent = [k for k, curve in known.items() if curve.suggestion is None and k not in ended]
+    if silent:
+        parts.append(f"No clear answer at k = {', '.join(map(str, silent))}.")
+    never = [k for k in settings.batch_sizes if k not in known and k not in ended]
+    if never:
+        parts.append(f"Stopped before k = {', '.join(map(str, never))}.")
+    if len(curves) > 1:
+        parts.append("Every k took as many steps, so a larger one saw more samples.")
+    return " ".join(parts)

@@ -1,0 +1,126 @@
+"""Find a learning rate without any front end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any, overload
+
+from ...formats import format_loss, format_lr
+from ...jobs import Progress, listed
+from ..finding import finding_of, kind_of
+from ..task.task import Task
+from .by_batch_size import LRByBatchSize
+from .curve import LRCurve, LRStep, RaceStep
+from .search import search_lr
+from .settings import LRSettings
+
+
+@overload
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    batch_sizes: Iterable[int],
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRByBatchSize: ...
+
+
+@overload
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRCurve: ...
+
+
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> Any:
+    """A learning rate for ``task``, from a race of constant rates or one sweep over η, with a progress bar in text.
+
+    Model, optimizer, random state and data order are afterwards as they were, also after an error or an interrupt.
+
+    Args:
+        task: What is to be tuned.
+        settings: What is asked; None for the defaults (a race of 13 rates from 1e-5 to 10).
+        max_seconds: End after this time with what is known by then.
+        progress: Whether to show the bar (on stderr; it needs tqdm).
+        **changes: Single settings by name, e.g. ``lr_max=1.0``; see ``LRSettings``.
+    Returns:
+        The ``LRCurve``; its ``suggestion`` is None when there is no clear answer, and ``reason`` says why. With
+        ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
+    Raises:
+        TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        Exception: Whatever the user's model, loss or data raise.
+
+    Examples:
+        >>> import torch
+        >>> model = torch.nn.Linear(4, 1)
+        >>> inputs = torch.randn(256, 4)
+        >>> data = (inputs, inputs.sum(1, keepdim=True))
+        >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
+        >>> curve = find_lr(task, progress=False)
+        >>> 0.001 < curve.suggestion < 1, curve.outcome
+        (True, 'finished')
+    """
+    if not isinstance(task, Task) or not isinstance(settings, LRSettings | None):
+        raise TypeError("find_lr takes an nbtune.Task and an LRSettings; single settings go by name, e.g. lr_max=1.0")
+    settings = replace(settings or LRSettings(), **changes)
+    if max_seconds is not None:
+        settings = replace(settings, max_seconds=max_seconds)
+    for caveat in task.caveats:
+        warnings.warn(caveat, stacklevel=2)
+    run, steps, taken = search_lr(task, settings), list[Any](), 0
+    with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
+        with closing(run), _progress_bar(run.total, progress) as show:
+            for step in run:
+                steps.append(step)
+                if isinstance(step, LRStep | RaceStep):
+                    taken, total = taken + 1, run.total
+                    show(step, total)
+                    call.now = Progress(taken, total, "steps", taken / total)
+                if call.is_stopped:
+                    break
+        result = lr_result(steps, task, settings)
+        call.found(finding_of(result, task))
+    return result
+
+
+def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
+    """What the events of a search for ``task`` say so far."""
+    if settings.batch_sizes:
+        return LRByBatchSize.from_steps(steps, settings=settings)
+    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+
+
+@contextmanager
+def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        is_wanted = False
+    if not is_wanted:
+        yield lambda step, total: None
+        return
+    with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
+
+        def show(step: LRStep | RaceStep, total: int) -> None:
+            bar.total = total
+            # The text is only made when the bar is drawn again: it would cost more than a small step.
+            if bar.update():
+                bar.set_postfix_str(f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}", refresh=False)
+
+        yield show

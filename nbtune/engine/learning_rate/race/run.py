@@ -1,0 +1,256 @@
+"""A race of constant learning rates on the same batches, as a run of events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import torch
+
+from ...device import out_of_memory
+from ...device.default_device import CallersDevice
+from ...task import batches
+from ...task.task import Task
+from ...training.feeds import LoaderFeed, SharedBatches, Tape
+from ...training.loader_state import LoaderState
+from ...training.loss_reader import LossReader
+from ...training.trainer import LOADING
+from ...training.workpiece import copies_at_once, held
+from ..curve import RaceStep
+from ..settings import LRSettings
+from .runner import CONTROL, Runner
+from .standings import Standings
+
+SLICE_SECONDS = 0.03
+"""Of steps without a look outside: what surrounds them is done once for them, and a stop is felt all the same."""
+
+TURN_STEPS, TURN_SECONDS, TURN_BYTES = 18, 0.3, 2**26
+"""Of one rate before the next has its turn, at most, and of the batches that lie ready for all. A copy that has just
+been left is no longer in the processor's caches, so turns are long where steps are short."""
+
+REPLAY_BYTES = 2**20
+"""The same where memory is short."""
+
+def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
+    """A race, not yet begun: iterating over it trains.
+
+    Every rate trains a copy from the task's present state, on the same batches and with the same random numbers;
+    ``race_standings.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for
+    every round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it,
+    in the same thread; then everything is put back.
+
+    Raises:
+        ValueError: For settings that do not go with ``task``.
+        ModelBusyError: At the first step, while another run works on the same parameters.
+    """
+    return LRRace(task, settings or LRSettings())
+
+
+class LRRace:
+    """An iterator of ``RaceStep`` that can be closed and says what it waits for.
+
+    Attributes:
+        standings: The race as it is.
+        is_replaying: Whether rates begin anew for every round, for want of memory.
+    """
+
+    def __init__(self, task: Task, settings: LRSettings) -> None:
+        settings.check(task)
+        self.standings, self.is_replaying = Standings(settings.race_lrs), False
+        self._task, self._settings = task, settings
+        self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
+        self._updates = settings.updates_behind_loss(task.samples_per_update)
+        self._callers_device = CallersDevice()
+        self._reader = LossReader(task.device)
+        self._loader_state: LoaderState
+        self._tape: Tape | None = None
+        self._at_work: Runner | None = None
+        self._kept: list[Any] = []
+        self._seconds_per_step = self._bytes_per_step = 0.0
+        self._begun = 0.0
+        self._steps = self._run()
+
+    @property
+    def waiting_for(self) -> str:
+        """What the step under way is doing, in words; readable from any thread."""
+        return LOADING if self._at_work is None else self._at_work.waiting_for
+
+    @property
+    def total(self) -> int:
+        """How many events there are in all, as far as can be said now."""
+        return len(self.standings.control) + sum(map(len, self.standings.losses.values())) + self.standings.steps_left
+
+    def __iter__(self) -> LRRace:
+        return self
+
+    def __next__(self) -> RaceStep:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """End the race and put everything back; harmless when it has ended."""
+        self._steps.close()  # type: ignore[attr-defined]
+
+    def _run(self) -> Iterator[RaceStep]:
+        self._begun = time.perf_counter()
+        with held(self._task):
+            self._loader_state = LoaderState(self._task.loader)
+            if batches.what_cannot_be_rewound(self._task.loader):
+                # What cannot be drawn a second time is kept, in case it has to be replayed.
+                self._tape = Tape(LoaderFeed(self._task.loader, self._loader_state))
+            try:
+                if copies_at_once(self._task) > self._settings.rates:
+                    yield from self._side_by_side()
+                if not self._is_done:
+                    self.is_replaying = True
+                    yield from self._replayed(in_place=False)
+                if not self._is_done:
+                    yield from self._replayed(in_place=True)
+            finally:
+                if self._tape is not None:
+                    self._tape.close()
+                self._loader_state.put_back()
+
+    @property
+    def _is_done(self) -> bool:
+        limit = self._settings.max_seconds
+        return self.standings.is_over or (limit is not None and time.perf_counter() - self._begun > limit)
+
+    def _side_by_side(self) -> Iterator[RaceStep]:
+        """All rates at once, each on a copy of its own; ends before its time where the memory is not enough."""
+        standings = self.standings
+        with ExitStack() as undo:
+            shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
+            runners: dict[float, Runner] = {}
+            for lr in (*standings.alive, CONTROL):
+                runner = self._guarded(self._runner, lr, shared, False, not runners, True)
+                if runner is None:
+                    return
+                undo.enter_context(closing(runner))
+                if not runner.is_copy:
+                    return
+                runners[lr] = runner
+            while not self._is_done:
+                count = self._turn(standings.end - standings.taken, TURN_BYTES)
+                self._advance(shared, count)
+                # The control last: the first step of all is the one that is watched.
+                for lr in (*standings.alive, CONTROL):
+                    has_memory = yield from self._take_turn(runners[lr], count)
+                    if not has_memory:
+                        yield from self._arrived(everything=True)
+                        return
+                yield from self._arrived(everything=True)
+                for lr in [lr for lr in runners if lr and lr not in standings.alive]:
+                    runners.pop(lr).close()
+
+    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
+        """One rate through the batches that lie ready; False where the memory ran out."""
+        taken = 0
+        while taken < count and not self._is_done and (runner.lr == CONTROL or runner.lr in self.standings.alive):
+            part = min(count - taken, self._steps_in(SLICE_SECONDS))
+            losses = self._guarded(self._slice, runner, part)
+            if losses is None:
+                return False
+            self._reader.put((runner.lr, part), losses)
+            yield from self._arrived()
+            taken += part
+        return True
+
+    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
+        """One rate after the other, from the first step to the end of each round."""
+        standings = self.standings
+        while not self._is_done:
+            end = standings.end
+            for lr in (*standings.alive, CONTROL):
+                if self._taken(lr) < end:
+                    is_through = yield from self._from_the_start(lr, end, in_place)
+                    if not is_through:
+                        return
+
+    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
+        """One rate to ``end``; False where memory or time did not suffice."""
+        self._loader_state.put_back()
+        with ExitStack() as undo:
+            shared = undo.enter_context(closing(SharedBatches(self._task, self._loader_state, self._tape)))
+            is_first = not any(self.standings.losses.values())
+            runner = self._guarded(self._runner, lr, shared, in_place, is_first, may_fail=not in_place)
+            if runner is None:
+                return False
+            undo.callback(runner.close)
+            taken = 0
+            while taken < end and (lr == CONTROL or lr in self.standings.alive):
+                count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
+                self._advance(shared, count)
+                losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
+                if losses is None or self._is_done:
+                    return False
+                fresh = min(count, taken + count - self._taken(lr))
+                if fresh > 0:
+                    self._reader.put((lr, fresh), losses[-fresh:])
+                    yield from self._arrived(everything=True)
+                taken += count
+        return True
+
+    def _taken(self, lr: float) -> int:
+        return len(self.standings.losses[lr] if lr else self.standings.control)
+
+    def _runner(
+        self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool, has_room: bool = False
+    ) -> Runner:
+        runner = Runner(
+            lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer,
+            has_room=has_room,
+        )  # fmt: skip
+        if self._held_out is not None and not self._kept:
+            self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
+        return runner
+
+    def _slice(self, runner: Runner, count: int) -> torch.Tensor:
+        self._at_work = runner
+        begun = time.perf_counter()
+        with self._callers_device.in_force():
+            losses = runner.losses(count, self._updates, self._kept)
+        if runner.lr != CONTROL:
+            self._seconds_per_step = (time.perf_counter() - begun) / count
+        return losses
+
+    def _advance(self, shared: SharedBatches, count: int) -> None:
+        self._at_work = None
+        with self._callers_device.in_force():
+            shared.advance(count * self._updates * self._task.accumulate)
+        total = sum(t.nbytes for batch in shared.window for t in batches.tensors_of(batch))
+        self._bytes_per_step = total / count
+
+    def _turn(self, most: int, most_bytes: int) -> int:
+        """Steps of one turn."""
+        by_memory = int(most_bytes / max(self._bytes_per_step, 1.0))
+        return max(1, min(most, TURN_STEPS, self._steps_in(TURN_SECONDS), by_memory))
+
+    def _steps_in(self, seconds: float) -> int:
+        return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1
+
+    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
+        for (lr, count), values in self._reader.ready(everything=everything):
+            seconds = time.perf_counter() - self._begun
+            first = self._taken(lr)
+            for place in range(count):
+                if lr != CONTROL and lr not in self.standings.alive:
+                    break  # it has diverged
+                loss = values[place]
+                self.standings.add(lr, loss)
+                yield RaceStep(lr=lr, step=first + place + 1, loss=loss, seconds=seconds, is_replayed=self.is_replaying)
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any, may_fail: bool = True) -> Any:
+        """What ``call`` returns; None where the memory ran out, and that ``may_fail``."""
+        failure: Exception | None = None
+        try:
+            return call(*arguments)
+        except Exception as error:
+            if not may_fail or out_of_memory.kind_of(error) not in ("out of memory", "ambiguous"):
+                raise
+            failure = error
+        # Only here, after the except block, does nothing hold the step's tensors any more.
+        out_of_memory.released(self._task.device, 0, failure)
+        self._at_work = None
+        return None

@@ -1,0 +1,82 @@
+"""One rate of a race on its way."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from ...task.task import Task
+from ...training.feeds import SharedBatches
+from ...training.trainer import LOADING, Trainer
+from ...training.workpiece import lent
+
+CONTROL = 0.0
+"""η of the runner that never trains."""
+
+
+class Runner:
+    """A model that trains at a constant rate, on batches it shares with others.
+
+    Args:
+        lr: η; ``CONTROL`` for one that only looks.
+        task: Held by whoever makes it.
+        shared: The batches.
+        in_place: Whether the model itself is trained, not a copy.
+        is_first: Whether it takes the first step of the race.
+        tuned: The name of the optimizer whose rate is set; None for all.
+        has_room: Whether there is memory for a copy, as far as is known; else that is asked.
+    Attributes:
+        is_copy: Whether it trains a copy; else no other may be open.
+    """
+
+    def __init__(
+        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None,
+        has_room: bool = False,
+    ) -> None:  # fmt: skip
+        self.lr = lr
+        self._last_words = LOADING
+        self._undo = ExitStack()
+        workpiece = self._undo.enter_context(lent(task, in_place=in_place, has_room=has_room))
+        self.is_copy = workpiece.is_copy
+        try:
+            self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), tuned=tuned, is_first=is_first)
+        except BaseException:
+            self._undo.close()
+            raise
+        self._undo.callback(self._trainer.close)
+        # An update= of the user's own has no loss without a step, so its control takes steps of η = 0.
+        self._only_looks = lr == CONTROL and task.update is None
+
+    @property
+    def trainer(self) -> Trainer:
+        assert self._trainer is not None
+        return self._trainer
+
+    @property
+    def waiting_for(self) -> str:
+        """What the step under way, or the last one, is doing: after an error it tells where that came from."""
+        return self._last_words if self._trainer is None else self._trainer.waiting_for
+
+    def close(self) -> None:
+        """Let go of the model; harmless when done before."""
+        self._last_words = self.waiting_for
+        self._undo.close()
+        self._trainer = None
+
+    def losses(self, count: int, updates: int, held_out: list[Any]) -> torch.Tensor:
+        """Of ``count`` steps, each the mean over ``updates`` (or of ``held_out`` after them), shape (count,)."""
+        if held_out:
+            return torch.stack([self._held_out_loss(updates, held_out) for _ in range(count)])
+        take = self.trainer.look if self._only_looks else self.trainer.take_step
+        with self.trainer.stretch(self.lr):
+            taken = [take() for _ in range(count * updates)]
+        losses = torch.stack(taken).double()
+        return losses if updates == 1 else losses.reshape(count, updates).mean(1)
+
+    def _held_out_loss(self, updates: int, held_out: list[Any]) -> torch.Tensor:
+        with self.trainer.stretch(self.lr):
+            for _ in range(0 if self._only_looks else updates):
+                self.trainer.take_step()
+        return self.trainer.evaluate(held_out).double()

@@ -1,0 +1,207 @@
+"""All that one search for η does, run after run: every batch size, every data order, then the curvature."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..curvature.estimate import Curvature, measured
+from ..device import out_of_memory
+from ..task.order import cut_of, is_shuffled, reordered, samples_in
+from ..task.task import Task
+from .curve import Ended, LRStep, RaceStep
+from .race.run import LRRace, race_lr
+from .settings import LRSettings
+from .sweep.run import LRSweep, sweep_lr
+
+Event = LRStep | RaceStep | Ended | Curvature
+
+
+def search_lr(task: Task, settings: LRSettings | None = None) -> LRSearch:
+    """The search that ``settings`` ask for, not yet begun: iterating over it trains.
+
+    A race or a sweep (see ``race_lr``, ``sweep_lr``) for each of ``batch_sizes`` and each of ``repeats`` data orders,
+    and then, where that is asked for, the curvature. Whoever iterates closes it, in the same thread.
+
+    Raises:
+        TypeError, ValueError: For settings that do not go with ``task``.
+        ModelBusyError: At the first step, while another run works on the same parameters.
+    """
+    return LRSearch(task, settings or LRSettings())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One race or sweep of a search.
+
+    Attributes:
+        task: With this part's data.
+        batch_size: k, where several are compared.
+        repeat: Which data order: 0 for the task's own (of other batch sizes, the first seed's).
+        is_all: Whether it is the whole search.
+    """
+
+    task: Task
+    batch_size: int | None
+    repeat: int
+    is_all: bool = False
+
+
+class LRSearch:
+    """An iterator of ``LRStep`` or ``RaceStep``, ``Ended`` and ``Curvature`` that can be closed.
+
+    Attributes:
+        parts: Its races or sweeps, in order.
+        at: The index of the one under way.
+    """
+
+    def __init__(self, task: Task, settings: LRSettings) -> None:
+        settings.check(task)
+        self.parts, self.at = _parts(task, settings), 0
+        self._task, self._settings = task, settings
+        self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
+        self._taken = 0
+        self._theory: TheoryRun | None = None
+        self._events = self._all()
+
+    @property
+    def waiting_for(self) -> str:
+        """What is being done, in words; readable from any thread."""
+        return self._run.waiting_for if self._theory is None else self._theory.waiting_for
+
+    @property
+    def is_estimating(self) -> bool:
+        """Whether races and sweeps are done, and the curvature is being estimated."""
+        return self._theory is not None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether a race's rates begin anew for every round, for want of memory."""
+        return isinstance(self._run, LRRace) and self._run.is_replaying
+
+    @property
+    def total(self) -> int:
+        """How many steps there are in all, as far as can be said now."""
+        return self._taken + self._run.total * (len(self.parts) - self.at)
+
+    def __iter__(self) -> LRSearch:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """End the search and put everything back; harmless when it has ended."""
+        self._events.close()  # type: ignore[attr-defined]
+        self._run.close()
+
+    def hurry(self) -> None:
+        """Let an estimate of the curvature end after the product under way, from any thread."""
+        if self._theory is not None:
+            self._theory.hurry()
+
+    def _all(self) -> Iterator[Event]:
+        begun = time.perf_counter()
+        for index, part in enumerate(self.parts):
+            before = time.perf_counter() - begun
+            left = self._seconds_left(before)
+            if left is not None and left <= 0 and index:
+                return
+            if index:
+                self._taken += self._run.total
+                self.at = index
+                self._run = self._begun(left)
+            yield from self._through(part, before)
+        taken = time.perf_counter() - begun
+        left = self._seconds_left(taken)
+        if self._settings.curvature and (left is None or left > 0):
+            self._theory = TheoryRun(self._task, taken if left is None else min(left, taken))
+            yield from self._theory
+
+    def _seconds_left(self, taken: float) -> float | None:
+        limit = self._settings.max_seconds
+        return None if limit is None else limit - taken
+
+    def _begun(self, seconds: float | None) -> LRRace | LRSweep:
+        settings = replace(self._settings, max_seconds=seconds)
+        task = self.parts[self.at].task
+        return race_lr(task, settings) if settings.mode == "race" else sweep_lr(task, settings)
+
+    def _through(self, part: Part, before: float) -> Iterator[Event]:
+        failure: Exception | None = None
+        with closing(self._run) as run:
+            try:
+                for step in run:
+                    if part.is_all:
+                        yield step
+                    else:
+                        yield replace(
+                            step, seconds=before + step.seconds, batch_size=part.batch_size, repeat=part.repeat
+                        )
+            except Exception as error:
+                # A batch size that does not fit must not cost what was found at the others.
+                if part.batch_size is None or out_of_memory.kind_of(error) != "out of memory":
+                    raise
+                failure = error
+        if failure is not None:
+            out_of_memory.released(self._task.device, 0, failure)
+            yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
+
+
+class TheoryRun:
+    """An iterator of one ``Curvature``, after a search: never for longer than that, nor at the cost of what it found.
+
+    Args:
+        task: Whose curvature it is.
+        seconds: No product begins after this time.
+    """
+
+    waiting_for = "a Hessian-vector product"
+
+    def __init__(self, task: Task, seconds: float) -> None:
+        self._task, self._seconds = task, seconds
+        self._is_hurried = self._is_done = False
+
+    def hurry(self) -> None:
+        """End after the product under way, from any thread."""
+        self._is_hurried = True
+
+    def __iter__(self) -> TheoryRun:
+        return self
+
+    def __next__(self) -> Curvature:
+        if self._is_done:
+            raise StopIteration
+        self._is_done = True
+        try:
+            return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
+        except Exception as error:
+            text = str(error).strip().partition("\n")[0]
+            return Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
+
+
+def _parts(task: Task, settings: LRSettings) -> list[Part]:
+    repeats = range(settings.repeats)
+    if settings.repeats > 1 and not is_shuffled(task.loader):
+        raise ValueError("repeats needs data that are shuffled: this loader has one order only")
+    if not settings.batch_sizes:
+        orders = [reordered(task.loader, task.batch_size or 1, seed) for seed in repeats[1:]]
+        others = [Part(_with(task, order), None, repeat) for repeat, order in enumerate(orders, 1)]
+        return [Part(task, None, 0, is_all=not others), *others]
+    samples = samples_in(task.loader)
+    if samples is not None and max(settings.batch_sizes) > samples:
+        raise ValueError(f"k = {max(settings.batch_sizes)} is more than the {samples} samples there are")
+    parts = []
+    for k in settings.batch_sizes:
+        cut = cut_of(task, k)
+        for seed in repeats:
+            order = reordered(task.loader, cut.samples, seed)
+            parts.append(Part(_with(task, order, accumulate=cut.accumulate), k, seed))
+    return parts
+
+
+def _with(task: Task, loader: Any, **changes: Any) -> Task:
+    return task.with_(data=loader, collate_fn=None, **changes)

@@ -1,0 +1,185 @@
+"""Two training steps without numbers: what they would allocate on a CUDA device, at one batch size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map
+
+from ...task.task import Task
+from ...training.copy_watch import check_graph
+from ...training.random_streams import RandomStreams
+from ...training.trainer import checked_loss, raw_loss
+from ..samples import Samples
+from . import replica as replicas
+from .host_kernels import host_workspaces
+from .kernels import cuda_workspaces
+from .recorder import UPDATE, Recorder, Recording
+from .replica import Replica, replica_of
+from .roads import CudaRoads, HostRoads, Roads
+from .values import is_followed
+
+STEPS = 2
+"""An optimizer makes its state at the end of its first step, so that the second one holds the peak."""
+
+
+GUESSED = "The step asks for a computed number (.item()), taken to be 1: its course was not seen with the real one."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a rehearsal assumes beside the task itself; None means as the task has it.
+
+    Attributes:
+        is_cuda: Emulate a CUDA device; else the host's own kernels.
+        is_training: Training steps; else forward passes in eval mode without gradients.
+    """
+
+    image_size: int | None = None
+    amp: torch.dtype | None = None
+    checkpointing: bool | None = None
+    optimizer: str | None = None
+    is_cuda: bool = True
+    is_training: bool = True
+
+
+class Stage:
+    """Where a rehearsal's tensors live: on the meta device, or as fakes of the host's."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._fakes = FakeTensorMode(allow_non_fake_inputs=False) if kind == "fake" else None
+        self.device = torch.device("meta" if kind == "meta" else "cpu")
+
+    def empty(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor of the same shape, dtype and strides that holds no numbers."""
+        if self._fakes is None:
+            return torch.empty_like(tensor, device="meta")
+        with self._fakes:
+            return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+
+    def active(self) -> Any:
+        return nullcontext() if self._fakes is None else self._fakes
+
+    def put(self, batch: Any, recorder: Recorder) -> Any:
+        """The batch without its numbers, which the recorder is told as far as it follows them."""
+
+        def emptied(x: Any) -> Any:
+            if not isinstance(x, torch.Tensor):
+                return x
+            made = self.empty(x)
+            if self.kind == "meta" and is_followed(x):
+                recorder.values.know(made, x.clone())
+            return made
+
+        return tree_map(emptied, batch)
+
+
+def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> tuple[Recording, tuple[str, ...]]:
+    """What two steps at batch size ``k`` allocate.
+
+    Returns:
+        The recording, and what was assumed, in sentences.
+    Raises:
+        Exception: Whatever the model raises when its tensors hold no numbers.
+    """
+    with torch.inference_mode(False):
+        replica = replica_of(task, stage.empty)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        caveats = _prepare(replica, plan)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(replica.optimizers)
+    recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces)
+    roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
+    batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
+
+    def next_batch() -> Any:
+        return stage.put(batch, recorder)
+
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(RandomStreams(torch.device("cpu")))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(plan.is_training))
+        stack.enter_context(stage.active())
+        stack.enter_context(recorder.following(replica.models, replica.optimizers))
+        stack.enter_context(recorder)
+        if stage.kind == "meta":
+            _know_buffers(task, replica, recorder)
+        recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
+        for _ in range(STEPS):
+            _step(task, replica, recorder, roads, plan, next_batch)
+    if are_fused:
+        _forget_temporaries_of_updates(recorder.recording)
+    if recorder.values.guessed:
+        caveats = (*caveats, GUESSED)
+    return recorder.recording, caveats
+
+
+def _forget_temporaries_of_updates(recording: Recording) -> None:
+    for allocation in recording.allocations:
+        if allocation.phase == UPDATE and allocation.part == "temporary":
+            allocation.item_bytes = 0
+
+
+def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
+    caveats: tuple[str, ...] = ()
+    if plan.checkpointing:
+        caveats = replicas.plan_checkpointing(replica)
+    elif plan.checkpointing is False:
+        replicas.unplan_checkpointing(replica)
+    if plan.optimizer is not None:
+        replicas.plan_optimizer(replica, plan.optimizer)
+    if not plan.is_training:
+        for model in replica.models.values():
+            model.eval()
+    return caveats
+
+
+def _step(
+    task: Task, replica: Replica, recorder: Recorder, roads: Roads, plan: Plan, next_batch: Callable[[], Any]
+) -> None:  # fmt: skip
+    for optimizer in replica.optimizers if replica.update is None else ():
+        optimizer.zero_grad(set_to_none=True)
+    if replica.update is not None and plan.is_training:
+        with _emulated(roads, keep_weights=True):
+            replica.update(replica.model, replica.optimizer, _seen(recorder, next_batch()))
+        return
+    for _ in range(task.accumulate if plan.is_training else 1):
+        with _emulated(roads, keep_weights=True):
+            batch = _seen(recorder, next_batch())
+            loss = checked_loss(raw_loss(replica, batch), needs_graph=plan.is_training)
+        if plan.is_training:
+            check_graph(loss, {id(p) for p in task.parameters}, task)
+            with _emulated(roads, keep_weights=False):
+                torch.autograd.backward(loss / task.accumulate if task.accumulate > 1 else loss)
+        del loss, batch
+    if plan.is_training:
+        for optimizer in replica.optimizers:
+            optimizer.step()
+
+
+def _know_buffers(task: Task, replica: Replica, recorder: Recorder) -> None:
+    """Positions and masks that modules keep are numbers too."""
+    for theirs, ours in zip(task.models.values(), replica.models.values(), strict=True):
+        for real, empty in zip(theirs.buffers(), ours.buffers(), strict=True):
+            if not real.is_floating_point():
+                recorder.values.know(empty, real.detach().cpu().clone())
+
+
+def _seen(recorder: Recorder, batch: Any) -> Any:
+    recorder.see(batch, "inputs")
+    return batch
+
+
+@contextmanager
+def _emulated(roads: Roads, *, keep_weights: bool) -> Iterator[None]:
+    with roads, roads.autocast.on(keep_weights=keep_weights):
+        yield

@@ -1,0 +1,174 @@
+"""A task's objects as shapes alone: a copy without a number in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ...task.task import Task
+from ...training.workpiece import copied_function, copy_missing_attributes, has_closures_over_modules
+from ..samples import NotPredictableError
+
+NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
+CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
+
+
+@dataclass(slots=True)
+class Replica:
+    """What a rehearsal trains; the same names as in ``preserve.Workpiece``."""
+
+    model: Any
+    optimizer: Any
+    loss_fn: Callable[..., Any] | None
+    training_step: Callable[..., Any] | None
+    update: Callable[..., Any] | None
+
+    @property
+    def models(self) -> dict[str, nn.Module]:
+        return dict(self.model) if isinstance(self.model, dict) else {"": self.model}
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """Everything that may hold parameters: the models, and a loss or a step that is a module itself."""
+        functions = [getattr(f, "__self__", f) for f in (self.loss_fn, self.training_step, self.update)]
+        return [*self.models.values(), *(f for f in functions if isinstance(f, nn.Module))]
+
+    @property
+    def optimizers(self) -> list[Any]:
+        return list(self.optimizer.values()) if isinstance(self.optimizer, dict) else [self.optimizer]
+
+
+class _Emptied(TorchFunctionMode):
+    """While active, deep copies of tensors are made by ``empty``, so that no number is copied."""
+
+    def __init__(self, empty: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self._empty = empty
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.__deepcopy__:
+            tensor, memo = args
+            if id(tensor) not in memo:
+                memo[id(tensor)] = self._empty(tensor)
+            return memo[id(tensor)]
+        return func(*args, **(kwargs or {}))
+
+
+def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Replica:
+    """Copies of the task's model, optimizer and functions whose tensors are made by ``empty``.
+
+    The optimizers begin without state, so that its making is seen.
+
+    Args:
+        empty: Makes a tensor of the same shape, dtype and strides, on the meta device or fake.
+    Raises:
+        NotPredictableError: For models that cannot be copied, or whose copy would lead back to the original.
+    """
+    if has_closures_over_modules(task):
+        raise NotPredictableError("a function kept in the model leads back to the model itself, as torch.compile's do")
+    memo: dict[int, Any] = {}
+    for parameter in task.parameters:
+        memo[id(parameter)] = nn.Parameter(empty(parameter.detach()), parameter.requires_grad)
+    try:
+        with _Emptied(empty):
+            model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
+            optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
+            for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
+                copy_missing_attributes(theirs, ours, memo)
+            functions = [copied_function(f, memo) for f in (task.loss_fn, task.training_step, task.update)]
+    except Exception as error:
+        raise NotPredictableError(f"the model cannot be copied ({error})") from error
+    for ours in optimizers:
+        getattr(ours, "state", {}).clear()
+    made = Replica(model, optimizer, *functions)
+    for module in made.models.values():
+        if not module.training:
+            module.train()
+    return made
+
+
+def plan_optimizer(replica: Replica, name: str) -> None:
+    """Another optimizer over the same parameters, with PyTorch's defaults, for planning.
+    """
+    held = [p for group in replica.optimizer.param_groups for p in group["params"]]
+    made: dict[str, Callable[[], Any]] = {
+        "SGD": lambda: torch.optim.SGD(held, 0.1),
+        "SGD with momentum": lambda: torch.optim.SGD(held, 0.1, momentum=0.9),
+        "Adam": lambda: torch.optim.Adam(held, 1e-3),
+        "AdamW": lambda: torch.optim.AdamW(held, 1e-3),
+        "RMSprop": lambda: torch.optim.RMSprop(held, 1e-3),
+    }
+    replica.optimizer = made[name]()
+
+
+def fuse_as_on_cuda(optimizers: list[Any]) -> bool:
+    """On CUDA PyTorch's optimizers update lists of tensors at once, which takes memory; elsewhere they do not.
+
+    Returns:
+        Whether all of them were fused: one kernel for everything, which other devices lack and which takes no memory.
+    """
+    groups = [group for optimizer in optimizers for group in getattr(optimizer, "param_groups", ())]
+    are_fused = all(group.get("fused") for group in groups)
+    for optimizer in optimizers:
+        for group in getattr(optimizer, "param_groups", ()):
+            if group.get("fused"):
+                group["fused"], group["foreach"] = None, False
+            elif "foreach" in group and group["foreach"] is None and not group.get("differentiable"):
+                group["foreach"] = True
+    return are_fused
+
+
+def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
+    """Switch on recomputation of activations: by the model's own switch, else around each block of its lists.
+
+    Returns:
+        What was assumed, in sentences.
+    """
+    caveats: list[str] = []
+    for model in replica.models.values():
+        switch: Any = getattr(model, "gradient_checkpointing_enable", None)
+        if switch is not None:
+            switch(gradient_checkpointing_kwargs={"use_reentrant": False})
+            continue
+        blocks = _blocks(model)
+        for block in blocks:
+            _checkpoint(block)
+        caveats = [CHECKPOINTING if blocks else NO_BLOCKS]
+    return tuple(caveats)
+
+
+def unplan_checkpointing(replica: Replica) -> None:
+    """Switch recomputation off, where the model has a switch."""
+    for model in replica.models.values():
+        switch: Any = getattr(model, "gradient_checkpointing_disable", None)
+        if switch is not None:
+            switch()
+
+
+def _blocks(model: nn.Module) -> list[nn.Module]:
+    """The composite members of lists and sequences of layers, the outermost first found."""
+    found: list[nn.Module] = []
+    for child in model.children():
+        members = [m for m in child.children() if len(list(m.children())) > 1]
+        if isinstance(child, (nn.Sequential, nn.ModuleList)) and members:
+            found += members
+        else:
+            found += _blocks(child)
+    return found
+
+
+def _checkpoint(block: nn.Module) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    plain: Any = block.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return checkpoint(plain, *args, use_reentrant=False, **kwargs)
+
+    block.forward = forward

@@ -1,0 +1,119 @@
+"""What is put back after a run in the user's own model, with a copy of it in host memory."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..task.task import Task
+
+
+class Backup:
+    """The state of a task's own objects in host memory, put back bit for bit into the same objects."""
+
+    def __init__(self, task: Task) -> None:
+        roots = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
+        self._modules = list({id(m): m for root in roots for m in root.modules()}.values())
+        self._attributes = [{k: v for k, v in vars(m).items() if is_plain(v)} for m in self._modules]
+        self._buffers = [dict(m._buffers) for m in self._modules]
+        buffers = [b for named in self._buffers for b in named.values() if b is not None]
+        loose = [v for m in self._modules for v in vars(m).values() if isinstance(v, torch.Tensor)]
+        tensors = [*task.parameters, *buffers, *loose]
+        self._tensors = [(t, _to_host(t)) for t in tensors]
+        self._parameters = [(p, p.requires_grad, p.grad, _to_host(p.grad)) for p in task.parameters]
+        self._optimizers = [(o, *optimizer_backup(o)) for o in task.optimizers.values()]
+
+    def set_gradients_aside(self) -> None:
+        """Give the parameters no gradients; the user's own are kept, on an accelerator without their memory.
+
+        A step that just fits would not fit beside a second set of gradients. The tensors stay the same objects.
+        """
+        for parameter, _, grad, _ in self._parameters:
+            parameter.grad = None
+            if grad is not None and grad.device.type != "cpu" and _owns_memory(grad):
+                grad.untyped_storage().resize_(0)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Everything as it was when the backup was made; what cannot be put back does not keep the rest from it."""
+        with ExitStack() as undo:
+            for optimizer, groups, state in self._optimizers:
+                undo.callback(_put_back_optimizer, optimizer, groups, state)
+            for parameter, requires_grad, grad, saved_grad in self._parameters:
+                undo.callback(_put_back_gradient, parameter, requires_grad, grad, saved_grad)
+            for tensor, saved in self._tensors:
+                undo.callback(_put_back_tensor, tensor, saved)
+            for module, attributes, buffers in zip(self._modules, self._attributes, self._buffers, strict=True):
+                undo.callback(_put_back_attributes, module, attributes, buffers)
+
+
+def _put_back_attributes(module: nn.Module, attributes: dict[str, Any], buffers: dict[str, Any]) -> None:
+    vars(module).update(attributes)
+    module._buffers.clear()
+    module._buffers.update(buffers)
+
+
+@torch.no_grad()
+def _put_back_tensor(tensor: torch.Tensor, saved: torch.Tensor) -> None:
+    # Unchanged ones are left alone: an expanded buffer cannot be written to, and so cannot have changed either.
+    if not torch.equal(tensor.detach().to("cpu"), saved):
+        tensor.copy_(saved)
+
+
+def _put_back_gradient(parameter: nn.Parameter, requires_grad: bool, grad: Any, saved: Any) -> None:
+    parameter.requires_grad_(requires_grad)
+    parameter.grad = grad
+    if grad is not None:
+        if grad.numel() and not grad.untyped_storage().nbytes():
+            grad.untyped_storage().resize_(saved.nbytes)
+        grad.copy_(saved)
+
+
+def _owns_memory(tensor: torch.Tensor) -> bool:
+    """Whether nothing else lies in the tensor's storage, as far as can be seen from its size."""
+    if tensor.layout != torch.strided:
+        return False
+    storage = tensor.untyped_storage()
+    return storage.resizable() and storage.nbytes() == tensor.nbytes and tensor.is_contiguous()
+
+
+def is_plain(value: Any) -> bool:
+    return type(value) in (bool, int, float, str, type(None))
+
+
+def _to_host(tensor: torch.Tensor | None) -> Any:
+    return None if tensor is None else tensor.detach().to("cpu", copy=True)
+
+
+def optimizer_backup(optimizer: Any) -> tuple[list[dict[str, Any]], dict[Any, dict[str, Any]]]:
+    groups = [{k: _saved(v) for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return groups, {p: {k: _saved(v) for k, v in entry.items()} for p, entry in optimizer.state.items()}
+
+
+def _saved(value: Any) -> tuple[Any, Any]:
+    return value, _to_host(value) if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+
+
+def _restored(saved: tuple[Any, Any]) -> Any:
+    value, copied = saved
+    return value.copy_(copied) if isinstance(value, torch.Tensor) else copied
+
+
+def _put_back_optimizer(optimizer: Any, groups: list[dict[str, Any]], state: dict[Any, dict[str, Any]]) -> None:
+    put_back_groups(optimizer, groups)
+    for parameter in [p for p in optimizer.state if p not in state]:
+        del optimizer.state[parameter]
+    for parameter, entry in state.items():
+        optimizer.state[parameter].clear()
+        optimizer.state[parameter].update({k: _restored(v) for k, v in entry.items()})
+
+
+def put_back_groups(optimizer: Any, groups: list[dict[str, Any]]) -> None:
+    for group, saved in zip(optimizer.param_groups, groups, strict=True):
+        for name in set(group) - set(saved) - {"params"}:
+            del group[name]
+        group.update({k: _restored(v) for k, v in saved.items()})

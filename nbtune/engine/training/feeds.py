@@ -1,0 +1,162 @@
+"""Where a trainer's batches come from: a loader of its own, or batches that several share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+
+from ..task import batches
+from ..task.task import Task
+from .loader_state import LoaderState
+from .random_streams import RandomStreams
+
+_SEED = 1
+"""Of the shared batches' random numbers: not that of the trainers', whose dropout would go with the shuffling."""
+
+
+class Feed(Protocol):
+    """Batch after batch, on any device."""
+
+    def __next__(self) -> Any: ...
+
+    def mark(self) -> None:
+        """Called at the end of each stretch of steps."""
+
+    def close(self) -> None:
+        """Let go of the loader."""
+
+
+class LoaderFeed:
+    """A loader's batches without end, drawn with whatever random streams are in force."""
+
+    def __init__(self, loader: Any, state: LoaderState) -> None:
+        self._batches, self._state = batches.endless(loader), state
+
+    def __next__(self) -> Any:
+        return next(self._batches)
+
+    def mark(self) -> None:
+        self._state.mark()
+
+    def close(self) -> None:
+        self._batches.close()  # type: ignore[attr-defined]
+
+
+class Tape:
+    """Keeps every batch of a feed, so that they can be read again from the first."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed, self._kept = feed, list[Any]()
+
+    def at(self, index: int) -> Any:
+        while index >= len(self._kept):
+            self._kept.append(next(self._feed))
+        return self._kept[index]
+
+    def reader(self) -> TapeReader:
+        """A feed from the first batch on."""
+        return TapeReader(self)
+
+    def mark(self) -> None:
+        self._feed.mark()
+
+    def close(self) -> None:
+        self._feed.close()
+
+
+class TapeReader:
+    """One reading of a tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape, self._index = tape, -1
+
+    def __next__(self) -> Any:
+        self._index += 1
+        return self._tape.at(self._index)
+
+    def mark(self) -> None:
+        self._tape.mark()
+
+    def close(self) -> None:
+        """The tape goes on."""
+
+
+class SharedBatches:
+    """The same batches for several trainers, drawn once with random streams of their own.
+
+    A few lie ready at a time (``advance``). Each reader gets containers of its own, since steps may take things out of
+    them, and tensors of its own as soon as one step was seen to write into its batch.
+
+    Args:
+        task: Whose loader is drawn from.
+        state: The loader's.
+        tape: What was and will be drawn, for data that cannot be drawn a second time; it outlives these batches.
+    """
+
+    def __init__(self, task: Task, state: LoaderState, tape: Tape | None = None) -> None:
+        self._own = None if tape is not None else LoaderFeed(task.loader, state)
+        self._feed: Feed = self._own or tape.reader()  # type: ignore[union-attr]
+        self._device = task.device
+        self._streams = RandomStreams(task.device, _SEED)
+        self.window: list[Any] = []
+        self.first: tuple[list[torch.Tensor], list[int]] | None = None
+        self.needs_clones = False
+        self._was_read = False
+
+    def advance(self, count: int) -> None:
+        """Let the next ``count`` batches lie ready, in place of those before."""
+        self.window = []  # first, so that no more than one window takes memory
+        with self._streams:
+            try:
+                drawn = [next(self._feed) for _ in range(count)]
+            finally:
+                self._feed.mark()
+        self.window = [batches.to_device(batch, self._device) for batch in drawn]
+
+    def reader(self) -> SharedFeed:
+        """A feed from the first batch of the next window on."""
+        return SharedFeed(self)
+
+    def close(self) -> None:
+        self._streams.put_back()
+        if self._own is not None:
+            self._own.close()
+
+    def handed_out(self, index: int) -> Any:
+        batch = self.window[index]
+        if self._was_read and not self.needs_clones:
+            return batches.with_own_containers(batch)
+        own = batches.with_own_containers(batch, clones=True)
+        if not self._was_read:
+            self._was_read = True
+            tensors = list(batches.tensors_of(own))
+            self.first = tensors, [tensor._version for tensor in tensors]
+        return own
+
+    def look_for_writes(self) -> None:
+        """Whether the first step wrote into its batch, a clone: then others get clones too."""
+        if self.first is not None:
+            tensors, versions = self.first
+            self.needs_clones = [tensor._version for tensor in tensors] != versions
+            self.first = None
+
+
+class SharedFeed:
+    """One reader of ``SharedBatches``."""
+
+    def __init__(self, shared: SharedBatches) -> None:
+        self._shared, self._window, self._index = shared, shared.window, 0
+
+    def __next__(self) -> Any:
+        if self._window is not self._shared.window:
+            self._window, self._index = self._shared.window, 0
+        self._shared.look_for_writes()
+        self._index += 1
+        return self._shared.handed_out(self._index - 1)
+
+    def mark(self) -> None:
+        self._shared.look_for_writes()
+
+    def close(self) -> None:
+        """Nothing of its own to let go of."""

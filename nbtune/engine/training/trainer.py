@@ -1,0 +1,279 @@
+"""One training step as the task says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..task import batches
+from ..task.task import Task, lr_setter
+from .copy_watch import CopyWatch, check_graph
+from .feeds import Feed, LoaderFeed
+from .loader_state import LoaderState
+from .random_streams import RandomStreams
+from .workpiece import Workpiece, borrowed
+
+if TYPE_CHECKING:
+    from ..memory.rehearsal.replica import Replica
+
+LOADING, STEPPING = "the next batch from the data loader", "the training step"
+_NO_AUTOCAST = nullcontext()
+
+
+@contextmanager
+def trainer(task: Task, *, tuned: str | None = None) -> Iterator[Trainer]:
+    """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
+    with borrowed(task) as workpiece:
+        loader_state = LoaderState(task.loader)
+        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned)
+        try:
+            yield made
+        finally:
+            made.close()
+            loader_state.put_back()
+
+
+class Trainer:
+    """Takes training steps on a workpiece.
+
+    Args:
+        task: What is tuned.
+        workpiece: What it trains.
+        feed: The batches; closed with the trainer.
+        seed: Of the run's random numbers.
+        tuned: The name of the optimizer whose rate is set; None for all, their ratios kept.
+        is_first: Whether no other trainer of the same run has shown that the user's code trains what it is given.
+    Attributes:
+        workpiece: What it trains.
+        waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        workpiece: Workpiece,
+        feed: Feed,
+        seed: int = 0,
+        *,
+        tuned: str | None = None,
+        is_first: bool = True,
+    ) -> None:
+        self.waiting_for = LOADING
+        self.workpiece = workpiece
+        self._task, self._workpiece, self._feed = task, workpiece, feed
+        self._is_watched = is_first and workpiece.is_copy
+        self._optimizers = workpiece.optimizers
+        self._tuned = tuned
+        self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
+        self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
+        self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
+        self._steps_taken = 0
+        self._is_in_step = False
+        self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
+        for model in workpiece.models:
+            if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
+                model.train()
+        self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
+
+    def step(self, lr: float) -> torch.Tensor:
+        """Train one step at η = ``lr``.
+
+        Returns:
+            The loss before the update, detached, on the task's device, shape ().
+        Raises:
+            TypeError, ValueError: For batches or losses of the wrong form, saying what to do.
+            RuntimeError: When the user's code trains the global model instead of the one it is given.
+            Exception: Whatever the user's code raises, with a note on the batch's shapes.
+        """
+        with self.stretch(lr):
+            return self.take_step()
+
+    @contextmanager
+    def stretch(self, lr: float) -> Iterator[None]:
+        """Steps at η = ``lr`` with what surrounds them done once, which costs as much as a small step itself.
+
+        ``with trainer.stretch(lr): loss = trainer.take_step()`` as often as wanted; no yield inside. The caller's
+        random streams are out of reach meanwhile, so it should last no longer than some hundredths of a second.
+        """
+        self._set_lr(lr)
+        self._is_in_step = True
+        with self._streams, torch.inference_mode(False) if torch.is_inference_mode_enabled() else torch.enable_grad():
+            try:
+                yield
+            finally:
+                self._feed.mark()
+                self._is_in_step = False
+
+    def take_step(self) -> torch.Tensor:
+        """One step inside a ``stretch``; returns and raises as ``step`` does."""
+        if self._steps_taken == 0 and self._is_watched:
+            with CopyWatch(self._task, self._workpiece):
+                loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+        else:
+            loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+        self._steps_taken += 1
+        return loss
+
+    def look(self) -> torch.Tensor:
+        """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
+        losses = [self._loss_alone(self._next_batch()) for _ in range(self._task.accumulate)]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+    def _loss_alone(self, batch: Any) -> torch.Tensor:
+        if self._needs_grad_to_look is None:
+            kept = batches.with_own_containers(batch, clones=True)
+            try:
+                with torch.no_grad():
+                    loss = self._loss(batch, needs_graph=False)
+                self._needs_grad_to_look = False
+                return loss
+            except RuntimeError:
+                # A loss with derivatives in it (a gradient penalty) has none without a graph.
+                self._needs_grad_to_look, batch = True, kept
+        with torch.set_grad_enabled(self._needs_grad_to_look):
+            return self._loss(batch, needs_graph=False).detach()
+
+    def evaluate(self, held_out: list[Any]) -> torch.Tensor:
+        """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
+        # Streams of their own: what is drawn here must not move the training's.
+        with self._held_out_streams, torch.no_grad():
+            try:
+                for model in self._workpiece.models:
+                    model.eval()
+                return torch.stack([self._loss(b, needs_graph=False).float() for b in held_out]).mean()
+            finally:
+                for module, mode in self._modes:
+                    module.training = mode
+
+    def fixed_batches(self, loader: Any, count: int) -> list[Any]:
+        """The first ``count`` batches of a loader (all, if there are fewer), on the task's device.
+
+        Raises:
+            ValueError: When there is none.
+        """
+        state = LoaderState(loader)
+        try:
+            with self._held_out_streams:
+                found = list(islice(batches.one_pass(loader), count))
+            state.mark()
+        finally:
+            state.put_back()
+        if not found:
+            raise ValueError("the validation data yield no batch (an iterator that is used up?)")
+        return [batches.to_device(batch, self._task.device) for batch in found]
+
+    def close(self) -> None:
+        """Let go of the loader's workers, and undo what an interrupt has left half done."""
+        self._streams.put_back()
+        self._held_out_streams.put_back()
+        if self._is_in_step:
+            self._feed.mark()
+        self._feed.close()
+
+    def _next_batch(self) -> Any:
+        self.waiting_for = LOADING
+        batch = next(self._feed)
+        self.waiting_for = STEPPING
+        return batches.to_device(batch, self._task.device)
+
+    def _update(self) -> torch.Tensor:
+        batch = self._next_batch()
+        assert self._workpiece.update is not None
+        try:
+            losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
+        except Exception as error:
+            _note(error, batch)
+            raise
+        return _judged_loss(losses, self._task.device, self._tuned)
+
+    def _forward_backward_step(self) -> torch.Tensor:
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        total: torch.Tensor | None = None
+        for _ in range(self._task.accumulate):
+            loss = self._loss(self._next_batch())
+            if self._task.accumulate > 1:
+                loss = loss / self._task.accumulate
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        for optimizer in self._optimizers:
+            optimizer.step() if self._scaler is None else self._scaler.step(optimizer)
+        if self._scaler is not None:
+            self._scaler.update()
+        assert total is not None
+        return total
+
+    def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor:
+        amp = self._task.amp
+        try:
+            with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
+                loss = raw_loss(self._workpiece, batch)
+        except Exception as error:
+            _note(error, batch)
+            raise
+        loss = checked_loss(loss, needs_graph)
+        if self._steps_taken == 0 and self._is_watched and needs_graph:
+            check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
+        return loss
+
+
+def raw_loss(workpiece: Workpiece | Replica, batch: Any) -> Any:
+    model = workpiece.model
+    if workpiece.training_step is not None:
+        return workpiece.training_step(model, batch)
+    if workpiece.loss_fn is not None:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeError(
+                f"loss_fn needs batches (inputs, targets), and this one is {_form(batch)}: "
+                "give training_step(model, batch) -> loss instead of loss_fn"
+            )
+        return workpiece.loss_fn(model(batch[0]), batch[1])
+    if isinstance(batch, Mapping):
+        output = model(**batch)
+    else:
+        output = model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if loss is None:
+        raise TypeError(f"the model returned {type(output).__name__} without a .loss: give loss_fn or training_step")
+    return loss
+
+
+def _form(batch: Any) -> str:
+    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list, Mapping)) else "")
+
+
+def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
+    if not isinstance(loss, torch.Tensor):
+        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
+    if loss.numel() != 1:
+        raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
+    if needs_graph and not loss.requires_grad:
+        raise ValueError(
+            "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
+            "torch.no_grad()?"
+        )
+    return loss if loss.ndim == 0 else loss.reshape(())
+
+
+def _judged_loss(losses: Any, device: torch.device, tuned: str | None = None) -> torch.Tensor:
+    if not isinstance(losses, Mapping):
+        losses = {"loss": losses}
+    if not losses:
+        raise ValueError("update returned no loss: return {name: loss}")
+    judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
+    named = [losses[name] for name in judged]
+    for value in named:
+        if not isinstance(value, (torch.Tensor, int, float)) or (
+            isinstance(value, torch.Tensor) and value.numel() != 1
+        ):
+            raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
+    values = [torch.as_tensor(v, device=device).detach().reshape(()) for v in named]
+    return torch.stack([v.float() if not v.is_floating_point() else v for v in values]).sum()
+
+
+def _note(error: Exception, batch: Any) -> None:
+    error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")

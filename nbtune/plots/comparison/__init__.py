@@ -1,0 +1,1 @@
+"""Loss against samples, updates or seconds at several k."""

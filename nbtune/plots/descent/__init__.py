@@ -1,0 +1,1 @@
+"""A path over its surface, and its loss step by step."""

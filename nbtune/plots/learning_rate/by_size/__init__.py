@@ -1,0 +1,1 @@
+"""η for several batch sizes: one curve per k, and how the suggestion moves."""

@@ -1,0 +1,1 @@
+"""A race: every rate's losses beside their scores."""

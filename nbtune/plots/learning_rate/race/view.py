@@ -1,0 +1,178 @@
+"""What a race looks like, in numbers: every mark of its two figures as columns. Knows no Bokeh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....formats import format_loss, format_lr
+from ..orders_band import TICK_PX, band_of, suggestions_of
+from ..sweep.scene import Floats
+from ..theory_mark import theory_lr
+from .answer import PEAK_PX, scores_labels
+from .labels import course_labels
+from .scene import FADES, FRAME_HEIGHT, NAMES_SHARE, RaceScene, race_scene, score_of
+
+if TYPE_CHECKING:
+    from ....engine.learning_rate.curve import LRCurve
+    from ....engine.learning_rate.race.standings import Candidate
+
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RaceView:
+    """All that changes in one of the two figures while a race runs.
+
+    Attributes:
+        columns: Source name → column name → float64 array or short list of strings.
+        y_range: Bottom and top of the loss axis, the same in both.
+        label: The result in words, for those who cannot see the plot.
+        x_range: Left and right of its other axis: a plateau is longer, and an answer may lie below the lowest rate.
+    """
+
+    columns: dict[str, Columns]
+    y_range: tuple[float, float]
+    label: str
+    x_range: tuple[float, float]
+
+
+def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, RaceView]:
+    """Every mark of both figures, "course" and "scores", for what is known of ``curve``.
+
+    Args:
+        curve: Of any length, also empty.
+        running: Whether more steps are coming: then no answer is shown.
+    """
+    scene = race_scene(curve, running)
+    y_range = scene.bottom, scene.top
+    steps = 0.0, NAMES_SHARE * scene.last
+    return {
+        "course": RaceView(_course(scene), y_range, _course_in_words(scene), steps),
+        "scores": RaceView(_scores(scene), y_range, _scores_in_words(scene), scene.rates),
+    }
+
+
+def _course(scene: RaceScene) -> dict[str, Columns]:
+    calm = [c for c in scene.out if not scene.is_worse(c)]
+    worse = [c for c in scene.out if scene.is_worse(c)]
+    leader = [] if scene.leader is None else [scene.leader]
+    heads = leader if scene.running else []
+    off = {len(c.losses) for c in (*scene.out, *scene.alive) if c.losses and scene.is_off(c.losses[-1])}
+    return {
+        **{f"out{group}": _lines(scene, [c for c in calm if scene.group_of(c) == group]) for group in range(FADES)},
+        "worse": _lines(scene, worse), "alive": _lines(scene, scene.others), "leader": _lines(scene, leader),
+        "crosses": _points(scene, [(len(c.losses), c.losses[-1]) for c in calm]),
+        "worse_crosses": _points(scene, [(len(c.losses), c.losses[-1]) for c in worse]),
+        "off": _at_edge(scene, off),
+        "head": _points(scene, [(len(c.losses), c.losses[-1]) for c in scene.others if scene.running]),
+        "leading_head": _points(scene, [(len(c.losses), c.losses[-1]) for c in heads]),
+        "rounds": _uprights(scene, scene.rounds),
+        **_start(scene), **course_labels(scene),
+    }  # fmt: skip
+
+
+def _scores(scene: RaceScene) -> dict[str, Columns]:
+    curve, leader, answer = scene.curve, scene.leader, [] if scene.answer is None else [scene.answer]
+    first = scene.after_first_round()
+    fit = curve.fit if answer else ()
+    theory = theory_lr(curve, scene.rates)
+    return {
+        "first": {"x": _floats([lr for lr, _ in first]), "y": scene.clipped([loss for _, loss in first])},
+        "crosses": _points(scene, [(c.lr, c.score) for c in scene.out if not scene.is_worse(c)]),
+        "worse_crosses": _points(scene, [(c.lr, c.score) for c in scene.out if scene.is_worse(c)]),
+        "off": _at_edge(scene, [c.lr for c in scene.off_scale]),
+        "alive": _points(scene, [(c.lr, c.score) for c in scene.others]),
+        "leader": _points(scene, [] if leader is None else [(leader.lr, leader.score)]),
+        "whisker": _whiskers(scene),
+        "fit": {"x": _floats([lr for lr, _ in fit]), "y": scene.clipped([loss for _, loss in fit])},
+        "band": _band(scene),
+        "suggestion": _uprights(scene, answer),
+        "peak": _uprights(scene, [curve.peak] if answer and curve.peak is not None else [], PEAK_PX),
+        "orders": _orders(scene),
+        "order_ticks": _uprights(scene, suggestions_of(scene.orders), TICK_PX),
+        "theory": _uprights(scene, [] if theory is None else [theory]),
+        **_start(scene), **scores_labels(scene),
+    }  # fmt: skip
+
+
+def _lines(scene: RaceScene, candidates: Iterable[Candidate]) -> Columns:
+    """Lines of several rates in one source, parted by NaN."""
+    x: list[float] = []
+    y: list[float] = []
+    for candidate in candidates:
+        x += [*range(1, len(candidate.losses) + 1), math.nan]
+        y += [*scene.clipped(candidate.losses), math.nan]
+    return {"x": _floats(x), "y": _floats(y)}
+
+
+def _points(scene: RaceScene, places: Iterable[tuple[float, float | None]]) -> Columns:
+    """Those places that lie in the frame."""
+    kept = [(x, y) for x, y in places if y is not None and not scene.is_off(y)]
+    return {"x": _floats([x for x, _ in kept]), "y": _floats([y for _, y in kept])}
+
+
+def _at_edge(scene: RaceScene, places: Iterable[float]) -> Columns:
+    x = _floats(sorted(places))
+    return {"x": x, "y": np.full(len(x), scene.edge)}
+
+
+def _uprights(scene: RaceScene, places: Sequence[float], height_px: float = FRAME_HEIGHT) -> Columns:
+    top = scene.bottom + height_px * scene.height_of_px
+    return {"x": _floats(places), "bottom": np.full(len(places), scene.bottom), "top": np.full(len(places), top)}
+
+
+def _whiskers(scene: RaceScene) -> Columns:
+    """± 2 standard errors of the scores in the frame."""
+    doubts = [(c.lr, score_of(c), scene.doubt_of(c)) for c in scene.alive if scene.doubt_of(c)]
+    return {
+        "x": _floats([lr for lr, *_ in doubts]),
+        "low": scene.clipped([score - doubt for _, score, doubt in doubts]),
+        "high": scene.clipped([score + doubt for _, score, doubt in doubts]),
+    }
+
+
+def _band(scene: RaceScene) -> Columns:
+    rows = [] if scene.good is None else [(*scene.good, scene.bottom, scene.top)]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
+
+
+def _orders(scene: RaceScene) -> Columns:
+    rows = band_of(scene.orders)
+    low, high = (scene.clipped([row[i] for row in rows]) for i in (1, 2))
+    return {"x": _floats([row[0] for row in rows]), "low": low, "high": high}
+
+
+def _start(scene: RaceScene) -> dict[str, Columns]:
+    start = scene.curve.start_loss
+    return {"start": {"y": _floats([] if start is None or not math.isfinite(start) else [start])}}
+
+
+def _floats(values: Iterable[float | None]) -> Floats:
+    return np.array(list(values), dtype=np.float64)
+
+
+def _course_in_words(scene: RaceScene) -> str:
+    steps = max((len(c.losses) for c in scene.alive), default=0)
+    loss = "Held-out" if scene.curve.is_held_out else "Training"
+    return f"{loss} loss against step for {len(scene.curve.candidates)} learning rates, {steps} steps."
+
+
+def _scores_in_words(scene: RaceScene) -> str:
+    curve = scene.curve
+    count = f"{len(curve.candidates)} learning rates compared."
+    if not any(c.losses for c in curve.candidates):
+        return f"{count} No steps yet."
+    scored = [f"{format_lr(c.lr)} scores {format_loss(c.score)}" for c in scene.alive if c.score is not None]
+    parts = [count, f"{len(scene.alive)} remain{': ' + ', '.join(scored) if len(scored) <= 4 and scored else ''}."]
+    if scene.running:
+        return " ".join([*parts, "Still running."])
+    if curve.suggestion is None:
+        return " ".join([*parts, "No suggestion."])
+    good = "" if scene.good is None else f", good from {format_lr(scene.good[0], 1)} to {format_lr(scene.good[1], 1)}"
+    return " ".join([*parts, f"Suggested {format_lr(curve.suggestion)}{good}.", *filter(None, [curve.theory])])

@@ -1,0 +1,1 @@
+"""A quick sweep: loss against η."""

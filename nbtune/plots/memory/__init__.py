@@ -1,0 +1,1 @@
+"""Memory against k, image size against k, and what takes the memory."""

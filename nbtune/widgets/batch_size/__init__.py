@@ -1,0 +1,1 @@
+"""``BatchProber``: its fields, its words, its tables, and what it draws."""

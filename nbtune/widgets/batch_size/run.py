@@ -1,0 +1,91 @@
+"""What the batch prober's Start runs, and its finished result judged for another card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from ...engine.batch_size.grid import ImageSizeSweep
+from ...engine.batch_size.limit import BatchLimit, MemoryTrial
+from ...engine.batch_size.probe import BatchProbe
+from ...engine.batch_size.rules import PLAYED
+
+PLAYED_SECONDS = 0.35
+"""Between two played trials: a card that is not there answers at once, and nobody could watch."""
+
+
+class ProberRun:
+    """A search, then, where asked for, a sweep over image sizes: one iterator of both kinds of events.
+
+    Attributes:
+        probe: The search, or None.
+        sweep: What follows it, or None.
+    """
+
+    def __init__(self, probe: BatchProbe | None, sweep: ImageSizeSweep | None) -> None:
+        self.probe, self.sweep = probe, sweep
+        self._part: BatchProbe | ImageSizeSweep | None = probe or sweep
+        self._events = self._all()
+
+    @property
+    def waiting_for(self) -> str:
+        """What is under way, in words; readable from any thread."""
+        return "" if self._part is None else self._part.waiting_for
+
+    def __iter__(self) -> ProberRun:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._events)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._events.close()  # type: ignore[attr-defined]
+
+    def _all(self) -> Iterator[Any]:
+        if self.probe is not None:
+            with closing(self.probe):
+                for trial in self.probe:
+                    if is_played(trial):
+                        time.sleep(PLAYED_SECONDS)
+                    yield trial
+        if self.sweep is not None:
+            self._part = self.sweep
+            with closing(self.sweep):
+                yield from self.sweep
+
+
+def is_played(trial: MemoryTrial) -> bool:
+    """Whether it was tried on a card that is not there."""
+    return trial.why.startswith(PLAYED)
+
+
+def judged(limit: BatchLimit, capacity: str | int | None) -> BatchLimit:
+    """The same trials on another card. What was played on the old one, or failed on it alone, is left out.
+
+    Args:
+        limit: With an estimate.
+        capacity: As in ``BatchSettings``.
+    Raises:
+        ValueError: For a capacity that is neither a size nor a known name.
+    """
+    estimate = limit.estimate.with_capacity(capacity)
+    again = (_judged(trial, estimate, limit.capacity_bytes) for trial in limit.trials if not is_played(trial))
+    return BatchLimit.from_trials(
+        [trial for trial in again if trial is not None], settings=replace(limit.settings, capacity=capacity),
+        capacity_bytes=estimate.capacity_bytes, capacity_name=estimate.capacity_name, caveats=limit.caveats,
+        estimate=estimate, outcome=limit.outcome,
+    )  # fmt: skip
+
+
+def _judged(trial: MemoryTrial, estimate: Any, capacity_before: int | None) -> MemoryTrial | None:
+    if not trial.is_measured:
+        return replace(trial, fits=estimate.fits(trial.batch_size))
+    now = estimate.capacity_bytes
+    if trial.peak_bytes is not None:
+        return replace(trial, fits=now is None or trial.peak_bytes <= now)
+    is_smaller = now is not None and capacity_before is not None and now <= capacity_before
+    return trial if is_smaller else None

@@ -1,0 +1,118 @@
+"""The batch prober's settings as fields of its panel, and what stands in the fields as settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...engine import Task
+from ...engine.batch_size.limit import OPTIMIZERS, BatchSettings
+from ...engine.memory.cards import CARDS, parse_capacity
+from ...formats import format_memory
+
+SHRUNK = (("½", 2), ("¼", 4))
+STRATEGIES = ("estimate", "halve", "double")
+PLANNED = {"image", "optimizer", "amp", "checkpointing"}
+"""The fields that change what is predicted; the card only judges it, the strategy only tries it."""
+
+Field = dict[str, Any]
+
+
+def fields_of(task: Task, image_size: int | None) -> list[Field]:
+    """The panel's fields for this task.
+
+    Args:
+        task: Its device and optimizer name what the first entries stand for.
+        image_size: Side of its images in pixels; None where the data are no images.
+    """
+    # Batch sizes and layers belong to one image size, the grid shows several.
+    image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
+    image |= {"modes": ["k", "layers"], "options": [] if image_size is None else _sizes(image_size)}
+    return [
+        {
+            "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
+            "other": "other size …", "example": "10 GB",
+        },
+        _choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"),
+        *([] if image_size is None else [image]),
+        {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
+        _switch("amp", "mixed precision"),
+        _switch("checkpointing", "gradient checkpointing"),
+    ]  # fmt: skip
+
+
+def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
+    """What stands in the fields for these settings."""
+    capacity, amp = settings.capacity, task.amp if settings.amp is None else settings.amp
+    return {
+        "capacity": format_memory(capacity) if isinstance(capacity, int) else capacity or "",
+        "strategy": settings.strategy,
+        "image": "" if settings.image_size is None else str(settings.image_size),
+        "optimizer": "" if settings.optimizer in (None, own_optimizer(task)) else settings.optimizer or "",
+        "amp": "on" if amp else "",
+        "checkpointing": "on" if settings.checkpointing else "",
+    }
+
+
+def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> BatchSettings:
+    """The settings in the fields. What nobody changed stays as it was given, however the field shows it.
+
+    Raises:
+        ValueError: For a card that is neither a size nor a known name.
+    """
+    shown = texts_of(before, task)
+    changes: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name in shown and text != shown[name]:
+            changes |= _changes(name, text, task)
+    return replace(before, **changes)
+
+
+def _changes(name: str, text: str, task: Task) -> dict[str, Any]:
+    if name == "image":
+        return {"image_size": int(text) if text else None}
+    if name == "amp":
+        return {"amp": (task.amp or _bfloat16(task)) if text else False}
+    if name == "checkpointing":
+        return {"checkpointing": True if text else None}
+    if name == "capacity" and text:
+        parse_capacity(text)
+    return {name: text or None}
+
+
+def own_optimizer(task: Task) -> str:
+    """The task's optimizer, by the name it has among ``OPTIMIZERS`` if it is one of them."""
+    optimizer = next(iter(task.optimizers.values()))
+    has_momentum = any(group.get("momentum") for group in optimizer.param_groups)
+    name = type(optimizer).__name__
+    return "SGD with momentum" if name == "SGD" and has_momentum else name
+
+
+def _bfloat16(task: Task) -> Any:
+    # Widgets import no torch; a tensor of none of the numbers knows the type as well.
+    return task.parameters[0].detach().flatten()[:0].bfloat16().dtype
+
+
+def _cards(task: Task) -> list[list[str]]:
+    here = "this GPU" if task.device.type == "cuda" else "this machine"
+    # A size is its own name; any other name is told with its size.
+    named = [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(size)})"] for n, size in CARDS.items()]
+    return [["", here], *named]
+
+
+def _sizes(image_size: int) -> list[list[str]]:
+    smaller = [(sign, image_size // divisor) for sign, divisor in SHRUNK]
+    return [["", f"×1 · {image_size}²"], *([str(side), f"{sign} · {side}²"] for sign, side in smaller if side >= 8)]
+
+
+def _optimizers(task: Task) -> list[list[str]]:
+    own = own_optimizer(task)
+    return [["", own], *([name, name] for name in OPTIMIZERS if name != own)]
+
+
+def _choice(name: str, options: list[list[str]], short: str) -> Field:
+    return {"name": name, "label": name, "kind": "choice", "options": options, "short": short}
+
+
+def _switch(name: str, label: str) -> Field:
+    return {"name": name, "label": label, "kind": "switch", "row": 2, "short": f" · {label}"}

@@ -1,0 +1,111 @@
+"""The batch prober's tables as plain data for its panel: rows of cells, which blocks.js sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...plots.memory.rows import GridCell, LayerRow, grid_rows, layer_rows, parts_rows
+
+if TYPE_CHECKING:
+    from ...engine.batch_size.limit import MemoryTrial
+
+Cell = dict[str, Any]
+Table = dict[str, Any]
+HEAT_WORDS = ("up to ⅓ of the card", "to ⅔", "to all of it")
+
+
+def parts_table(trial: MemoryTrial | None, sizes: Sequence[int], *, is_host: bool = False) -> Table:
+    """What takes the memory of one batch size, with buttons for the next ones.
+
+    Args:
+        trial: Of the size shown; None for a table without numbers.
+        sizes: Those that can be shown, ascending.
+    """
+    parts = parts_rows(trial, is_host=is_host)
+    rows = [[_head(row.name, swatch=row.token), _number(row.mib), _number(row.percent)] for row in parts]
+    for cell in rows[-1]:
+        cell["style"] = f"{cell.get('style', '')} total"
+    return {
+        "caption": "What takes the memory",
+        "head": [[_which(trial, sizes), _number("MiB", header="col"), _number("%", header="col")]],
+        "body": rows,
+    }
+
+
+def _which(trial: MemoryTrial | None, sizes: Sequence[int]) -> Cell:
+    if trial is None:
+        return {"text": "k = –", "header": "col"}
+    k = trial.batch_size
+    text = f"k = {k}, {'measured' if trial.is_measured else 'predicted'}"
+    back = max((size for size in sizes if size < k), default=None)
+    following = min((size for size in sizes if size > k), default=None)
+    return {"text": text, "header": "col", "style": "stepped", "steps": {"name": "k", "back": back, "next": following}}
+
+
+def layers_table(estimate: Any, k: int | None) -> Table:
+    """Shares of parameters and of activations, back to back by kind of layer; an empty one without an estimate."""
+    found = None if estimate is None or k is None else layer_rows(estimate, k)
+    parameters, activations = (" ", " ") if found is None else (found.parameters, found.activations)
+    head = [
+        _head("layer type", header="col"),
+        {**_number("share of parameters", header="col"), "detail": parameters},
+        {"text": "share of activations", "detail": activations, "header": "col"},
+    ]
+    label = "What takes the memory, by layer type." if found is None else f"At k = {k}. {found.label}"
+    return {"caption": label, "head": [head], "body": [] if found is None else [_layer(row) for row in found.rows]}
+
+
+def _layer(row: LayerRow) -> list[Cell]:
+    left = {"side": "left", "share": row.parameter_share, "colour": "part-parameters"}
+    right = {"side": "right", "share": row.activation_share, "colour": "part-activations"}
+    return [
+        {**_head(row.kind), "detail": row.count},
+        {"text": row.parameter_text, "bar": left},
+        {"text": row.activation_text, "bar": right},
+    ]
+
+
+def grid_table(grid: Any) -> Table:
+    """Memory by image size and batch size; an empty one without a grid."""
+    rows = [] if grid is None else grid_rows(grid)
+    sizes = rows[0].batch_sizes if rows else ()
+    side = {"text": "image side, pixels", "header": "rowgroup", "span": len(rows), "style": "upright"}
+    body = [[_head(f"{row.image_size}"), *map(_heat, row.cells)] for row in rows]
+    if body:
+        body[0].insert(0, side)
+    corner: Cell = {"text": "", "span_columns": 2}
+    heads = [{"text": str(k), "header": "col"} for k in sizes]
+    axis = {"text": "batch size k", "header": "colgroup", "span_columns": len(sizes)}
+    return {
+        "caption": "Memory at the peak in GiB, by side of the image in pixels and batch size k",
+        "head": [[corner, *heads], [corner, axis]] if sizes else [],
+        "body": body,
+    }
+
+
+def _heat(cell: GridCell) -> Cell:
+    style = f"heat heat-{cell.step}" if cell.fits else "heat too-big"
+    return {"text": cell.text, "spoken": cell.label, "style": f"{style} largest" if cell.is_largest else style}
+
+
+def grid_key() -> list[list[str]]:
+    """What the marks of the grid mean."""
+    steps = [[f"heat{step}", text] for step, text in enumerate(HEAT_WORDS)]
+    return [["", "GiB at the peak, predicted"], *steps, ["hatched", "does not fit"], ["framed", "largest 2ⁿ that fits"]]
+
+
+def bars_key(place: str, *, is_played: bool) -> list[list[str]]:
+    """What the marks of the bars mean; ``place`` is where steps are run, such as "this CPU"."""
+    key = [["solid", f"measured on {place}"], ["striped", "predicted"], ["crossed", "does not fit"]]
+    if is_played:  # one line holds no more words
+        return [*key, ["", "played: no GPU here"]]
+    return [[mark, f"{mark}: {text}"] for mark, text in key]
+
+
+def _head(text: str, header: str = "row", swatch: str = "") -> Cell:
+    return {"text": text, "header": header, **({"swatch": swatch} if swatch else {})}
+
+
+def _number(text: str, header: str = "") -> Cell:
+    return {"text": text, "style": "number", **({"header": header} if header else {})}

@@ -1,0 +1,1 @@
+"""``BatchComparison``: its fields, its words, its table, and what it draws."""

@@ -1,0 +1,1 @@
+"""``DescentExplorer``: sliders over a descent."""

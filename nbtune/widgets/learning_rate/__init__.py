@@ -1,0 +1,1 @@
+"""``LRFinder``: its fields, its words, and what it draws."""

@@ -1,0 +1,103 @@
+"""The fields of the learning-rate finder, and the settings they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ...engine import LRSettings, Task
+from ...engine.task.order import samples_in
+from ...formats import format_lr
+
+SIZES = "sizes"
+MODES = [["race", "Race"], ["quick", "Quick sweep"], [SIZES, "Batch sizes"]]
+
+THEORY_STEPS = 60
+"""About what an estimate of the curvature costs, in training steps: a search of fewer is not joined by one unasked."""
+
+FIELDS: list[dict[str, Any]] = [
+    {"name": "lr_min", "label": "η from", "kind": "number", "short": "{}"},
+    {"name": "lr_max", "label": "to", "kind": "number", "short": " to {}"},
+    {"name": "batch_sizes", "label": "k", "kind": "text", "short": ", k = {}", "modes": [SIZES]},
+    {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race"]},
+    {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
+    {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},
+    {"name": "theory", "label": "2/λmax", "kind": "switch", "row": 2, "short": "", "modes": ["race", "quick"]},
+    {
+        "name": "rules", "label": "classic rules", "kind": "switch", "row": 2, "short": "", "live": True,
+        "modes": ["quick"],
+    },
+]
+
+
+def mode_of(settings: LRSettings) -> str:
+    """The panel's mode that shows a search with these settings."""
+    return SIZES if settings.batch_sizes else settings.mode
+
+
+def texts_of(settings: LRSettings, task: Task) -> dict[str, str]:
+    """What stands in the fields."""
+    return {
+        "lr_min": format_lr(settings.lr_min), "lr_max": format_lr(settings.lr_max), "rates": str(settings.rates),
+        "steps": str(settings.steps), "repeats": str(settings.repeats),
+        "batch_sizes": ", ".join(map(str, settings.batch_sizes or _around(task))),
+    }  # fmt: skip
+
+
+def has_theory(settings: LRSettings, task: Task) -> bool:
+    """Whether the curvature is estimated: if asked for, or where there is one that costs less than the search."""
+    if settings.curvature is None and task.update is not None:
+        return False
+    if settings.curvature is None:
+        return settings.mode == "race" or settings.steps >= THEORY_STEPS
+    return settings.curvature
+
+
+def settings_from(texts: dict[str, str], mode: str, before: LRSettings, task: Task) -> LRSettings:
+    """The settings in the fields. A text nobody changed keeps its number, of which it shows two digits only.
+
+    Args:
+        texts: By field.
+        mode: The panel's.
+        before: Whose texts were shown; of a search over batch sizes its mode decides between races and sweeps.
+        task: What is to be tuned.
+    Raises:
+        ValueError: For a text that is no number, or a number out of its range.
+    """
+    shown = texts_of(before, task)
+    changes: dict[str, Any] = {"batch_sizes": (), "curvature": bool(texts["theory"]) and mode != SIZES}
+    if mode != SIZES:
+        changes["mode"] = mode
+    for field in FIELDS:
+        name, kind = field["name"], field["kind"]
+        text = texts[name].strip()
+        if mode not in field.get("modes", [mode]):
+            continue
+        if kind == "text":
+            changes[name] = _sizes(text)
+        elif kind != "switch" and text != shown[name]:
+            changes[name] = _number(text, field["label"], int if kind == "integer" else float)
+    return replace(before, **changes)
+
+
+def _around(task: Task) -> list[int]:
+    """A quarter of the task's own batch size, that, and four times it, as far as there are samples."""
+    own, samples = task.batch_size or 32, samples_in(task.loader)
+    return sorted({max(1, own // 4), own, 4 * own if samples is None else max(own, min(4 * own, samples))})
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = [part for part in re.split(r"[\s,;]+", text) if part]
+    if not parts or not all(part.isdigit() for part in parts):
+        raise ValueError(f"“k” must be whole numbers such as 16, 64, 256, not “{text}”")
+    return tuple(map(int, parts))
+
+
+def _number(text: str, label: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        example = "a whole number such as 100" if kind is int else "a number such as 1e-5"
+        raise ValueError(f"“{label}” must be {example}, not “{text}”") from None

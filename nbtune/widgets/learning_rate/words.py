@@ -1,0 +1,122 @@
+"""What the learning-rate finder says: while it runs, and of what it found."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...engine import LRCurve, LRSettings
+from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...formats import format_lr, format_remaining, format_seconds
+from ...plots.learning_rate.race.scene import CLEAR_PART
+from ..panel.panel import Sentence
+
+IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
+ESTIMATING: Sentence = [["Estimating 2/λmax from a few Hessian-vector products.", "muted"]]
+
+# Before this many steps their mean says little: the first ones warm things up.
+_STEPS_BEFORE_ESTIMATE = 5
+_ROUNDS_BEFORE_LEADER = 2
+
+
+def starting_sentence(settings: LRSettings) -> Sentence:
+    """Before the first step."""
+    if settings.batch_sizes:
+        return [[f"One search for each of {len(settings.batch_sizes)} batch sizes.", "muted"]]
+    if settings.mode == "quick":
+        return [["Raising η step by step.", "muted"]]
+    return [[f"Racing {settings.rates} rates on the same batches.", "muted"]]
+
+
+def running_sentence(curve: LRCurve | LRByBatchSize, run: Any) -> Sentence:
+    """While steps are coming; no number that may still change is told as an answer."""
+    if getattr(run, "is_estimating", False):
+        return ESTIMATING
+    if isinstance(curve, LRByBatchSize):
+        through = [f"{format_lr(lr)} at k = {k}" for k, lr in _through(curve).items()]
+        return [["One search for each batch size.", "muted"], [f" So far {', '.join(through)}." if through else "", ""]]
+    curve = curve.orders[-1] if curve.orders else curve
+    if curve.settings.mode == "quick":
+        fall = "" if curve.low is None else f" The loss has begun to fall at about η = {format_lr(curve.low)}."
+        return [[f"Raising η step by step.{fall}", "muted"]]
+    replay = ""
+    if getattr(run, "is_replaying", False):
+        replay = " Each round begins anew: copies of the model for all rates do not fit in memory."
+    return [[f"Racing.{_ahead(curve)}{replay}", "muted"]]
+
+
+def result_sentence(curve: LRCurve | LRByBatchSize) -> Sentence:
+    """Verdict in bold, then the evidence, then in muted ink the limit and the theory."""
+    if isinstance(curve, LRByBatchSize):
+        return [[f"{curve.verdict}.", "strong"], [f" {curve.reason}", ""], [f" {curve.limit}", "muted"]]
+    head, mark, value = curve.verdict.partition("η = ")
+    if curve.suggestion is None or not mark:
+        verdict = [[curve.verdict, "strong"], [f" {curve.reason}", ""]]
+    else:
+        verdict = [[head, "strong"], [mark + value, "answer"], [f": {curve.reason}", ""]]
+    return [*verdict, *([f" {text}", "muted"] for text in (curve.limit, curve.theory) if text)]
+
+
+def progress_parts(curve: LRCurve | LRByBatchSize, total: int) -> tuple[str, ...]:
+    """How far a run is, the most important first."""
+    if isinstance(curve, LRByBatchSize):
+        sizes, begun = curve.settings.batch_sizes, list(curve.curves)
+        taken = sum(len(one.steps) for one in curve.curves.values())
+        at = f"k = {begun[-1]} ({len(begun)} of {len(sizes)})" if begun else f"{len(sizes)} batch sizes"
+        return at, _time_left(taken, curve.seconds, total, curve.settings)
+    left = _time_left(len(curve.steps), curve.seconds, total, curve.settings)
+    if curve.settings.repeats > 1:
+        return f"data order {max(1, len(curve.orders))} of {curve.settings.repeats}", left
+    if curve.settings.mode == "quick":
+        return f"step {len(curve.steps)} of {total}", left
+    alive = [candidate for candidate in curve.candidates if candidate.left_after is None]
+    step = max((len(candidate.losses) for candidate in alive), default=0)
+    return f"step {step} · {len(alive)} of {len(curve.candidates)} rates left", left
+
+
+def outcome_parts(curve: LRCurve | LRByBatchSize, total: int, *, is_stopped: bool) -> tuple[str, ...]:
+    """How a run ended."""
+    taken, is_race = curve.updates, curve.settings.mode == "race"
+    if isinstance(curve, LRByBatchSize) or curve.settings.repeats > 1:
+        is_race, amount = True, f"{taken} steps · {_parts(curve)}"
+    else:
+        amount = f"{taken} steps · {curve.settings.rates} rates" if is_race else f"{taken} of {total} steps"
+    if curve.outcome == "finished":
+        return amount, "finished"
+    if curve.outcome == "diverged":
+        return amount, *(() if is_race else (format_seconds(curve.seconds),)), "ended early, loss rising"
+    if is_stopped:
+        return (f"stopped after {amount}" if is_race else f"stopped at step {taken} of {total}",)
+    return amount, "time is up"
+
+
+def _ahead(curve: LRCurve) -> str:
+    if len(curve.rounds) < _ROUNDS_BEFORE_LEADER:
+        return ""
+    alive = [c for c in curve.candidates if c.left_after is None and c.score is not None]
+    leader = min(alive, key=lambda candidate: math.inf if candidate.score is None else candidate.score, default=None)
+    start = curve.start_loss
+    if leader is None or leader.score is None or start is None or start - leader.score < CLEAR_PART * abs(start):
+        return ""
+    return f" Ahead so far: η = {format_lr(leader.lr)}; too early to say by how much."
+
+
+def _parts(curve: LRCurve | LRByBatchSize) -> str:
+    if isinstance(curve, LRByBatchSize):
+        return f"{len(curve.curves)} batch sizes"
+    return f"{max(1, len(curve.orders))} data orders"
+
+
+def _through(result: LRByBatchSize) -> dict[int, float]:
+    """The suggestions of those k that are searched to their end."""
+    done = {k: one.suggestion for k, one in result.curves.items() if one.outcome != "stopped"}
+    return {k: lr for k, lr in done.items() if lr is not None}
+
+
+def _time_left(taken: int, seconds: float, total: int, settings: LRSettings) -> str:
+    if taken < _STEPS_BEFORE_ESTIMATE:
+        return ""
+    left = seconds / taken * (total - taken)
+    if settings.max_seconds is not None:
+        left = min(left, max(0.0, settings.max_seconds - seconds))
+    return format_remaining(left)

@@ -1,0 +1,342 @@
+/* What every tool's panel shares, from the model's synced traits. It sets none: it sends messages.
+   theme.js and the others stand above this file: see frontend.py. */
+
+/* What outlives a view: when a run ends, the output gets its picture, and Lab then makes the view anew. */
+const kept = { isUnfolded: false, focus: "", lostAt: -Infinity };
+const REMADE_MS = 1500;
+
+class PanelView {
+  constructor(model, el, signal) {
+    Object.assign(this, { model, signal, root: element("div", "nbtune nbtune-panel"), fields: new Map() });
+    Object.assign(this, { blocks: new Map(), plots: new Map() });
+    this.root.dataset.tool = model.get("tool");
+    this.buildControls();
+    this.stage = element("div", "nbtune-stage");
+    this.stage.addEventListener("nbtune-pick", ({ target, detail: { name, value } }) => {
+      this.send("pick", { name: name ?? target.closest(".nbtune-block").dataset.block, value });
+    });
+    this.problem = new ProblemBox();
+    this.buildProgress();
+    this.buildSentence();
+    this.root.append(this.controls, this.problem.el, this.stage, this.progress, this.answer);
+    this.root.addEventListener("keydown", (event) => this.onKey(event));
+    this.root.addEventListener("focusin", ({ target }) => {
+      kept.focus = target.name ? `[name="${target.name}"]` : `.${target.classList[1] ?? target.classList[0]}`;
+      kept.lostAt = Infinity;
+    });
+    this.root.addEventListener("focusout", ({ relatedTarget }) => {
+      if (this.isRebuilding) return; // the focus comes back at once
+      kept.lostAt = performance.now();
+      if (!this.root.contains(relatedTarget)) this.send("leave");
+    });
+    el.append(this.root);
+  }
+
+  buildControls() {
+    this.controls = element("div", "nbtune-controls");
+    this.modes = element("div", "nbtune-modes");
+    this.settings = [1, 2].map((row) => element("div", `nbtune-fields nbtune-row-${row}`));
+    this.fold = element("button", "nbtune-button nbtune-fold", { type: "button" });
+    this.fold.addEventListener("click", () => {
+      kept.isUnfolded = !kept.isUnfolded;
+      this.drawFold();
+    });
+    this.drawFold();
+    const actions = element("div", "nbtune-actions");
+    actions.append(...this.model.get("actions").map((action) => this.buildAction(action)));
+    this.controls.append(this.modes, this.settings[0], this.fold, actions, this.settings[1]);
+  }
+
+  buildAction({ name, sign, label: text, sends, repeats }) {
+    const button = element("button", `nbtune-button nbtune-${name}`, { type: "button" });
+    // Held down, Enter clicks again and again by itself; Space only once it is let go.
+    button.addEventListener("keydown", ({ key, repeat }) => key === " " && repeat && repeats && button.click());
+    button.addEventListener("click", () => this.act(name === "run" && this.isRunning() ? "stop" : sends));
+    if (text) label(button, sign, text);
+    this[name] = button;
+    return button;
+  }
+
+  buildProgress() {
+    this.progress = element("div", "nbtune-progress");
+    this.bar = element("div", "nbtune-bar");
+    this.bar.setAttribute("role", "progressbar");
+    this.bar.setAttribute("aria-label", "progress of the run");
+    this.bar.setAttribute("aria-valuemin", "0");
+    this.bar.setAttribute("aria-valuemax", "100");
+    this.done = element("div", "nbtune-bar-done");
+    this.bar.append(this.done);
+    this.long = element("span", "nbtune-long");
+    this.short = element("span", "nbtune-short", { ariaHidden: "true" });
+    this.progress.append(this.bar, this.long, this.short);
+  }
+
+  buildSentence() {
+    this.answer = element("div", "nbtune-result");
+    this.sentence = element("span", "nbtune-sentence");
+    this.sentence.setAttribute("aria-live", "polite");
+    this.next = element("button", "nbtune-button nbtune-next", { type: "button", hidden: true });
+    this.next.addEventListener("click", () => {
+      const action = this.model.get("suggestion_action");
+      if (action) this.send("try", { values: action.values });
+    });
+    this.notes = element("ul", "nbtune-notes", { hidden: true });
+    this.more = element("button", "nbtune-link nbtune-more", { type: "button", hidden: true });
+    this.more.addEventListener("click", () => this.toggleNotes(this.notes.hidden));
+    this.answer.append(this.sentence, this.next, this.more, this.notes);
+  }
+
+  isRunning() {
+    return ["running", "stopping"].includes(this.model.get("state"));
+  }
+
+  send(type, content = {}) {
+    this.model.send({ type, ...content });
+  }
+
+  typed() {
+    return Object.fromEntries([...this.fields].map(([name, field]) => [name, field.read()]));
+  }
+
+  /** What is asked for is asked with what stands in the fields. */
+  act(type) {
+    this.send(type, { values: this.typed(), mode: this.model.get("mode") });
+  }
+
+  get runAction() {
+    return this.model.get("actions").find(({ name }) => name === "run");
+  }
+
+  /** Where the view that this one replaces had it, unless the reader went elsewhere. */
+  takeFocus() {
+    const isRemade = performance.now() - kept.lostAt < REMADE_MS;
+    if (isRemade && document.activeElement === document.body) {
+      this.root.querySelector(kept.focus)?.focus({ preventScroll: true });
+    }
+  }
+
+  onKey(event) {
+    // Else Lab takes the arrows that move a slider or a picker for steps from cell to cell.
+    if (event.key.startsWith("Arrow") && event.target.matches("select, [type=range], [role=radio]")) event.stopPropagation();
+    if (event.key === "Escape" && this.isRunning()) this.send("stop");
+    else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) {
+      this.act(this.runAction.sends === "start" ? "start" : "set");
+    }
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  drawFields() {
+    const onChange = (isFinal) => {
+      this.drawShort();
+      // A field that is taken away while it has the focus says "change" too.
+      if (isFinal && !this.isRebuilding) this.send("set", { values: this.typed() });
+    };
+    const focused = this.settings.some((row) => row.contains(document.activeElement)) && document.activeElement.name;
+    this.isRebuilding = true;
+    this.settings.forEach((row) => row.replaceChildren());
+    this.fields = new Map(
+      this.model.get("fields").map((field) => {
+        const made = FIELDS[field.kind](field, onChange);
+        this.settings[(field.row ?? 1) - 1].append(made.el);
+        return [field.name, made];
+      }),
+    );
+    this.settings[1].hidden = !this.settings[1].firstChild;
+    this.drawValues();
+    this.drawState();
+    this.drawMode();
+    if (focused) this.root.querySelector(`[name="${focused}"]`)?.focus({ preventScroll: true });
+    this.isRebuilding = false;
+  }
+
+  drawValues() {
+    const values = this.model.get("values");
+    for (const [name, field] of this.fields) field.write(values[name] ?? "");
+    this.drawShort();
+  }
+
+  /** The folded button says what is set. */
+  drawShort() {
+    const typed = this.typed();
+    const fields = this.model.get("fields").filter(this.belongs, this);
+    label(this.fold, "⚙", fields.map((field) => inShort(field, typed[field.name] ?? "")).join(""));
+  }
+
+  drawFold() {
+    this.controls.classList.toggle("nbtune-unfolded", kept.isUnfolded);
+    this.fold.ariaExpanded = String(kept.isUnfolded);
+  }
+
+  drawModes() {
+    this.modeGroup = radioGroup("mode", "view", this.model.get("modes"), (mode) => this.send("set", { mode }));
+    this.modes.replaceChildren(this.modeGroup.el);
+    this.modes.hidden = !this.model.get("modes").length;
+    this.drawMode();
+  }
+
+  /** What belongs to other modes is hidden, and stays as it is. */
+  drawMode() {
+    const mode = this.model.get("mode");
+    this.modeGroup?.choose(mode);
+    this.root.dataset.mode = mode;
+    const made = [
+      ...this.model.get("fields").map((field) => [field, this.fields.get(field.name)?.el]),
+      ...this.model.get("blocks").map((block) => [block, this.blocks.get(block.name)]),
+    ];
+    for (const [part, el] of made) if (el) el.hidden = !this.belongs(part);
+    this.drawShort();
+  }
+
+  belongs({ modes }) {
+    return !modes || modes.includes(this.model.get("mode"));
+  }
+
+  drawState() {
+    const state = this.model.get("state");
+    this.root.dataset.state = state;
+    const isRunning = this.isRunning();
+    const { sign, label: text } = this.runAction;
+    label(this.run, isRunning ? "■" : sign, isRunning ? "Stop" : text);
+    this.run.classList.toggle("nbtune-primary", !isRunning);
+    this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
+    for (const { name, live } of this.model.get("fields")) this.fields.get(name)?.lock(isRunning && !live);
+  }
+
+  drawApply() {
+    if (!this.apply) return;
+    const text = this.model.get("apply_label");
+    this.apply.textContent = text || "Apply";
+    this.apply.disabled = !text;
+  }
+
+  drawProgress() {
+    const { fraction, text, short, kind } = this.model.get("progress");
+    this.progress.hidden = kind === undefined; // a tool whose plot is its progress
+    if (this.progress.hidden) return;
+    const percent = Math.round(1000 * Math.min(1, fraction)) / 10;
+    this.done.style.width = `${percent}%`;
+    this.bar.dataset.kind = kind;
+    this.bar.setAttribute("aria-valuenow", String(percent));
+    this.bar.setAttribute("aria-valuetext", text);
+    this.long.textContent = text;
+    this.short.textContent = short ?? text;
+  }
+
+  drawSentence() {
+    // Only when it changed: a live region that is written again is read again.
+    const pieces = this.model.get("sentence");
+    const text = JSON.stringify(pieces);
+    if (text !== this.said) {
+      this.said = text;
+      const spans = pieces.map(([words, style]) => {
+        // "k = 8" stays on one line.
+        const span = element("span", style && `nbtune-${style}`);
+        span.append(...lowered(words.replace(/(k|η|λmax) = /g, "$1\u00a0=\u00a0")));
+        return span;
+      });
+      this.sentence.replaceChildren(...spans);
+    }
+    const action = this.model.get("suggestion_action");
+    this.next.hidden = !action;
+    this.next.textContent = action?.label ?? "";
+  }
+
+  drawNotes() {
+    const notes = this.model.get("notes");
+    this.more.hidden = !notes.length;
+    this.notes.replaceChildren(...notes.map((textContent) => element("li", "", { textContent })));
+    this.toggleNotes(notes.length > 0 && !this.notes.hidden);
+  }
+
+  toggleNotes(isShown) {
+    const count = this.model.get("notes").length;
+    this.notes.hidden = !isShown;
+    this.more.ariaExpanded = String(isShown);
+    label(this.more, isShown ? "▾" : "▸", count === 1 ? "1 note" : `${count} notes`);
+  }
+
+  drawProblem() {
+    const problem = this.model.get("problem");
+    this.stage.hidden = Boolean(problem);
+    this.problem.draw(problem);
+  }
+
+  drawBlocks() {
+    for (const { name, kind, is_unspoken } of this.model.get("blocks")) {
+      const el = element("div", `nbtune-block nbtune-${kind}`);
+      el.dataset.block = name;
+      if (is_unspoken) el.ariaHidden = "true";
+      this.blocks.set(name, el);
+    }
+    this.stage.replaceChildren(...this.blocks.values());
+    this.drawMode();
+  }
+
+  drawContents() {
+    const contents = this.model.get("contents");
+    for (const { name, kind } of this.model.get("blocks")) {
+      const text = JSON.stringify(contents[name]);
+      const el = this.blocks.get(name);
+      if (text === undefined || text === el.dataset.drawn) continue;
+      el.dataset.drawn = text;
+      BLOCKS[kind](el, contents[name]);
+    }
+  }
+
+  async drawPlots() {
+    await Promise.all(Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)));
+  }
+
+  async drawPlot(name, reference) {
+    const manager = this.model.widget_manager;
+    const plot = await manager.get_model(reference.slice("IPY_MODEL_".length));
+    const view = await manager.create_view(plot, {});
+    if (this.signal.aborted || this.model.get("plots")[name] !== reference) return view.remove();
+    this.plots.get(name)?.remove();
+    this.plots.set(name, view);
+    this.blocks.get(name).replaceChildren(view.el);
+  }
+
+  drawTheme() {
+    this.root.dataset.nbtuneTheme = isDark(surface(this.root)) ? "dark" : "light";
+  }
+
+  /** Draw now, and again whenever one of the traits changes. */
+  follow(names, draw) {
+    const events = names.map((name) => `change:${name}`).join(" ");
+    const react = () => draw.call(this);
+    this.model.on(events, react);
+    this.signal.addEventListener("abort", () => this.model.off(events, react));
+    return react();
+  }
+}
+
+function render({ model, el }) {
+  const ended = new AbortController();
+  const view = new PanelView(model, el, ended.signal);
+  view.drawTheme();
+  watchTheme(() => view.drawTheme(), ended.signal);
+  view.follow(["modes"], view.drawModes);
+  view.follow(["fields"], view.drawFields);
+  view.follow(["values"], view.drawValues);
+  view.follow(["blocks"], view.drawBlocks);
+  view.follow(["mode"], view.drawMode);
+  view.follow(["contents"], view.drawContents);
+  view.follow(["state"], view.drawState);
+  view.follow(["apply_label"], view.drawApply);
+  view.follow(["progress"], view.drawProgress);
+  view.follow(["sentence", "suggestion_action"], view.drawSentence);
+  view.follow(["notes"], view.drawNotes);
+  view.follow(["problem"], view.drawProblem);
+  view.follow(["plots"], view.drawPlots);
+  requestAnimationFrame(() => view.takeFocus()); // once it is on the page
+  view.send("hello");
+  return () => {
+    ended.abort();
+    for (const plot of view.plots.values()) plot.remove();
+  };
+}
+
+export default { render };

@@ -1,0 +1,85 @@
+"""Widgets without a browser: the messages it would send are given by hand, and what it would draw is read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from tasks import plain_task
+from torch.nn import functional
+
+from nbtune.engine import Task
+
+PATIENCE_SECONDS = 60
+
+W = TypeVar("W", bound=Any)
+
+
+def click(widget: W, action: str, **content: Any) -> W:
+    """Send what a press of a button sends."""
+    widget._handle_custom_msg({"type": action, **content}, [])
+    return widget
+
+
+def ended(widget: W) -> W:
+    """Wait for the end of its run."""
+    assert widget._session is not None and widget._session.wait(PATIENCE_SECONDS)
+    return widget
+
+
+def done(widget: W, **values: str) -> W:
+    """Start it, and wait for an end without an error."""
+    assert ended(click(widget, "start", **({"values": values} if values else {}))).state == "done", widget.error
+    return widget
+
+
+def said(widget: Any) -> str:
+    """Its sentence."""
+    return "".join(text for text, _ in widget.sentence)
+
+
+def fields(widget: Any) -> dict[str, Any]:
+    """Its settings' fields by name."""
+    return {field["name"]: field for field in widget.fields}
+
+
+def drawn(plot: Any, source: str, column: str = "x") -> list[Any]:
+    """A column of what a plot shows."""
+    values = plot.data["columns"][source][column]
+    return np.frombuffer(values).tolist() if isinstance(values, bytes) else list(values)
+
+
+def at_step(number: int, react: Callable[[], Any], **changes: Any) -> Task:
+    """A task that calls ``react`` in its n-th training step."""
+    steps: list[int] = []
+
+    def training_step(model: Any, batch: Any) -> torch.Tensor:
+        steps.append(1)
+        if len(steps) == number:
+            react()
+        return functional.cross_entropy(model(batch[0]), batch[1])
+
+    return plain_task(loss_fn=None, training_step=training_step, **changes)
+
+
+def wait_for(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether it became true in time."""
+    end = time.monotonic() + seconds
+    while not is_true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return is_true()
+
+
+class Gate:
+    """Holds a run at one step until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        self.opened.wait(PATIENCE_SECONDS)

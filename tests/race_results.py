@@ -1,0 +1,46 @@
+"""Races of given losses, for the figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from nbtune.engine import LRCurve, LRSettings, RaceStep
+from nbtune.engine.learning_rate.race.standings import PLATEAU_END, Standings
+
+LossOf = Callable[[float, int], float]
+
+
+def bowl(lr: float, step: int) -> float:
+    """2.3, falling fastest about η = 0.03; from 0.3 on it rises, the more the higher."""
+    noise = 0.02 * math.sin(12.9 * step) + 0.05 * math.sin(7.1 * step * lr) * (lr > 0.05)
+    if lr == 0:
+        return 2.3 + noise
+    off = math.log10(lr / 0.03)
+    return 2.3 + noise + 4 * step * off if off > 0.9 else 2.3 * math.exp(-0.06 * step * math.exp(-2 * off**2)) + noise
+
+
+def plateau(lr: float, step: int) -> float:
+    """Nothing moves for 40 steps; then 0.1 falls. From 1 on it rises at once."""
+    noise = 0.01 * math.sin(12.9 * step)
+    if lr >= 1:
+        return 2.3 + step * lr
+    return 2.3 + noise - (0.02 * max(0, step - 40) if 0.05 < lr < 0.2 else 0.0)
+
+
+def flat(lr: float, step: int) -> float:
+    return 2.3 + 0.01 * math.sin(12.9 * step)
+
+
+def race_of(loss_of: LossOf = bowl, until: int = PLATEAU_END, **changes: float) -> LRCurve:
+    """A race of the first ``until`` steps of every rate, whose losses are given; the control's η is 0."""
+    settings = LRSettings(**changes)  # type: ignore[arg-type]
+    standings, steps = Standings(settings.race_lrs), []
+    for step in range(until):
+        for lr in (*standings.alive, 0.0):
+            loss = loss_of(lr, step)
+            standings.add(lr, loss)
+            steps.append(RaceStep(lr=lr, step=step + 1, loss=loss, seconds=0.01 * len(steps)))
+        if standings.is_over:
+            break
+    return LRCurve.from_steps(steps, settings=settings)

@@ -1,0 +1,180 @@
+"""The learning-rate finder over batch sizes and data orders, and its theory switch, without a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import driver
+import pytest
+from driver import Gate, at_step, click, ended, said, wait_for
+from tasks import adversaries, everything, hard_task, plain_task
+
+from nbtune.engine import LRSettings
+from nbtune.engine.learning_rate import search as lr_search
+from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
+from nbtune.widgets import LRFinder
+
+
+def drawn(finder: LRFinder, plot: str, source: str, column: str = "x") -> list[float]:
+    return driver.drawn(finder.plots[plot], source, column)
+
+
+def finished(finder: LRFinder) -> Any:
+    result = ended(finder).result
+    assert wait_for(lambda: finder._run is None)
+    return result
+
+
+# Theory
+
+
+def test_the_theory_is_drawn_and_said_unless_it_is_switched_off() -> None:
+    finder = LRFinder(plain_task())
+    assert finder.values["theory"] == "on"
+    finder.start()
+    curve = finished(finder)
+    assert drawn(finder, "scores", "theory") == [curve.curvature.limit_lr] and "2/λmax ≈ " in said(finder)
+    click(finder, "set", values={"theory": ""})
+    assert drawn(finder, "scores", "theory") == [] and "λmax" not in said(finder)
+    click(finder, "set", values={"theory": "on"})
+    assert drawn(finder, "scores", "theory") == [curve.curvature.limit_lr] and finder.result is curve
+
+
+@pytest.mark.parametrize(("mode", "plot"), [("race", "scores"), ("quick", "plot")])
+def test_switched_on_later_it_is_estimated_without_training_again(mode: str, plot: str) -> None:
+    task = hard_task()
+    before = everything(task)
+    finder = LRFinder(task, mode=mode, curvature=False)
+    assert finder.values["theory"] == ""
+    finder.start()
+    curve = finished(finder)
+    assert curve.curvature is None and drawn(finder, plot, "theory") == []
+    progress, label = finder.progress, finder.apply_label
+    click(finder, "set", values={"theory": "on"})
+    later = finished(finder)
+    assert everything(task) == before and finder.state == "done"
+    assert later.steps == curve.steps and later.suggestion == curve.suggestion and later.curvature is not None
+    assert drawn(finder, plot, "theory") == [later.curvature.limit_lr] and "λmax" in said(finder)
+    assert (finder.progress, finder.apply_label) == (progress, label)
+    finder.start()
+    assert len(finished(finder).steps) == len(curve.steps)
+
+
+def test_an_estimate_that_fails_is_said_beside_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(lr_search, "measured", fails)
+    finder = LRFinder(plain_task())
+    finder.start()
+    curve = finished(finder)
+    assert finder.state == "done" and curve.suggestion is not None and finder.apply_label
+    assert said(finder).endswith("No 2/λmax: the estimate raised RuntimeError: no such kernel.")
+
+
+def test_a_stopped_search_has_no_theory() -> None:
+    gate = Gate()
+    finder = LRFinder(at_step(40, gate))
+    finder.start()
+    assert gate.reached.wait(20)
+    finder.stop()
+    gate.opened.set()
+    assert finished(finder).curvature is None
+    words = finder.progress["text"]
+    assert words.startswith("stopped after")
+    click(finder, "set", values={"theory": ""})
+    click(finder, "set", values={"theory": "on"})
+    assert finished(finder).curvature is not None and finder.progress["text"] == words
+
+
+def test_where_there_is_no_one_loss_no_theory_is_looked_for_unasked() -> None:
+    assert LRFinder(adversaries()).values["theory"] == ""
+
+
+def test_a_short_sweep_is_joined_by_none_unasked() -> None:
+    assert LRFinder(plain_task(), mode="quick", steps=20).values["theory"] == ""
+    assert LRFinder(plain_task(), mode="quick", steps=20, curvature=True).values["theory"] == "on"
+
+
+# Several batch sizes
+
+
+def test_batch_sizes_are_a_mode_with_fields_of_its_own() -> None:
+    task = plain_task()
+    finder = LRFinder(task)
+    assert finder.values["batch_sizes"] == "8, 32, 96"
+    click(finder, "set", mode="sizes")
+    assert {"curves", "moves"} <= set(finder.plots)
+    click(finder, "start", mode="sizes", values={**finder.values, "batch_sizes": "16 4; 32"})
+    result = finished(finder)
+    assert isinstance(result, LRByBatchSize) and list(result.curves) == [4, 16, 32]
+    assert finder.values["batch_sizes"] == "4, 16, 32" and finder.mode == "sizes"
+    assert said(finder).startswith(f"{result.verdict}. Suggested: ")
+    assert finder.progress["text"].endswith("3 batch sizes · finished") and finder.progress["fraction"] == 1
+    suggestions = {s: drawn(finder, "moves", f"marks_{s}", "y") for s in ("low", "middle", "high")}
+    assert [lr for found in suggestions.values() for lr in found] == [lr for lr in result.suggestions.values() if lr]
+    click(finder, "set", mode="race")
+    assert said(finder).startswith("Press Start")
+
+
+def test_the_rate_of_the_tasks_own_batch_size_can_be_applied() -> None:
+    task = plain_task()
+    finder = LRFinder(task, batch_sizes=[8, 32])
+    assert finder.mode == "sizes"
+    finder.start()
+    result = finished(finder)
+    assert finder.apply_label.startswith("Apply η = ")
+    click(finder, "apply")
+    assert task.lr == result.suggestions[32]
+    other = LRFinder(task, batch_sizes=[8, 16])
+    other.start()
+    finished(other)
+    assert other.apply_label == ""
+
+
+def test_sweeps_over_batch_sizes_where_the_finder_was_made_for_sweeps() -> None:
+    finder = LRFinder(plain_task(), mode="quick", batch_sizes=[8, 32])
+    finder.start()
+    assert all(curve.settings.mode == "quick" for curve in finished(finder).curves.values())
+    click(finder, "start", mode="race", values=finder.values)
+    assert finished(finder).settings.batch_sizes == ()
+    click(finder, "start", mode="sizes", values=finder.values)
+    assert finished(finder).settings.mode == "quick"
+
+
+@pytest.mark.parametrize("text", ["", "a few", "16, -4", "2.5"])
+def test_a_text_that_is_no_list_of_batch_sizes_is_told(text: str) -> None:
+    finder = LRFinder(plain_task())
+    click(finder, "start", mode="sizes", values={**finder.values, "batch_sizes": text})
+    assert finder.problem is not None and "whole numbers such as 16, 64, 256" in finder.problem["text"]
+
+
+def test_too_large_a_batch_size_is_told_and_the_fields_keep_what_was_typed() -> None:
+    finder = LRFinder(plain_task())
+    click(finder, "start", mode="sizes", values={**finder.values, "batch_sizes": "8, 1000"})
+    assert finder.problem is not None and "k = 1000 is more than the 96 samples" in finder.problem["text"]
+    assert finder.values["batch_sizes"] == "8, 1000"
+
+
+# Several orders of the data
+
+
+@pytest.mark.parametrize("mode", ["race", "quick"])
+def test_several_orders_are_one_answer_with_a_band(mode: str) -> None:
+    finder = LRFinder(plain_task(), mode=mode)
+    click(finder, "start", mode=mode, values={**finder.values, "repeats": "3"})
+    curve = finished(finder)
+    assert len(curve.orders) == 3 and curve.settings == LRSettings(mode=mode, repeats=3, curvature=True)
+    plot = "scores" if mode == "race" else "plot"
+    assert drawn(finder, plot, "order_ticks") == [o.suggestion for o in curve.orders if o.suggestion is not None]
+    assert "3 data orders" in said(finder) and "3 data orders" in finder.progress["text"]
+
+
+def test_while_the_second_order_runs_it_is_said() -> None:
+    gate = Gate()
+    # 269 steps are a whole race with its control.
+    finder = LRFinder(at_step(300, gate), repeats=2)
+    finder.start()
+    assert gate.reached.wait(20) and wait_for(lambda: "data order 2 of 2" in finder.progress["text"])
+    gate.opened.set()
+    assert len(finished(finder).orders) == 2
