@@ -81,8 +81,13 @@ class UNet(nn.Module):
 
 
 def _double(a: int, b: int) -> nn.Sequential:
-    return nn.Sequential(*[m for i, o in ((a, b), (b, b)) for m in
-                           (nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))])
+    return nn.Sequential(
+        *[
+            m
+            for i, o in ((a, b), (b, b))
+            for m in (nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+        ]
+    )
 
 
 class LSTMTagger(nn.Module):

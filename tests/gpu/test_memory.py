@@ -132,5 +132,3 @@ def test_a_prediction_leaves_the_card_and_the_model_alone(table: Callable[..., N
     table("bytes a prediction took on the card", grown)
     after = task.model.state_dict()
     assert grown == 0 and all(torch.equal(before[name], after[name]) for name in before)
-
-

@@ -84,7 +84,7 @@ class Curvature:
 
     @property
     def sign(self) -> str:
-        """"≈", or "≤" where the estimate was cut short: the limit is then rather too high."""
+        """ "≈", or "≤" where the estimate was cut short: the limit is then rather too high."""
         return "≈" if self.relative_error is not None and self.relative_error <= ROUGH else "≤"
 
     def to_dict(self) -> dict[str, Any]:

@@ -33,9 +33,7 @@ def real_peak(
     return parts, sum(size for _, size in parts)
 
 
-def record_steps(
-    task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None
-) -> Recording:
+def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None) -> Recording:
     """Every allocation of two real training steps at batch size ``k``, with the workspaces a CUDA card would add."""
     batch = (samples or Samples(task)).real_batch_of(k, image_size)
     on_batch = task.with_(data=[batch], collate_fn=None)

@@ -61,5 +61,3 @@ def is_recurrent(task: Task) -> bool:
 
 def _is_channels_last(parameter: torch.Tensor) -> bool:
     return parameter.dim() == 4 and min(parameter.shape[1:]) > 1 and not parameter.is_contiguous()
-
-

@@ -111,9 +111,7 @@ class BatchProber(Panel):
         return ProberRun(probe, sweep_image_sizes(self.task, settings) if wants_grid else None)
 
     def _new_job(self) -> Job:
-        return Job(
-            "batch_size", self.settings.strategy, progress=self._progress, stop=self.stop, widget=self.model_id
-        )
+        return Job("batch_size", self.settings.strategy, progress=self._progress, stop=self.stop, widget=self.model_id)
 
     def _progress(self) -> Progress:
         if self._rows:

@@ -26,7 +26,12 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},
     {"name": "theory", "label": "2/λmax", "kind": "switch", "row": 2, "short": "", "modes": ["race", "quick"]},
     {
-        "name": "rules", "label": "classic rules", "kind": "switch", "row": 2, "short": "", "live": True,
+        "name": "rules",
+        "label": "classic rules",
+        "kind": "switch",
+        "row": 2,
+        "short": "",
+        "live": True,
         "modes": ["quick"],
     },
 ]

@@ -341,9 +341,10 @@ def test_an_optimizer_that_does_not_exist_is_told_at_once() -> None:
 def test_small_batches_get_several_updates_behind_each_loss() -> None:
     settings = LRSettings()
     assert [settings.updates_behind_loss(k) for k in (1, 2, 3, 4, 64, None)] == [4, 2, 2, 1, 1, 1]
-    assert LRSettings(mode="quick").updates_behind_loss(1) == 1 and LRSettings(updates_per_step=3).updates_behind_loss(
-        1
-    ) == 3
+    assert (
+        LRSettings(mode="quick").updates_behind_loss(1) == 1
+        and LRSettings(updates_per_step=3).updates_behind_loss(1) == 3
+    )
 
 
 def test_a_race_can_be_judged_by_held_out_data() -> None:

@@ -248,9 +248,7 @@ def test_two_runs_at_once_leave_the_callers_streams_as_they_were() -> None:
     barrier = threading.Barrier(2)
     tasks = [plain_task(loss_fn=slow_loss), plain_task(loss_fn=slow_loss)]
     before, generator = everything(tasks[0]), np.random.get_bit_generator()
-    threads = [
-        threading.Thread(target=find_lr, args=(task, SHORT), kwargs={"progress": False}) for task in tasks
-    ]
+    threads = [threading.Thread(target=find_lr, args=(task, SHORT), kwargs={"progress": False}) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -33,6 +33,7 @@ been left is no longer in the processor's caches, so turns are long where steps 
 REPLAY_BYTES = 2**20
 """The same where memory is short."""
 
+
 def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
     """A race, not yet begun: iterating over it trains.
 

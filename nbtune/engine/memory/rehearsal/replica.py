@@ -94,8 +94,7 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
 
 
 def plan_optimizer(replica: Replica, name: str) -> None:
-    """Another optimizer over the same parameters, with PyTorch's defaults, for planning.
-    """
+    """Another optimizer over the same parameters, with PyTorch's defaults, for planning."""
     held = [p for group in replica.optimizer.param_groups for p in group["params"]]
     made: dict[str, Callable[[], Any]] = {
         "SGD": lambda: torch.optim.SGD(held, 0.1),

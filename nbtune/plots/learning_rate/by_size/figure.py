@@ -80,9 +80,7 @@ def _curves_figure(lr_min: float, lr_max: float, loss: str) -> figure:
 
 
 def _moves_figure(lr_min: float, lr_max: float, batch_sizes: tuple[int, ...]) -> figure:
-    fig = half_figure(
-        size_edges(batch_sizes), NOTHING_YET, x_axis_type="log", y_axis_type="log", min_border_right=14
-    )
+    fig = half_figure(size_edges(batch_sizes), NOTHING_YET, x_axis_type="log", y_axis_type="log", min_border_right=14)
     sources = sources_of(MOVES)
     trend = fig.line("x", "y", source=sources["trend"], line_width=1.8, line_dash=[6, 4])
     themed(trend.glyph, line_color="answer")
