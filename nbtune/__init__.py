@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
     from .engine.batch_size.find import find_batch_size
-    from .engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+    from .engine.batch_size.limit import BatchLimit
+    from .engine.batch_size.settings import BatchSettings
+    from .engine.batch_size.trial import MemoryTrial
     from .engine.comparison.compare import compare_batch_sizes
-    from .engine.comparison.result import Comparison, ComparisonSettings, LossStep
+    from .engine.comparison.events import LossStep
+    from .engine.comparison.result import Comparison
+    from .engine.comparison.settings import ComparisonSettings
     from .engine.curvature.estimate import Curvature, estimate_curvature
-    from .engine.descent.walk import DescentPath, DescentSettings, DescentStep
+    from .engine.descent.events import DescentStep
+    from .engine.descent.path import DescentPath
+    from .engine.descent.settings import DescentSettings
     from .engine.memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
     from .plots import plot
     from .widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
@@ -27,22 +33,22 @@ _HOME = {
     "BatchComparison": "widgets",
     "BatchLimit": "engine.batch_size.limit",
     "BatchProber": "widgets",
-    "BatchSettings": "engine.batch_size.limit",
+    "BatchSettings": "engine.batch_size.settings",
     "Comparison": "engine.comparison.result",
-    "ComparisonSettings": "engine.comparison.result",
+    "ComparisonSettings": "engine.comparison.settings",
     "Curvature": "engine.curvature.estimate",
     "DescentExplorer": "widgets",
-    "DescentPath": "engine.descent.walk",
-    "DescentSettings": "engine.descent.walk",
-    "DescentStep": "engine.descent.walk",
+    "DescentPath": "engine.descent.path",
+    "DescentSettings": "engine.descent.settings",
+    "DescentStep": "engine.descent.events",
     "LRByBatchSize": "engine",
     "LRCurve": "engine",
     "LRFinder": "widgets",
     "LRSettings": "engine",
     "LRStep": "engine",
-    "LossStep": "engine.comparison.result",
+    "LossStep": "engine.comparison.events",
     "MemoryEstimate": "engine.memory.estimate",
-    "MemoryTrial": "engine.batch_size.limit",
+    "MemoryTrial": "engine.batch_size.trial",
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
     "RaceStep": "engine",

@@ -7,7 +7,9 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nbtune.engine.comparison.result import Comparison, ComparisonSettings, LossStep, Run
+from nbtune.engine.comparison.events import LossStep, Run
+from nbtune.engine.comparison.result import Comparison
+from nbtune.engine.comparison.settings import ComparisonSettings
 
 TRIO = {1: 0.01, 32: 0.32, 512: 0.32}
 QUARTET = {1: 0.01, 8: 0.08, 64: 0.3, 512: 0.3}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nbtune.engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+from nbtune.engine.batch_size.limit import BatchLimit
+from nbtune.engine.batch_size.settings import BatchSettings
+from nbtune.engine.batch_size.trial import MemoryTrial
 
 MIB, GIB = 2**20, 2**30
 SPEEDS = {1: 5.4, 2: 6.3, 4: 7.9, 8: 8.7, 16: 8.7, 32: 9.4, 64: 7.5}

@@ -1,11 +1,14 @@
 """The measuring part: torch, numpy and the standard library alone."""
 
 from .batch_size.find import find_batch_size
-from .batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+from .batch_size.limit import BatchLimit
 from .batch_size.probe import BatchProbe, probe_batch_sizes
+from .batch_size.settings import BatchSettings
+from .batch_size.trial import MemoryTrial
 from .curvature.estimate import Curvature, estimate_curvature
 from .learning_rate.by_batch_size import LRByBatchSize
-from .learning_rate.curve import LRCurve, LRStep, RaceStep
+from .learning_rate.curve import LRCurve
+from .learning_rate.events import LRStep, RaceStep
 from .learning_rate.find import find_lr
 from .learning_rate.race.run import LRRace, race_lr
 from .learning_rate.search import LRSearch, search_lr

@@ -15,8 +15,8 @@ from torch import nn
 
 from nbtune.engine import Task
 from nbtune.engine.batch_size.find import find_batch_size
-from nbtune.engine.batch_size.limit import BatchSettings
 from nbtune.engine.batch_size.real_steps import RealCard
+from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.strategies import doubling, halving, tried
 from nbtune.engine.memory.samples import NotPredictableError
 

@@ -12,8 +12,10 @@ from ...formats import format_memory
 from ...jobs import Progress, listed
 from ..finding import finding_of, forecast_of
 from ..task.task import Task
-from .limit import BatchLimit, BatchSettings, MemoryTrial
+from .limit import BatchLimit
 from .probe import probe_batch_sizes
+from .settings import BatchSettings
+from .trial import MemoryTrial
 
 
 def find_batch_size(

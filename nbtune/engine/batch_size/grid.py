@@ -10,7 +10,7 @@ from ..memory.cards import capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.samples import Samples, image_size_of
 from ..task.task import Task
-from .limit import BatchSettings
+from .settings import BatchSettings
 
 FRACTIONS = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
 SMALLEST_SIDE = 8

@@ -13,10 +13,12 @@ from ..device.capacity import free_bytes
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 from ..task.task import Task
-from .limit import BatchLimit, BatchSettings, MemoryTrial
+from .limit import BatchLimit
 from .real_steps import RealCard, RealHost, RealSteps
 from .rules import BATCH_NORM_NEEDS_MORE
+from .settings import BatchSettings
 from .strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, powers_of_two, tried
+from .trial import MemoryTrial
 
 PREDICTING = "the prediction"
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...formats import format_count, format_memory
 
 if TYPE_CHECKING:
-    from .limit import BatchSettings, MemoryTrial
+    from .settings import BatchSettings
+    from .trial import MemoryTrial
 
 BATCH_NORM_NEEDS_MORE = "BatchNorm needs more than one value per channel"
 PLAYED = "played"

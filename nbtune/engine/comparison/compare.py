@@ -12,8 +12,10 @@ from ...formats import format_loss
 from ...jobs import Progress, listed
 from ..finding import finding_of
 from ..task.task import Task
-from .result import Comparison, ComparisonSettings, LossStep
+from .events import LossStep
+from .result import Comparison
 from .run import ComparisonRun, train_batch_sizes
+from .settings import ComparisonSettings
 
 
 def compare_batch_sizes(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .budget import Budget
-    from .result import LossStep, Run
+    from .events import LossStep, Run
 
 FINISHED, DIVERGED, STOPPED = "finished", "diverged", "stopped"
 

@@ -1,111 +1,23 @@
-"""What a comparison is asked (``ComparisonSettings``), what it yields (``LossStep``) and knows (``Comparison``)."""
+"""What is known after a comparison of batch sizes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..plain_data import json_ready
 from ..task.order import cut_of
-from . import rules as comparison_rules
+from . import rules
 from .budget import Budget
 from .curves import BatchCurve, RunCurve, curves_of, run_curves_of
+from .events import LossStep
+from .settings import ComparisonSettings
 
 if TYPE_CHECKING:
     from ..task.task import Task
 
 Outcome = Literal["finished", "diverged", "stopped"]
-FULL = "full"
-RATES = ("fixed", "scaled", "found")
-
-
-class Run(NamedTuple):
-    """One training run of a comparison: all that tells it from the others.
-
-    Attributes:
-        batch_size: k, samples behind one update.
-        lr: η, constant.
-        seed: Decides the order of the data and the run's random numbers; the weights at the start are the same.
-    """
-
-    batch_size: int
-    lr: float
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonSettings:
-    """What a comparison is asked to do; the widget and ``compare_batch_sizes`` take the same one.
-
-    Args:
-        batch_sizes: The k to compare, each ≥ 1, none twice; "full" stands for all samples in one batch. None for 1, 8,
-            64 and "full" (at most 2,048 samples).
-        seeds: Runs of each k, ≥ 1: they start from the same weights and differ in the order of the data.
-        budget: What every run may spend, as text: "5600 samples", "4 epochs", "400 updates", "10 s"; a whole number
-            means samples. None for 5 epochs, at most 20,000 samples. See ``Budget``.
-        lr: η of each k. None or "fixed": the optimizer's own for all. A number: that for all. "scaled": the optimizer's
-            own belongs to the task's batch size and grows with k, linearly (Goyal et al. 2017, arXiv 1706.02677), or
-            with its square root where the optimizer divides by the gradient's size, as Adam does (Malladi et al. 2022,
-            arXiv 2205.10287). "found": by a sweep at each k. A mapping gives η by k (or "full").
-        target_loss: The training loss whose reaching is timed; None for half of the way down, see
-            ``comparison_rules.target_of``.
-        validation: Held-out data, in the forms of ``Task``'s ``data``, at most 1,024 samples of which are evaluated now
-            and then, in eval mode; nobody is charged the time.
-        capacity: A card ("8 GB", "T4", bytes) for which the memory of each k is predicted; None for none.
-    Raises:
-        TypeError, ValueError: For values outside these limits.
-    """
-
-    batch_sizes: tuple[int | str, ...] | None = None
-    seeds: int = 1
-    budget: str | int | None = None
-    lr: float | str | Mapping[int | str, float] | None = None
-    target_loss: float | None = None
-    validation: Any = field(default=None, compare=False, repr=False)
-    capacity: str | int | None = None
-
-    def __post_init__(self) -> None:
-        if self.batch_sizes is not None:
-            object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
-        if not isinstance(self.seeds, Integral) or isinstance(self.seeds, bool) or self.seeds < 1:
-            raise ValueError(f"seeds must be a whole number from 1 up, not {self.seeds!r}")
-        Budget.parse(self.budget)
-        _check_lr(self.lr)
-        target = self.target_loss
-        if target is not None and not (isinstance(target, Real) and math.isfinite(target)):
-            raise ValueError(f"target_loss must be a finite number or None, not {target!r}")
-        if self.capacity is not None:
-            from ..memory.cards import parse_capacity  # only here: the engine's memory tools are large
-
-            parse_capacity(self.capacity)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossStep:
-    """A stretch of one training run, since the run's event before it.
-
-    Attributes:
-        run: Which one.
-        samples_seen: By its end, since the run's start.
-        updates: The same in updates; ``samples_seen`` is k times as many.
-        loss: Mean training loss over the stretch, each batch's before its update.
-        seconds: What the run's own steps have taken by its end, the loading of the data included.
-        point: Which point of the run's curve it adds to, from 0: a point may be made of several events.
-        held_out_loss: After the stretch, where it was evaluated.
-        ended: Why the run ended here before its budget was spent: "diverged" (the loss is not finite), or a sentence.
-    """
-
-    run: Run
-    samples_seen: int
-    updates: int
-    loss: float
-    seconds: float
-    point: int
-    held_out_loss: float | None = None
-    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +92,7 @@ class Comparison:
         budget = Budget.parse(settings.budget).for_data(dataset_size)
         curves = tuple(curves)
         by_batch_size = curves_of(curves, budget=budget, dataset_size=dataset_size, memory=memory or {})
-        answer = comparison_rules.answer(by_batch_size, budget, settings)
+        answer = rules.answer(by_batch_size, budget, settings)
         if len(by_batch_size) > 1 and max(curve.seeds for curve in by_batch_size) == 1:
             caveats = (*caveats, "One seed for each k: small differences may be chance.")
         return cls(
@@ -237,32 +149,3 @@ class Comparison:
             f"Comparison(k = {sizes or 'none'}, {self.budget.text} each, {self.outcome})\n"
             f"  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
         )
-
-
-def _checked_sizes(batch_sizes: Any) -> tuple[int | str, ...]:
-    sizes = (batch_sizes,) if isinstance(batch_sizes, (Integral, str)) else tuple(batch_sizes)
-    if not sizes:
-        raise ValueError("batch_sizes is empty: give one or more, such as [1, 32, 512]")
-    for size in sizes:
-        is_count = isinstance(size, Integral) and not isinstance(size, bool)
-        if size != FULL and not is_count:
-            raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {size!r}")
-        if is_count and size < 1:
-            raise ValueError(f"a batch has one sample or more, not {size!r}")
-    twice = [size for i, size in enumerate(sizes) if size in sizes[:i]]
-    if twice:
-        raise ValueError(f"batch_sizes has {twice[0]} twice; for another order of the data raise seeds")
-    return tuple(size if size == FULL else int(size) for size in sizes)
-
-
-def _check_lr(lr: Any) -> None:
-    if isinstance(lr, str):
-        if lr not in RATES:
-            raise ValueError(f"lr must be a number, one of {', '.join(RATES)}, or η by batch size, not {lr!r}")
-        return
-    rates: list[Any] = list(lr.values()) if isinstance(lr, Mapping) else [] if lr is None else [lr]
-    for rate in rates:
-        if not isinstance(rate, Real) or isinstance(rate, bool):
-            raise TypeError(f"lr must be a number, one of {', '.join(RATES)}, or η by batch size, not {rate!r}")
-        if not (math.isfinite(rate) and float(rate) > 0):
-            raise ValueError(f"lr must be above 0, not {rate!r}")

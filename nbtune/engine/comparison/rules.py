@@ -12,7 +12,7 @@ from .curves import DIVERGED, FINISHED, STOPPED, BatchCurve
 
 if TYPE_CHECKING:
     from .budget import Budget
-    from .result import ComparisonSettings
+    from .settings import ComparisonSettings
 
 FALLEN = 0.9
 """A loss has come down when less than this part of that at the start is left."""

@@ -13,7 +13,8 @@ from torch.nn.parameter import UninitializedParameter
 from ...formats import format_lr
 from ..device import out_of_memory
 from ..device.default_device import CallersDevice
-from ..learning_rate.curve import LRCurve, LRStep
+from ..learning_rate.curve import LRCurve
+from ..learning_rate.events import LRStep
 from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
@@ -25,7 +26,9 @@ from ..training.trainer import LOADING
 from ..training.workpiece import copies_at_once, held
 from .budget import Budget
 from .curves import RunFold
-from .result import Comparison, ComparisonSettings, LossStep, Run
+from .events import LossStep, Run
+from .result import Comparison
+from .settings import ComparisonSettings
 from .training_run import TrainingRun, interleaved, reason_to_end
 
 DEFAULT_SIZES = (1, 8, 64)

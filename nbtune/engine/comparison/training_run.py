@@ -18,7 +18,7 @@ from ..training.trainer import Trainer
 from ..training.workpiece import lent
 from .budget import Budget
 from .curves import DIVERGED, FINISHED
-from .result import LossStep, Run
+from .events import LossStep, Run
 
 SLICE_SECONDS = 0.03
 """Long enough that changing from run to run costs little, short enough that a stop is felt at once."""

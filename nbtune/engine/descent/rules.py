@@ -11,7 +11,8 @@ from ...formats import format_loss, format_lr, format_percent
 from .surfaces import SAMPLES, curvatures, lr_limit
 
 if TYPE_CHECKING:
-    from .walk import DescentSettings, DescentStep
+    from .events import DescentStep
+    from .settings import DescentSettings
 
 Outcome = Literal["arrives", "jumps over", "flies off", "bounces", "wanders", "creeps"]
 

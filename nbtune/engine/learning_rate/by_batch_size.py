@@ -11,7 +11,8 @@ import numpy as np
 
 from ...formats import format_lr
 from ..plain_data import json_ready
-from .curve import Ended, LRCurve
+from .curve import LRCurve
+from .events import Ended
 from .settings import LRSettings
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
 from ..plain_data import json_ready
+from .events import LRStep, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
@@ -19,74 +20,6 @@ if TYPE_CHECKING:
     from ..task.task import Task
 
 Outcome = Literal["finished", "diverged", "stopped"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LRStep:
-    """One η of a sweep.
-
-    Attributes:
-        index: 0 for the first step.
-        lr: η used in this step.
-        loss: The training loss before the update, mean over the batch (and over the step's updates); may be inf or
-            NaN in the last step of a sweep that diverged.
-        smoothed_loss: What is known of the trend at this step without looking ahead: the end point
-            of a straight line fitted to the last 8 losses (fewer at the start). A line has no lag
-            on a trend, unlike an exponential average.
-        seconds: From the start of the run to the end of this step.
-        validation_loss: Mean loss on the held-out part after the step; None without one.
-        diverged: True on the step at which the sweep ended itself because the loss rose or was no
-            longer finite.
-        batch_size: k, where a search is over several batch sizes.
-        repeat: Which data order, from 0.
-    """
-
-    index: int
-    lr: float
-    loss: float
-    smoothed_loss: float
-    seconds: float
-    validation_loss: float | None = None
-    diverged: bool = False
-    batch_size: int | None = None
-    repeat: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaceStep:
-    """One step of one rate of a race.
-
-    Attributes:
-        lr: Its η; 0 for the control, which is never trained.
-        step: Which of its steps, from 1.
-        loss: The training loss before the update, mean over the batch (and over the step's updates), or the loss on
-            the held-out part after it; may be inf or NaN in the last step of a rate that diverged.
-        seconds: From the start of the run to the end of the step.
-        is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
-        batch_size, repeat: As of ``LRStep``.
-    """
-
-    lr: float
-    step: int
-    loss: float
-    seconds: float
-    is_replayed: bool = False
-    batch_size: int | None = None
-    repeat: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A race or a sweep of a search over batch sizes ended before its time.
-
-    Attributes:
-        batch_size, repeat: Of which.
-        reason: Why, in a few words.
-    """
-
-    batch_size: int | None
-    repeat: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

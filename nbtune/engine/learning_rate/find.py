@@ -13,7 +13,8 @@ from ...jobs import Progress, listed
 from ..finding import finding_of, kind_of
 from ..task.task import Task
 from .by_batch_size import LRByBatchSize
-from .curve import LRCurve, LRStep, RaceStep
+from .curve import LRCurve
+from .events import LRStep, RaceStep
 from .search import search_lr
 from .settings import LRSettings
 

@@ -12,7 +12,7 @@ from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..task.order import cut_of, is_shuffled, reordered, samples_in
 from ..task.task import Task
-from .curve import Ended, LRStep, RaceStep
+from .events import Ended, LRStep, RaceStep
 from .race.run import LRRace, race_lr
 from .settings import LRSettings
 from .sweep.run import LRSweep, sweep_lr

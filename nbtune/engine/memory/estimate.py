@@ -10,9 +10,9 @@ import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
-from ..batch_size.limit import OPTIMIZERS
 from ..task.task import Task
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
+from .parts import OPTIMIZERS
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
 from .samples import NotPredictableError, Samples

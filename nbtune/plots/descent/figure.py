@@ -13,8 +13,8 @@ from ..base.tokens import FONT, themed
 from .view import FAMILIES, TEXT_TOKENS, family_of, path_title, path_view
 
 if TYPE_CHECKING:
+    from ...engine.descent.path import DescentPath
     from ...engine.descent.surfaces import Surface
-    from ...engine.descent.walk import DescentPath
 
 HEIGHT = 184
 X_TICKS, Y_TICKS = [-4, 0, 4], [-2, 0, 2]

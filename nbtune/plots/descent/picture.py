@@ -16,7 +16,7 @@ from .view import FAMILIES, TEXT_TOKENS, family_of, path_title, path_view
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ...engine.descent.walk import DescentPath
+    from ...engine.descent.path import DescentPath
 
 HEIGHT = 334
 LEFTS, FRAME = (48, 322, 588), (226, 136)

@@ -18,7 +18,7 @@ from ..base.tokens import FONT, themed
 from .view import FAMILIES, TEXT_TOKENS, TINY, Columns, DescentView, family_of
 
 if TYPE_CHECKING:
-    from ...engine.descent.walk import DescentPath
+    from ...engine.descent.path import DescentPath
 
 HEIGHT = 122
 FRAME = (420.0, 72.0)

@@ -12,8 +12,8 @@ from ...formats import format_loss, format_lr
 from .contours import contours_of
 
 if TYPE_CHECKING:
+    from ...engine.descent.path import DescentPath
     from ...engine.descent.surfaces import Surface
-    from ...engine.descent.walk import DescentPath
 
 Columns = dict[str, Any]
 

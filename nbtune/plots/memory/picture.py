@@ -27,7 +27,8 @@ from .view import EDGES, Columns, memory_view
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ...engine.batch_size.limit import BatchLimit, MemoryTrial
+    from ...engine.batch_size.limit import BatchLimit
+    from ...engine.batch_size.trial import MemoryTrial
 
 __all__ = ["draw_grid_png", "draw_layers_png", "draw_memory_png"]
 

@@ -10,7 +10,7 @@ from .scene import in_order
 
 if TYPE_CHECKING:
     from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow
-    from ...engine.batch_size.limit import MemoryTrial
+    from ...engine.batch_size.trial import MemoryTrial
     from ...engine.memory import LayerShare, MemoryEstimate
 
 PART_ROWS = ("activations", "temporary", "inputs", "optimizer", "gradients", "parameters", "reserved", "context")

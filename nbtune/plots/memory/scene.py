@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+    from ...engine.batch_size.limit import BatchLimit
+    from ...engine.batch_size.settings import BatchSettings
+    from ...engine.batch_size.trial import MemoryTrial
     from ...engine.memory import MemoryEstimate
 
 GIB = 2**30

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine.batch_size.grid import ImageSizeSweep
-from ...engine.batch_size.limit import BatchLimit, MemoryTrial
+from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import BatchProbe
 from ...engine.batch_size.rules import PLAYED
+from ...engine.batch_size.trial import MemoryTrial
 
 PLAYED_SECONDS = 0.35
 """Between two played trials: a card that is not there answers at once, and nobody could watch."""

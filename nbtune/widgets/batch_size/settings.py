@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import Task
-from ...engine.batch_size.limit import OPTIMIZERS, BatchSettings
+from ...engine.batch_size.settings import BatchSettings
 from ...engine.memory.cards import CARDS, parse_capacity
+from ...engine.memory.parts import OPTIMIZERS
 from ...formats import format_memory
 
 SHRUNK = (("½", 2), ("¼", 4))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...plots.memory.rows import GridCell, LayerRow, grid_rows, layer_rows, parts_rows
 
 if TYPE_CHECKING:
-    from ...engine.batch_size.limit import MemoryTrial
+    from ...engine.batch_size.trial import MemoryTrial
 
 Cell = dict[str, Any]
 Table = dict[str, Any]

@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from ...engine import Task
-from ...engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+from ...engine.batch_size.limit import BatchLimit
+from ...engine.batch_size.settings import BatchSettings
+from ...engine.batch_size.trial import MemoryTrial
 from ...formats import format_loss, format_percent
 from ..panel.panel import Sentence
 from .run import is_played

@@ -9,8 +9,8 @@ from typing import Any
 
 from ...engine import Task
 from ...engine.comparison.budget import DEFAULT_EPOCHS, Budget
-from ...engine.comparison.result import FULL, ComparisonSettings
 from ...engine.comparison.run import ComparisonRun
+from ...engine.comparison.settings import FULL, ComparisonSettings
 from ...engine.memory.cards import CARDS, parse_capacity
 from ...formats import format_lr, format_memory
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ...engine.descent.path import DescentPath
+from ...engine.descent.settings import DescentSettings
 from ...engine.descent.surfaces import SAMPLES, SURFACES, lr_limit
-from ...engine.descent.walk import DescentPath, DescentSettings
 from ...formats import format_loss, format_lr
 from ...plots.descent.figure import descent_figure
 from ...plots.descent.picture import draw_descent_png

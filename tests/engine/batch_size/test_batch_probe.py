@@ -15,11 +15,13 @@ from torch import nn
 
 from nbtune.engine import ModelBusyError, Task, sweep_lr
 from nbtune.engine.batch_size.find import find_batch_size
-from nbtune.engine.batch_size.limit import BatchLimit, BatchSettings, MemoryTrial
+from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.probe import probe_batch_sizes
 from nbtune.engine.batch_size.real_steps import RealSteps
 from nbtune.engine.batch_size.rules import is_still_rising, knee
+from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, tried
+from nbtune.engine.batch_size.trial import MemoryTrial
 from nbtune.engine.device.capacity import free_bytes
 
 GIB = 2**30

@@ -20,10 +20,12 @@ from nbtune.engine import Task
 from nbtune.engine.comparison.budget import Budget
 from nbtune.engine.comparison.compare import compare_batch_sizes
 from nbtune.engine.comparison.curves import RunCurve
-from nbtune.engine.comparison.result import Comparison, ComparisonSettings, LossStep, Run
+from nbtune.engine.comparison.events import LossStep, Run
+from nbtune.engine.comparison.result import Comparison
 from nbtune.engine.comparison.rules import target_of
 from nbtune.engine.comparison.run import train_batch_sizes
-from nbtune.engine.learning_rate.curve import LRStep
+from nbtune.engine.comparison.settings import ComparisonSettings
+from nbtune.engine.learning_rate.events import LRStep
 from nbtune.engine.task.order import reordered
 
 CE = nn.functional.cross_entropy

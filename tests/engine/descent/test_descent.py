@@ -11,8 +11,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from nbtune.engine.descent.path import DescentPath
+from nbtune.engine.descent.settings import DescentSettings
 from nbtune.engine.descent.surfaces import SAMPLES, SURFACES, Surface, lr_limit
-from nbtune.engine.descent.walk import FAR, DescentPath, DescentSettings, descend, sample_noise
+from nbtune.engine.descent.walk import FAR, descend, sample_noise
 from nbtune.plots.descent.contours import contours_of
 from nbtune.plots.descent.figure import SOURCES, descent_path_figure
 from nbtune.plots.descent.picture import draw_descent_png

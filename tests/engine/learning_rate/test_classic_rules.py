@@ -11,7 +11,7 @@ import pytest
 from bokeh.models import ColumnDataSource
 
 from nbtune.engine import LRCurve, LRSettings
-from nbtune.engine.learning_rate.curve import LRStep
+from nbtune.engine.learning_rate.events import LRStep
 from nbtune.engine.learning_rate.sweep.classic_rules import ClassicRule, averaged, classic_rules
 from nbtune.formats import format_lr
 from nbtune.plots.base.labels import text_px

@@ -11,8 +11,8 @@ from torch import nn
 from zoo import ZOO, optimizer_of, stacked
 
 from nbtune.engine import Task
-from nbtune.engine.batch_size.limit import OPTIMIZERS, PARTS
 from nbtune.engine.memory import MemoryEstimate, estimate_memory, parse_capacity
+from nbtune.engine.memory.parts import OPTIMIZERS, PARTS
 from nbtune.engine.memory.rehearsal.rehearse import Plan, Stage, rehearse
 from nbtune.engine.memory.replay.allocator import CachingAllocator, CapacityError
 from nbtune.engine.memory.replay.tape import Tape, replay

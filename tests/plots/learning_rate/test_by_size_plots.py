@@ -14,7 +14,7 @@ from race_results import bowl, flat, race_of
 
 from nbtune.engine import LRSettings
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
-from nbtune.engine.learning_rate.curve import Ended
+from nbtune.engine.learning_rate.events import Ended
 from nbtune.plots import plot
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px

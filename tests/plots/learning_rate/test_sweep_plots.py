@@ -13,7 +13,8 @@ import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, GlyphRenderer
 
-from nbtune.engine.learning_rate.curve import LRCurve, LRSettings, LRStep
+from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
+from nbtune.engine.learning_rate.events import LRStep
 from nbtune.plots import plot
 from nbtune.plots.base.labels import Label, place, text_px
 from nbtune.plots.base.tokens import TOKENS, themed

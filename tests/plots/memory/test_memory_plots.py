@@ -29,7 +29,8 @@ from memory_results import (
 )
 
 from nbtune.engine.batch_size import limit as batch_limit
-from nbtune.engine.batch_size.limit import BatchLimit, BatchSettings
+from nbtune.engine.batch_size.limit import BatchLimit
+from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.plots import plot
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from tasks import blobs, everything, hard_task, plain_task
 
 from nbtune.engine import Task
-from nbtune.engine.comparison.result import ComparisonSettings
+from nbtune.engine.comparison.settings import ComparisonSettings
 from nbtune.widgets.comparison.widget import BatchComparison
 
 

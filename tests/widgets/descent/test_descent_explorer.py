@@ -12,7 +12,8 @@ from driver import ended, said
 from ipywidgets import Widget
 from nbclient import NotebookClient
 
-from nbtune.engine.descent.walk import DescentPath, DescentSettings
+from nbtune.engine.descent.path import DescentPath
+from nbtune.engine.descent.settings import DescentSettings
 from nbtune.widgets.descent import explorer as descent_explorer
 from nbtune.widgets.descent.explorer import DescentExplorer
 

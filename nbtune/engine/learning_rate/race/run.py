@@ -18,7 +18,7 @@ from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.trainer import LOADING
 from ...training.workpiece import copies_at_once, held
-from ..curve import RaceStep
+from ..events import RaceStep
 from ..settings import LRSettings
 from .runner import CONTROL, Runner
 from .standings import Standings

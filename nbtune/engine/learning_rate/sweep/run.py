@@ -11,7 +11,7 @@ from ...device.default_device import CallersDevice
 from ...task.task import Task
 from ...training.loss_reader import LossReader
 from ...training.trainer import LOADING, Trainer, trainer
-from ..curve import LRStep
+from ..events import LRStep
 from ..settings import LRSettings
 from . import rules as lr_rules
 

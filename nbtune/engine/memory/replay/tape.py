@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...batch_size.limit import PARTS
 from ..cards import CONTEXT_BYTES
+from ..parts import PARTS
 from ..rehearsal.recorder import Allocation, Recording, Shape
 from .allocator import CachingAllocator
 
