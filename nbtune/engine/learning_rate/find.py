@@ -12,8 +12,8 @@ from ...formats import format_loss, format_lr
 from ...jobs import Progress, listed
 from ..finding import finding_of, kind_of
 from ..task.task import Task
-from .by_batch_size import LRByBatchSize
-from .curve import LRCurve
+from .by_batch_size import BySizeFold, LRByBatchSize
+from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep
 from .search import search_lr
 from .settings import LRSettings
@@ -102,9 +102,15 @@ def find_lr(
 
 def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
     """What the events of a search for ``task`` say so far."""
-    if settings.batch_sizes:
-        return LRByBatchSize.from_steps(steps, settings=settings)
-    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+    fold = lr_fold(task, settings)
+    for step in steps:
+        fold.add(step)
+    return fold.result()
+
+
+def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
+    """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
+    return BySizeFold(settings) if settings.batch_sizes else LRFold(settings, task.samples_per_update)
 
 
 @contextmanager

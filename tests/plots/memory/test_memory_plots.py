@@ -28,7 +28,7 @@ from memory_results import (
     trial_of,
 )
 
-from nbtune.engine.batch_size import limit as batch_limit
+from nbtune.engine.memory.parts import PARTS
 from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.plots import plot
@@ -97,7 +97,7 @@ def test_the_parts_of_a_bar_lie_on_one_another_and_add_up_to_its_peak() -> None:
 
 
 def test_the_stack_has_the_engines_parts_in_its_order() -> None:
-    assert memory_scene.PARTS == batch_limit.PARTS
+    assert memory_scene.PARTS == PARTS
 
 
 def test_what_was_run_is_solid_what_was_not_is_striped_and_what_does_not_fit_is_crossed() -> None:

@@ -79,6 +79,7 @@ class Standings:
         self.is_over = self.has_fallen = self.is_told_apart = False
         self.harmful: set[float] = set()
         self._left: dict[float, int] = {}
+        self._candidates: dict[float, Candidate] = {}
 
     def add(self, lr: float, loss: float) -> None:
         """Take the next loss of a rate, or of the control for η = 0."""
@@ -116,13 +117,19 @@ class Standings:
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Every rate with what it did."""
-        return tuple(
-            Candidate(
-                lr=lr, losses=tuple(losses), left_after=self._left.get(lr),
-                is_harmful=lr in self.harmful, score=score_of(losses), score_error=_error_of(losses),
-            )
-            for lr, losses in self.losses.items()
+        return tuple(map(self._candidate, self.losses))
+
+    def _candidate(self, lr: float) -> Candidate:
+        losses, left_after, is_harmful = self.losses[lr], self._left.get(lr), lr in self.harmful
+        known = self._candidates.get(lr)
+        # A live plot asks 20 times a second, and most rates wait for their turn meanwhile.
+        if known and (len(known.losses), known.left_after, known.is_harmful) == (len(losses), left_after, is_harmful):
+            return known
+        self._candidates[lr] = Candidate(
+            lr=lr, losses=tuple(losses), left_after=left_after, is_harmful=is_harmful, score=score_of(losses),
+            score_error=_error_of(losses),
         )  # fmt: skip
+        return self._candidates[lr]
 
     def _leave(self, lrs: list[float]) -> None:
         for lr in lrs:
