@@ -28,9 +28,9 @@ from memory_results import (
     trial_of,
 )
 
-from nbtune.engine.memory.parts import PARTS
 from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.settings import BatchSettings
+from nbtune.engine.memory.parts import PARTS
 from nbtune.plots import plot
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px
