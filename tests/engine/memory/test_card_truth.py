@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allocator_truth import check_allocator
 from zoo import task_of_case
 
 from nbtune.engine.memory import estimate_memory
-from nbtune.engine.memory.replay.self_check import check_allocator
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 TRACES = json.loads(gzip.decompress((RESULTS / "allocator_traces_h100.json.gz").read_bytes()))["traces"]
