@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..memory.cards import capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.samples import Samples, image_size_of
+from ..run import GeneratorRun
 from ..task.task import Task
 from .settings import BatchSettings
 
@@ -98,13 +99,12 @@ def sweep_image_sizes(task: Task, settings: BatchSettings | None = None) -> Imag
     return ImageSizeSweep(task, settings or BatchSettings())
 
 
-class ImageSizeSweep:
-    """An iterator of ``MemoryGridRow`` that can be closed and says what it waits for.
+class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
+    """A run of ``MemoryGridRow``.
 
     Attributes:
         capacity_bytes, capacity_name: Of the card, known from the first row on.
         left_out: Image sizes at which the model can't run, such as below what its pooling needs.
-        waiting_for: What is under way, in words.
     """
 
     def __init__(self, task: Task, settings: BatchSettings) -> None:
@@ -112,19 +112,20 @@ class ImageSizeSweep:
         self.capacity_bytes: int | None = None
         self.capacity_name = ""
         self.left_out: tuple[int, ...] = ()
-        self.waiting_for = "the prediction"
+        self._waiting_for = "the prediction"
+        self._sides: list[int] = []
         self._samples: Samples | None = None
-        self._rows = self._run()
+        super().__init__(self._events())
 
-    def __iter__(self) -> ImageSizeSweep:
-        return self
+    @property
+    def waiting_for(self) -> str:
+        """What is under way, in words; readable from any thread."""
+        return self._waiting_for
 
-    def __next__(self) -> MemoryGridRow:
-        return next(self._rows)
-
-    def close(self) -> None:
-        """End the sweep; harmless when it has ended."""
-        self._rows.close()  # type: ignore[attr-defined]
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, as far as can be said now; None before the first image was looked at."""
+        return len(self._sides) - len(self.left_out) if self._sides else None
 
     def grid(self, rows: Iterable[MemoryGridRow], outcome: Literal["finished", "stopped"] = "finished") -> MemoryGrid:
         """What the rows so far say, with what the sweep knows beside them."""
@@ -133,12 +134,13 @@ class ImageSizeSweep:
             outcome=outcome,
         )  # fmt: skip
 
-    def _run(self) -> Iterator[MemoryGridRow]:
+    def _events(self) -> Generator[MemoryGridRow, None, None]:
         full = image_size_of(self._task)
         if full is None:
             raise ValueError("the data are no images (k, channels, height, width), so there is no size to change")
-        for side in image_sizes(full):
-            self.waiting_for = f"the prediction for {side} pixels"
+        self._sides = image_sizes(full)
+        for side in self._sides:
+            self._waiting_for = f"the prediction for {side} pixels"
             try:
                 estimate = self._estimate(side)
             except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import torch
 from ..device.capacity import free_bytes
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
+from ..run import GeneratorRun
 from ..task.task import Task
 from .limit import BatchLimit
 from .real_steps import RealCard, RealHost, RealSteps
@@ -41,13 +42,12 @@ def probe_batch_sizes(task: Task, settings: BatchSettings | None = None) -> Batc
     return BatchProbe(task, settings or BatchSettings())
 
 
-class BatchProbe:
-    """An iterator of ``MemoryTrial`` that can be closed and says what it waits for.
+class BatchProbe(GeneratorRun[MemoryTrial]):
+    """A run of ``MemoryTrial``; how many there will be, nobody knows before.
 
     Attributes:
         estimate: The prediction, from the first event on; None where nothing could be predicted.
         capacity_bytes, capacity_name: Of the card.
-        waiting_for: What is under way, in words; readable from any thread.
     """
 
     def __init__(self, task: Task, settings: BatchSettings) -> None:
@@ -60,8 +60,13 @@ class BatchProbe:
         self.estimate: MemoryEstimate | None = None
         self.capacity_bytes: int | None = None
         self.capacity_name = ""
-        self.waiting_for = PREDICTING
-        self._trials = self._run()
+        self._waiting_for = PREDICTING
+        super().__init__(self._events())
+
+    @property
+    def waiting_for(self) -> str:
+        """What is under way, in words; readable from any thread."""
+        return self._waiting_for
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -72,16 +77,6 @@ class BatchProbe:
             predicted = (*self.estimate.caveats, *shortage)
         return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
 
-    def __iter__(self) -> BatchProbe:
-        return self
-
-    def __next__(self) -> MemoryTrial:
-        return next(self._trials)
-
-    def close(self) -> None:
-        """End the search; harmless when it has ended."""
-        self._trials.close()  # type: ignore[attr-defined]
-
     def limit(self, trials: Iterable[MemoryTrial], outcome: Literal["finished", "stopped"] = "finished") -> BatchLimit:
         """What the trials so far say, with what the search knows beside them."""
         return BatchLimit.from_trials(
@@ -89,7 +84,7 @@ class BatchProbe:
             caveats=self.caveats, estimate=self.estimate, outcome=outcome,
         )  # fmt: skip
 
-    def _run(self) -> Iterator[MemoryTrial]:
+    def _events(self) -> Generator[MemoryTrial, None, None]:
         self._predict()
         if self.estimate is not None:
             for k in powers_of_two(self._settings.max_batch_size):
@@ -215,7 +210,7 @@ class BatchProbe:
             raise alone
 
     def _wait_for(self, what: str) -> None:
-        self.waiting_for = what
+        self._waiting_for = what
 
     def _trial(self, k: int, attempt: Attempt) -> MemoryTrial:
         assert self._real is not None

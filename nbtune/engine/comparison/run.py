@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from ..learning_rate.events import LRStep
 from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
+from ..run import GeneratorRun
 from ..task import batches
 from ..task.order import cut_of, is_shuffled, reordered, samples_in
 from ..task.task import Task
@@ -55,8 +56,8 @@ def train_batch_sizes(task: Task, settings: ComparisonSettings | None = None) ->
     return ComparisonRun(task, settings or ComparisonSettings())
 
 
-class ComparisonRun:
-    """An iterator of ``LRStep`` (while η is looked for) and ``LossStep`` that can be closed.
+class ComparisonRun(GeneratorRun[LRStep | LossStep]):
+    """A run of ``LRStep`` (while η is looked for) and ``LossStep``; its length is known as a share alone.
 
     Attributes:
         batch_sizes: The k that are compared, rising.
@@ -88,7 +89,7 @@ class ComparisonRun:
         self._open: list[TrainingRun] = []
         self._ended = 0
         self._is_predicting = False
-        self._events = self._run()
+        super().__init__(self._events())
 
     @property
     def waiting_for(self) -> str:
@@ -124,17 +125,7 @@ class ComparisonRun:
             caveats=tuple(self._caveats),
         )  # fmt: skip
 
-    def __iter__(self) -> ComparisonRun:
-        return self
-
-    def __next__(self) -> LRStep | LossStep:
-        return next(self._events)
-
-    def close(self) -> None:
-        """End the runs and put everything back; harmless when they have ended."""
-        self._events.close()  # type: ignore[attr-defined]
-
-    def _run(self) -> Iterator[LRStep | LossStep]:
+    def _events(self) -> Generator[LRStep | LossStep, None, None]:
         self._predict_memory()
         if self._settings.lr == "found":
             for k in self.batch_sizes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
+from ..run import GeneratorRun
 from ..task.order import cut_of, is_shuffled, reordered, samples_in
 from ..task.task import Task
 from .events import Ended, LRStep, RaceStep
@@ -50,8 +51,8 @@ class Part:
     is_all: bool = False
 
 
-class LRSearch:
-    """An iterator of ``LRStep`` or ``RaceStep``, ``Ended`` and ``Curvature`` that can be closed.
+class LRSearch(GeneratorRun[Event]):
+    """A run of ``LRStep`` or ``RaceStep``, which count as steps, and of ``Ended`` and ``Curvature``, which do not.
 
     Attributes:
         parts: Its races or sweeps, in order.
@@ -65,7 +66,7 @@ class LRSearch:
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
         self._taken = 0
         self._theory: TheoryRun | None = None
-        self._events = self._all()
+        super().__init__(self._events())
 
     @property
     def waiting_for(self) -> str:
@@ -87,23 +88,12 @@ class LRSearch:
         """How many steps there are in all, as far as can be said now."""
         return self._taken + self._run.total * (len(self.parts) - self.at)
 
-    def __iter__(self) -> LRSearch:
-        return self
-
-    def __next__(self) -> Event:
-        return next(self._events)
-
-    def close(self) -> None:
-        """End the search and put everything back; harmless when it has ended."""
-        self._events.close()  # type: ignore[attr-defined]
-        self._run.close()
-
     def hurry(self) -> None:
         """Let an estimate of the curvature end after the product under way, from any thread."""
         if self._theory is not None:
             self._theory.hurry()
 
-    def _all(self) -> Iterator[Event]:
+    def _events(self) -> Generator[Event, None, None]:
         begun = time.perf_counter()
         for index, part in enumerate(self.parts):
             before = time.perf_counter() - begun
@@ -151,31 +141,37 @@ class LRSearch:
             yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
 
 
-class TheoryRun:
-    """An iterator of one ``Curvature``, after a search: never for longer than that, nor at the cost of what it found.
+class TheoryRun(GeneratorRun[Curvature]):
+    """A run of one ``Curvature``, after a search: never for longer than that, nor at the cost of what it found.
 
     Args:
         task: Whose curvature it is.
         seconds: No product begins after this time.
     """
 
-    waiting_for = "a Hessian-vector product"
-
     def __init__(self, task: Task, seconds: float) -> None:
         self._task, self._seconds = task, seconds
-        self._is_hurried = self._is_done = False
+        self._is_hurried = False
+        super().__init__(self._events())
+
+    @property
+    def waiting_for(self) -> str:
+        """What is being done, in words."""
+        return "a Hessian-vector product"
+
+    @property
+    def total(self) -> int:
+        """One."""
+        return 1
 
     def hurry(self) -> None:
         """End after the product under way, from any thread."""
         self._is_hurried = True
 
-    def __iter__(self) -> TheoryRun:
-        return self
+    def _events(self) -> Generator[Curvature, None, None]:
+        yield self._estimate()
 
-    def __next__(self) -> Curvature:
-        if self._is_done:
-            raise StopIteration
-        self._is_done = True
+    def _estimate(self) -> Curvature:
         try:
             return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
         except Exception as error:

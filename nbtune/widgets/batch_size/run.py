@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from ...engine.batch_size.grid import ImageSizeSweep
+from ...engine.batch_size.grid import ImageSizeSweep, MemoryGridRow
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import BatchProbe
 from ...engine.batch_size.rules import PLAYED
 from ...engine.batch_size.trial import MemoryTrial
+from ...engine.run import GeneratorRun
 
 PLAYED_SECONDS = 0.35
 """Between two played trials: a card that is not there answers at once, and nobody could watch."""
 
 
-class ProberRun:
-    """A search, then, where asked for, a sweep over image sizes: one iterator of both kinds of events.
+class ProberRun(GeneratorRun[MemoryTrial | MemoryGridRow]):
+    """A search, then, where asked for, a sweep over image sizes: one run of both kinds of events.
 
     Attributes:
         probe: The search, or None.
@@ -29,24 +30,14 @@ class ProberRun:
     def __init__(self, probe: BatchProbe | None, sweep: ImageSizeSweep | None) -> None:
         self.probe, self.sweep = probe, sweep
         self._part: BatchProbe | ImageSizeSweep | None = probe or sweep
-        self._events = self._all()
+        super().__init__(self._events())
 
     @property
     def waiting_for(self) -> str:
         """What is under way, in words; readable from any thread."""
         return "" if self._part is None else self._part.waiting_for
 
-    def __iter__(self) -> ProberRun:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self._events)
-
-    def close(self) -> None:
-        """End what is under way."""
-        self._events.close()  # type: ignore[attr-defined]
-
-    def _all(self) -> Iterator[Any]:
+    def _events(self) -> Generator[MemoryTrial | MemoryGridRow, None, None]:
         if self.probe is not None:
             with closing(self.probe):
                 for trial in self.probe:

@@ -11,6 +11,7 @@ import torch
 
 from ...device import out_of_memory
 from ...device.default_device import CallersDevice
+from ...run import GeneratorRun
 from ...task import batches
 from ...task.task import Task
 from ...training.feeds import LoaderFeed, SharedBatches, Tape
@@ -49,8 +50,8 @@ def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
     return LRRace(task, settings or LRSettings())
 
 
-class LRRace:
-    """An iterator of ``RaceStep`` that can be closed and says what it waits for.
+class LRRace(GeneratorRun[RaceStep]):
+    """A run of ``RaceStep``, each of which counts as one.
 
     Attributes:
         standings: The race as it is.
@@ -71,7 +72,7 @@ class LRRace:
         self._kept: list[Any] = []
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun = 0.0
-        self._steps = self._run()
+        super().__init__(self._events())
 
     @property
     def waiting_for(self) -> str:
@@ -83,17 +84,7 @@ class LRRace:
         """How many events there are in all, as far as can be said now."""
         return len(self.standings.control) + sum(map(len, self.standings.losses.values())) + self.standings.steps_left
 
-    def __iter__(self) -> LRRace:
-        return self
-
-    def __next__(self) -> RaceStep:
-        return next(self._steps)
-
-    def close(self) -> None:
-        """End the race and put everything back; harmless when it has ended."""
-        self._steps.close()  # type: ignore[attr-defined]
-
-    def _run(self) -> Iterator[RaceStep]:
+    def _events(self) -> Generator[RaceStep, None, None]:
         self._begun = time.perf_counter()
         with held(self._task):
             self._loader_state = LoaderState(self._task.loader)

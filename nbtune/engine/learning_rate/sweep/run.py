@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 
 from ...device.default_device import CallersDevice
+from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
 from ...training.trainer import LOADING, Trainer, trainer
@@ -31,38 +32,29 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
     return LRSweep(task, settings or LRSettings())
 
 
-class LRSweep:
-    """An iterator of ``LRStep`` that can be closed and says what it waits for.
-
-    Attributes:
-        total: How many steps it takes if it does not end early.
-    """
+class LRSweep(GeneratorRun[LRStep]):
+    """A run of ``LRStep``, each of which counts as one."""
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         settings.check(task)
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
-        self.total = settings.steps
+        self._task, self._settings = task, settings
         self._callers_device = CallersDevice()
         self._trainer: Trainer | None = None
-        self._steps = self._run(task, settings)
+        super().__init__(self._events())
 
     @property
     def waiting_for(self) -> str:
         """What the step under way is doing, in words; readable from any thread."""
         return LOADING if self._trainer is None else self._trainer.waiting_for
 
-    def __iter__(self) -> LRSweep:
-        return self
+    @property
+    def total(self) -> int:
+        """How many steps it takes if it does not end early."""
+        return self._settings.steps
 
-    def __next__(self) -> LRStep:
-        return next(self._steps)
-
-    def close(self) -> None:
-        """End the sweep and put everything back; harmless when it has ended."""
-        self._steps.close()  # type: ignore[attr-defined]
-
-    def _run(self, task: Task, settings: LRSettings) -> Iterator[LRStep]:
-        begun = time.perf_counter()
+    def _events(self) -> Generator[LRStep, None, None]:
+        begun, task, settings = time.perf_counter(), self._task, self._settings
         reader, events = LossReader(task.device), _Events()
         with trainer(task, tuned=settings.optimizer) as self._trainer:
             held_out = self._fixed_held_out(settings)
