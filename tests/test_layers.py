@@ -30,14 +30,8 @@ ALLOWED = {
 LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 """What they may import inside a function alone: only some machines have it."""
 
-PICTURES = {
-    f"nbtune.plots.{name}"
-    for name in (
-        "base.sentence", "comparison.picture", "descent.picture", "learning_rate.by_size.picture",
-        "learning_rate.race.picture", "learning_rate.sweep.picture", "memory.picture", "memory.table_pictures",
-    )
-}  # fmt: skip
-"""They draw with matplotlib, where it is installed."""
+PICTURES = {"nbtune.plots.base.picture", "nbtune.plots.base.sentence"}
+"""One draws with matplotlib, where it is installed, the other measures words with it."""
 
 
 def imports(source: str, module: str, *, at_once: bool = False) -> set[str]:
