@@ -54,7 +54,11 @@ def sources_of(columns: Mapping[str, tuple[str, ...]]) -> Sources:
 
 def fill(fig: figure, view: Shown) -> None:
     """Show ``view`` in a figure that has its sources; one without an ``x_range`` leaves the figure's own."""
-    sources = {source.name: source for source in fig.select({"type": ColumnDataSource})}
+    show(fig, {str(source.name): source for source in fig.select({"type": ColumnDataSource})}, view)
+
+
+def show(fig: figure, sources: Sources, view: Shown) -> None:
+    """The same where its sources are at hand."""
     for name, columns in view.columns.items():
         sources[name].update(data=columns)
     fig.y_range.update(start=view.y_range[0], end=view.y_range[1])

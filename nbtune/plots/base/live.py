@@ -12,7 +12,7 @@ from bokeh.plotting import figure
 
 from .browser import follow_width
 from .columns import View
-from .frame import Sources, bare_figure, caption, draw_axes, fill, sources_of
+from .frame import Sources, bare_figure, caption, draw_axes, show, sources_of
 from .marks import Hover, Mark, Panel, Words
 from .tokens import FONT, themed
 
@@ -27,9 +27,9 @@ def live(panel: Panel, view: View | None = None) -> figure:
         panel: What it is made of.
         view: What it shows; None for an empty figure, to be filled by ``fill`` or in a browser.
     """
-    fig, _ = drawn(panel)
+    fig, sources = drawn(panel)
     if view is not None:
-        fill(fig, view)
+        show(fig, sources, view)
     return fig
 
 
