@@ -38,14 +38,8 @@ LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 NAMED = {"plots": {"nbtune.engine"}}
 """What they may name for type checkers alone: no run of theirs loads it."""
 
-PICTURES = {
-    f"nbtune.plots.{name}"
-    for name in (
-        "base.sentence", "comparison.picture", "descent.picture", "learning_rate.by_size.picture",
-        "learning_rate.race.picture", "learning_rate.sweep.picture", "memory.picture", "memory.table_pictures",
-    )
-}  # fmt: skip
-"""They draw with matplotlib, where it is installed."""
+PICTURES = {"nbtune.plots.base.picture", "nbtune.plots.base.sentence"}
+"""One draws with matplotlib, where it is installed, the other measures words with it."""
 
 BELOW_ALL = {"checks", "finding", "headless", "plain_data", "run"}
 """Files of the engine that stand below its rooms: every room may import them, and they import none."""

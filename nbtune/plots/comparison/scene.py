@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.columns import Floats
 from ..base.labels import text_px
-from .rows import Series, series_of, sizes_of
+from ..base.scale import TRIANGLE_PX
+from ..base.series import Series
+from .rows import series_of, sizes_of
 from .ticks import round_down, round_up
 
 if TYPE_CHECKING:
     from ...engine.comparison.curves import BatchCurve
     from ...engine.comparison.result import Comparison
-
-Floats = NDArray[np.float64]
 
 AXES = {"samples": "samples seen", "updates": "updates", "seconds": "seconds of the run's own"}
 """Name of an x axis → its title."""
@@ -27,7 +28,6 @@ AXES = {"samples": "samples seen", "updates": "updates", "seconds": "seconds of 
 MAX_POINTS = 2000
 HEIGHT = 262
 FRAME_HEIGHT = 186.0
-TRIANGLE_PX = 7.0
 
 NARROW_BELOW = 500
 FRAME_WIDTHS = {"labels": 425.0, "narrow_labels": 390.0}

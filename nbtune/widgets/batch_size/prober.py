@@ -18,7 +18,7 @@ from ...engine.memory.samples import image_size_of
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
-from ...plots.memory.picture import draw_grid_png, draw_layers_png, draw_memory_png
+from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
 from ...plots.memory.speed import speed_figure, speed_view
 from ..panel import frontend
@@ -160,10 +160,10 @@ class BatchProber(Panel):
 
     def _picture(self) -> bytes | None:
         if self.mode == "grid" and self.grid is not None:
-            return draw_grid_png(self.grid)
+            return grid_png(self.grid)
         if self.mode == "layers" and self.result.estimate is not None:
-            return draw_layers_png(self.result.estimate, _size_shown(self.result) or 1)
-        return draw_memory_png(self.result)
+            return layers_png(self.result.estimate, _size_shown(self.result) or 1)
+        return memory_png(self.result)
 
     def _apply(self) -> Sentence:
         try:

@@ -18,7 +18,7 @@ from ...engine.finding import finding_of
 from ...engine.training.trainer import LOADING
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.comparison.figure import comparison_figure, comparison_view
-from ...plots.comparison.picture import draw_comparison_png
+from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import IS_RUNNING, Panel, Sentence
@@ -183,7 +183,7 @@ class BatchComparison(Panel):
         return f"Your {whose} raised an error{'' if k is None else f' at k = {k}'}"
 
     def _picture(self) -> bytes | None:
-        return draw_comparison_png(self.result, axis=self.values["axis"], held_out=self._shows_held_out)
+        return comparison_png(self.result, axis=self.values["axis"], held_out=self._shows_held_out)
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

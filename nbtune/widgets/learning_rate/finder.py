@@ -17,9 +17,9 @@ from ...engine.training.trainer import LOADING
 from ...formats import format_lr
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
+from ...plots.learning_rate.dispatch import lr_png
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
-from ...plots.learning_rate.sweep.picture import draw_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import IS_RUNNING, Panel, Sentence
@@ -240,7 +240,7 @@ class LRFinder(Panel):
         return f"Your {whose} raised an error at step {self._taken + 1}"
 
     def _picture(self) -> bytes | None:
-        return draw_png(self._shown(self.result))
+        return lr_png(self._shown(self.result))
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...base.columns import Floats
+from ...base.scale import EMPTY_RANGE, TRIANGLE_PX, loss_range, x_edges
 from ..orders_band import shown_of
-from ..sweep.scene import EMPTY_RANGE, TRIANGLE_PX, Floats, loss_range, x_edges
+from ..pair import FRAME_HEIGHT
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
-
-HEIGHT = 256
-FRAME_HEIGHT = 204.0
-NARROW_BELOW = 400
-FRAME_WIDTHS = {"labels": 344.0, "narrow_labels": 256.0}
-"""px of either frame: labels are placed at the least width of their kind, from ``NARROW_BELOW`` px of figure up, and in
-half of the narrowest panel that holds the two side by side. More room only parts them."""
 
 ROUND_ENDS = (5, 12, 30, 45)
 PLATEAU_END = 100
