@@ -14,6 +14,8 @@ from jupyter_client import BlockingKernelClient, KernelManager
 
 from nbtune.monitor import SCHEMA, TARGET
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kernels")]
+
 PATIENCE_SECONDS = 60
 SHUTDOWN_SECONDS = 5
 QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # of Python's own frozen modules

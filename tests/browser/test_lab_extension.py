@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 
 from .conftest import PATIENCE_MS, Notebook
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lab_extension")]
+
 PANEL = ".nbtune-lab-panel"
 SETUP = """import time, torch, nbtune as nt
 from sklearn.datasets import load_digits

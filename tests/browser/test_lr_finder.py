@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.image as image
 import nbformat
 import numpy as np
+import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -18,6 +19,8 @@ from nbtune.plots.base.tokens import TOKENS
 
 if TYPE_CHECKING:
     from conftest import Notebook
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lr_finder")]
 
 SETUP = """
 import hashlib, time, torch

@@ -23,7 +23,11 @@ from .test_lab_extension import panel_says, run_in_background, sequence
 
 ROOT = Path(__file__).parents[2]
 IS_WANTED = bool(os.environ.get("NBTUNE_REQUIRE_BROWSER") or os.environ.get("NBTUNE_OLDEST_LAB"))
-pytestmark = pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser: oldest_lab"),
+    pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set"),
+]
 
 # httpx: 0.28 took away what this JupyterLab's extension manager calls.
 JUPYTER = ("jupyterlab==4.2.0", "notebook==7.2.0", "jupyterlab_widgets", "httpx<0.28")
