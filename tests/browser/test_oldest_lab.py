@@ -91,8 +91,8 @@ is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict
 print(is_same and not optimizer.state)"""
 STORY = (
     newest.SETUP,
-    "time.sleep(4)",
-    "PAUSE = 0.3\ncurve = await finder",
+    newest.HELD,
+    "PAUSE = 1.0\ncurve = await finder",
     "print(curve.outcome)",
     "headless = nt.find_lr(task, progress=False)",
     JUDGE,
@@ -125,10 +125,11 @@ def test_the_panel_lives_and_its_stop_is_heard_though_this_lab_has_no_subshells(
 
 
 def lives_while_a_cell_blocks(lab: Notebook) -> None:
-    before = sequence(lab)
+    before, gate = sequence(lab), lab.server.hold("gate")
     run_in_background(lab, 1)
     lab.wait("n => +document.querySelector('.nbtune-lab-body').dataset.status >= n", before + 3)
     assert lab.page.evaluate(newest.KERNEL_STATUS) == "busy"
+    gate.unlink()
 
 
 def stop_in_the_status_bar(lab: Notebook, cell: int) -> None:
