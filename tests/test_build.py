@@ -20,6 +20,8 @@ import pytest
 
 import nbtune
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("build")]
+
 ROOT = Path(__file__).parent.parent
 EXTENSION = "share/jupyter/labextensions/nbtune/"
 SCRIPT_BYTES = 60_000

@@ -26,7 +26,7 @@ from nbtune.widgets import BatchProber, LRFinder
 from nbtune.widgets.comparison.widget import BatchComparison
 from nbtune.widgets.panel.panel import Panel
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,11 @@ from .test_lab_extension import panel_says, run_in_background, sequence
 
 ROOT = Path(__file__).parents[2]
 IS_WANTED = bool(os.environ.get("NBTUNE_REQUIRE_BROWSER") or os.environ.get("NBTUNE_OLDEST_LAB"))
-pytestmark = pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser: oldest_lab"),
+    pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set"),
+]
 
 # httpx: 0.28 took away what this JupyterLab's extension manager calls.
 JUPYTER = ("jupyterlab==4.2.0", "notebook==7.2.0", "jupyterlab_widgets", "httpx<0.28")
@@ -87,8 +91,8 @@ is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict
 print(is_same and not optimizer.state)"""
 STORY = (
     newest.SETUP,
-    "time.sleep(4)",
-    "PAUSE = 0.3\ncurve = await finder",
+    newest.HELD,
+    "PAUSE = 1.0\ncurve = await finder",
     "print(curve.outcome)",
     "headless = nt.find_lr(task, progress=False)",
     JUDGE,
@@ -121,10 +125,11 @@ def test_the_panel_lives_and_its_stop_is_heard_though_this_lab_has_no_subshells(
 
 
 def lives_while_a_cell_blocks(lab: Notebook) -> None:
-    before = sequence(lab)
+    before, gate = sequence(lab), lab.server.hold("gate")
     run_in_background(lab, 1)
     lab.wait("n => +document.querySelector('.nbtune-lab-body').dataset.status >= n", before + 3)
     assert lab.page.evaluate(newest.KERNEL_STATUS) == "busy"
+    gate.unlink()
 
 
 def stop_in_the_status_bar(lab: Notebook, cell: int) -> None:
