@@ -8,7 +8,7 @@ from pathlib import Path
 from ...plots.base.tokens import TOKENS
 
 _WIDGETS = Path(__file__).resolve().parents[1]
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{\s*\w+(?:,\s*\w+)*,?\s*\} from "(\.[^"]*)";\n', re.MULTILINE)  # no "a as b"
 _EXPORT = re.compile(r"^export (?!default )", re.MULTILINE)
 
 
