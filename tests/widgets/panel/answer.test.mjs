@@ -11,6 +11,14 @@ test("a symbol, its sign and its number stay on one line", () => {
   assert.equal(unbroken("2/λmax = 5, loss = 3"), "2/λmax\u00a0=\u00a05, loss = 3");
 });
 
+test("at first there is a place for a sentence alone", () => {
+  const { el } = new Answer(listener());
+  assert.deepEqual(
+    [...el.children].map(({ hidden }) => hidden),
+    [false, true, true, true],
+  );
+});
+
 test("a sentence is pieces in their styles, said politely", () => {
   const answer = new Answer(listener());
   answer.drawSentence([

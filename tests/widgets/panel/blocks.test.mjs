@@ -70,7 +70,7 @@ test("a bar is as long as its share of what the text leaves", () => {
   const el = cell({ text: "25 %", bar: { side: "left", share: 0.25, colour: "part-parameters" } });
   const fill = el.querySelector(".nbtune-cell-bar.nbtune-left > .nbtune-cell-fill");
   assert.equal(fill.style.width, "calc((100% - 56px) * 0.25)");
-  assert.equal(fill.style.background, "var(--nbtune-part-parameters)");
+  assert.deepEqual([fill.style.background, fill.ariaHidden], ["var(--nbtune-part-parameters)", "true"]);
   assert.equal(fill.nextSibling.textContent, "25 %");
 });
 

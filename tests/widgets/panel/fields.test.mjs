@@ -46,8 +46,9 @@ test("a text field is as wide as its text, and tells that it changes and that it
   assert.deepEqual(told, [[false], [true]]);
 });
 
-test("what is being typed is not taken away by an older answer, until Enter or the field is left", () => {
-  for (const end of [(input) => hand.press(input, "Enter"), (input) => input.blur()]) {
+test("what is being typed is not taken away by an older answer, until it is whole", () => {
+  const ends = [(input) => hand.press(input, "Enter"), (input) => input.blur(), (input) => hand.choose(input, "12")];
+  for (const end of ends) {
     const { find, read, write } = shown({ kind: "number" }, "1");
     hand.type(find("input"), "12");
     hand.press(find("input"), "3");
@@ -92,19 +93,25 @@ function other() {
   return { ...field, picker, typed: field.find("input") };
 }
 
-test("the last entry of a picker gives its place to a text, and Enter takes that for the choice", () => {
+test("the last entry of a picker gives its place to a text, and Enter takes that for the choice", (t) => {
+  const pass = stopClocks(t);
+  assert.ok(shown(CARD, "").find("input").hidden);
   const { picker, typed, read, told } = other();
   assert.ok(picker.hidden && !typed.hidden && document.activeElement === typed);
   assert.equal(typed.placeholder, "10 GB");
   assert.equal(typed.ariaLabel, "the field: other size …");
   assert.equal(read(), "16 GB");
   hand.type(typed, " 24 GB ");
+  assert.ok(!hand.press(typed, "x").defaultPrevented && !typed.hidden);
   const key = hand.press(typed, "Enter");
   assert.ok(key.defaultPrevented);
   assert.equal(read(), "24 GB");
   assert.equal(picker.selectedOptions[0].textContent, "24 GB");
   assert.ok(!picker.hidden && typed.hidden && document.activeElement === picker);
+  pass(1000);
   assert.deepEqual(told, [[true]]);
+  hand.choose(picker, picker.options[3].value);
+  assert.equal(typed.value, "", "nothing is left of what was typed before");
 });
 
 test("Escape, or nothing typed, leaves the choice as it was, and neither key goes on to the panel", () => {
@@ -184,7 +191,7 @@ test("segments tell a new choice once, and none while locked", () => {
   first.click();
   assert.deepEqual(told, []);
   second.click();
-  assert.deepEqual([read(), second.ariaChecked, told.length], ["b", "true", 1]);
+  assert.deepEqual([read(), second.ariaChecked, told], ["b", "true", [[true]]]);
   lock(true);
   first.click();
   assert.deepEqual([read(), first.ariaDisabled, told.length], ["b", "true", 1]);
@@ -228,6 +235,9 @@ test("a slider shows its number beside it and its limit with max set low", () =>
   assert.equal(find(".nbtune-limit").textContent, "2/λmax = 5");
   assert.equal(find(".nbtune-limit > sub").textContent, "max");
   assert.equal(range.ariaLabel, "the field");
+  assert.ok(!find(".nbtune-limit").hidden);
+  const { find: free } = shown({ ...SLIDER, limit: undefined, limit_text: undefined }, "1");
+  assert.deepEqual([free(".nbtune-limit").hidden, free(".nbtune-limit").textContent], [true, ""]);
 });
 
 test("a fast hand is told at once, then once per answer, at last where it stopped", (t) => {
@@ -238,8 +248,12 @@ test("a fast hand is told at once, then once per answer, at last where it stoppe
   write("2"); // the answer to the first
   assert.deepEqual([read(), told.length], ["4", 2]);
   write("4");
-  pass(1000);
-  assert.deepEqual([read(), told.length], ["4", 2]);
+  pass(200);
+  drag("5");
+  assert.deepEqual([read(), told], ["5", [[true], [true], [true]]]);
+  pass(150); // the first waits for its answer no more
+  drag("6");
+  assert.equal(told.length, 3);
 });
 
 test("a slider whose answer does not come tells its value after a while", (t) => {
@@ -253,6 +267,8 @@ test("a slider whose answer does not come tells its value after a while", (t) =>
   assert.equal(told.length, 2);
   pass(1000);
   assert.equal(told.length, 2);
+  drag("4");
+  assert.equal(told.length, 3);
 });
 
 test("another value than the hand's is taken over once the hand has rested", (t) => {

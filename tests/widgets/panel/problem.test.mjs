@@ -29,6 +29,7 @@ test("an error is said at once, with its place, and its traceback behind a link"
   assert.deepEqual([text.localName, text.textContent], ["code", "shapes cannot be multiplied"]);
   assert.equal(where.textContent, "In[3], line 2 ▸ Show the traceback");
   assert.ok(el.querySelector("pre").hidden);
+  assert.deepEqual([where.querySelector("button").ariaExpanded, el.querySelector("pre").tabIndex], ["false", 0]);
 });
 
 test("the link shows the traceback and hides it again", () => {
@@ -46,6 +47,10 @@ test("a problem without text, place or traceback is its title alone", () => {
   const { el, alert } = shown({ title: "The settings do not work", text: "", where: "", traceback: "" });
   assert.equal(alert.textContent, "✕ The settings do not work");
   assert.deepEqual([el.querySelector("code"), el.querySelector("pre"), el.querySelector("button")], [null, null, null]);
+});
+
+test("a box without a problem yet is hidden", () => {
+  assert.ok(new ProblemBox().el.hidden);
 });
 
 test("a new problem replaces the one before, and none hides the box", () => {

@@ -17,17 +17,18 @@ test("a share is told in percent to a tenth, and never as more than all", () => 
 });
 
 test("a bar says how far it is to the eye and to the ear", () => {
-  const { bar, done, el } = shown({
-    fraction: 0.25,
-    text: "25 of 100 steps · 2 s left",
-    short: "25 of 100",
-    kind: "running",
-  });
-  assert.equal(done.style.width, "25%");
-  assert.deepEqual([bar.role, bar.getAttribute("aria-valuenow"), bar.dataset.kind], ["progressbar", "25", "running"]);
-  assert.equal(bar.getAttribute("aria-valuetext"), "25 of 100 steps · 2 s left");
+  const text = "25 of 100 steps · 2 s left";
+  const { bar, el } = shown({ fraction: 0.25, text, short: "25 of 100", kind: "running" });
+  assert.equal(el.querySelector(".nbtune-bar > .nbtune-bar-done").style.width, "25%");
+  assert.equal(bar.dataset.kind, "running");
+  const told = ["role", "aria-label", "aria-valuemin", "aria-valuenow", "aria-valuemax", "aria-valuetext"];
+  const said = ["progressbar", "progress of the run", "0", "25", "100", text];
+  assert.deepEqual(
+    told.map((name) => bar.getAttribute(name)),
+    said,
+  );
   const [long, short] = el.querySelectorAll("span");
-  assert.deepEqual([long.textContent, long.ariaHidden], ["25 of 100 steps · 2 s left", null]);
+  assert.deepEqual([long.textContent, long.ariaHidden], [text, null]);
   assert.deepEqual([short.textContent, short.ariaHidden], ["25 of 100", "true"]);
 });
 
@@ -36,8 +37,9 @@ test("without short words the long ones stand for them", () => {
 });
 
 test("a tool whose plots are its progress has no bar", () => {
-  const progress = shown({});
-  assert.ok(progress.el.hidden);
+  const progress = shown({ fraction: 0.5, text: "half", kind: "running" });
+  progress.draw({});
+  assert.deepEqual([progress.el.hidden, progress.long.textContent], [true, "half"]);
   progress.draw({ fraction: 0, text: "", kind: "running" });
   assert.ok(!progress.el.hidden);
 });
