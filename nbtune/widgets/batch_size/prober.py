@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...engine import Task
+from ...engine.batch_size.finding import finding_of, forecast_of
 from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow, sweep_image_sizes
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import PREDICTING, BatchProbe, probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
-from ...engine.finding import finding_of, forecast_of
 from ...engine.memory.cards import capacity_name, parse_capacity
 from ...engine.memory.samples import image_size_of
 from ...jobs import Finding, Forecast, Job, Progress

@@ -12,9 +12,9 @@ from typing import Any
 from ...engine import LRStep, Task
 from ...engine.comparison.curves import RunFold
 from ...engine.comparison.events import LossStep
+from ...engine.comparison.finding import finding_of
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
-from ...engine.finding import finding_of
 from ...engine.training.trainer import LOADING
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.comparison.figure import comparison_figure, comparison_view

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, LRStep, RaceStep, Task
-from ...engine.finding import finding_of, kind_of
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...engine.learning_rate.find import lr_result
+from ...engine.learning_rate.finding import finding_of, kind_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...engine.training.trainer import LOADING
