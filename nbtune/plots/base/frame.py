@@ -54,7 +54,8 @@ def sources_of(columns: Mapping[str, tuple[str, ...]]) -> Sources:
 
 def fill(fig: figure, view: Shown) -> None:
     """Show ``view`` in a figure that has its sources; one without an ``x_range`` leaves the figure's own."""
-    show(fig, {str(source.name): source for source in fig.select({"type": ColumnDataSource})}, view)
+    found: Any = fig.select({"type": ColumnDataSource})
+    show(fig, {source.name: source for source in found}, view)
 
 
 def show(fig: figure, sources: Sources, view: Shown) -> None:

@@ -15,6 +15,7 @@ from ..base.columns import Floats
 from ..base.labels import text_px
 from ..base.scale import TRIANGLE_PX
 from ..base.series import Series
+from ..base.typed_again import FIRST_SAMPLES
 from .rows import series_of, sizes_of
 from .ticks import round_down, round_up
 
@@ -32,9 +33,6 @@ FRAME_HEIGHT = 186.0
 NARROW_BELOW = 500
 FRAME_WIDTHS = {"labels": 425.0, "narrow_labels": 390.0}
 """Labels are placed at the least width of their kind: in a figure of 500 px, and of 450. More only parts them."""
-
-FIRST_SAMPLES = 16
-"""The engine's first point of a curve holds at least as many."""
 
 OFF_SCALE = 2.0
 """The loss axis ends at this many times the loss at the start."""

@@ -10,8 +10,9 @@ from bokeh.plotting import figure
 from ..base.labels import LABEL_COLOURS
 from ..base.live import live
 from ..base.marks import BOTH_WIDTHS, LABEL, Axis, Hatch, Hover, Mark, Marks, Panel, labels
+from ..base.typed_again import PARTS
 from .labels import FRAME_WIDTHS, NARROW_BELOW, x_edges
-from .scene import BAR, HEIGHT, MANTISSAS, PARTS, MemoryScene, scene_of, scene_of_estimate
+from .scene import BAR, HEIGHT, MANTISSAS, MemoryScene, scene_of, scene_of_estimate
 from .view import EDGES, memory_view, view_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def bars_panel(batch_sizes: Sequence[int], top: float) -> Panel:
         # Batch sizes stay apart.
         apart=max(28, 8 * len(str(sizes[-1])) + 6),
     )  # fmt: skip
-    y = Axis("memory, GiB", (0.0, top), mantissas=tuple(MANTISSAS), has_line=False, narrow_title="")
+    y = Axis("memory, GiB", (0.0, top), mantissas=MANTISSAS, has_line=False, narrow_title="")
     borders = {"left": 48, "right": 10, "top": 6}
     return Panel(SOURCES, MARKS, x, y, HEIGHT, borders, HOVERS, narrow_below=NARROW_BELOW)
 

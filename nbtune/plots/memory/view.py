@@ -9,8 +9,9 @@ import numpy as np
 
 from ...formats import format_gib
 from ..base.columns import Columns, View, floats, table
+from ..base.typed_again import PARTS
 from .labels import FRAME_WIDTHS, memory_labels
-from .scene import BAR, GIB, PARTS, Bar, MemoryScene, scene_of
+from .scene import BAR, GIB, Bar, MemoryScene, scene_of
 
 if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit

@@ -126,7 +126,7 @@ PICTURES: dict[str, Callable[[], list[Part]]] = {
     "memory": lambda: [part for limit in limits() for part in memory_parts(limit)],
     "layers": lambda: layers_parts(MemoryEstimate(), 8),
     "grid": lambda: grid_parts(grid()),
-    "descent": lambda: [part for lr in (0.05, 0.12, 0.19) for part in descent_parts(descents(lr))],
+    "descent": lambda: [part for lr in (0.01, 0.12, 0.19) for part in descent_parts(descents(lr))],
 }  # fmt: skip
 
 

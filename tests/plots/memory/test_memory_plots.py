@@ -35,6 +35,7 @@ from nbtune.plots import plot
 from nbtune.plots.base.columns import View
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px
+from nbtune.plots.base.scale import round_ticks
 from nbtune.plots.base.sentence import words_of
 from nbtune.plots.base.tokens import TOKENS
 from nbtune.plots.memory import scene as memory_scene
@@ -44,7 +45,7 @@ from nbtune.plots.memory.layers import SOURCES as LAYER_SOURCES
 from nbtune.plots.memory.layers import treemap_figure, treemap_view
 from nbtune.plots.memory.picture import grid_png, layers_png, memory_png
 from nbtune.plots.memory.rows import grid_rows, layer_rows, parts_rows
-from nbtune.plots.memory.scene import FRAME_HEIGHT, memory_ticks, sizes_of
+from nbtune.plots.memory.scene import FRAME_HEIGHT, MANTISSAS, sizes_of
 from nbtune.plots.memory.speed import SOURCES as SPEED_SOURCES
 from nbtune.plots.memory.speed import speed_figure, speed_view
 from nbtune.plots.memory.treemap import HEIGHT, WIDTH, treemap
@@ -209,7 +210,7 @@ def _label_boxes(view: View, prefix: str, width: float, sizes: int) -> Iterator[
 
 def test_no_card_has_more_than_four_ticks() -> None:
     for top in np.geomspace(0.1, 1000, 500):
-        assert 2 <= len(memory_ticks(float(top))) <= 4
+        assert 2 <= len(round_ticks(0.0, float(top), MANTISSAS)) <= 4
 
 
 def test_the_labels_for_screen_readers_are_the_results() -> None:

@@ -12,10 +12,11 @@ from ...base.labels import LABEL_COLOURS
 from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Hover, Mark, Marks, Panel, Part, labels
 from ...base.sentence import sentence_png
+from ...base.typed_again import ROUND_ENDS
 from .. import overlays
 from ..overlays import REGION, UPRIGHT
 from ..pair import FRAME_WIDTHS, HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
-from .scene import FADES, NAMES_SHARE, ROUND_ENDS, STEPS
+from .scene import FADES, NAMES_SHARE, STEPS
 from .view import race_view
 
 if TYPE_CHECKING:
