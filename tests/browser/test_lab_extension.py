@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import expect
+from repository import PACKAGED, kept_tutorials
 
 from .conftest import PATIENCE_MS, Notebook
 
@@ -336,8 +336,9 @@ def test_tutorials_are_copied_once_and_never_overwritten(light: Notebook) -> Non
     light.command("nbtune:open-tutorials")
     light.wait("() => window.jupyterapp.shell.currentWidget?.context?.path.startsWith('nbtune-tutorials/01')")
     copies = light.server.folder / "nbtune-tutorials"
-    shipped = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+    shipped = sorted(PACKAGED.glob("*.ipynb"))  # not those of the working tree: somebody may have tried them
     assert sorted(path.name for path in copies.glob("*.ipynb")) == [path.name for path in shipped]
+    assert [path.name for path in shipped] == sorted(kept_tutorials())
     for path in shipped:
         assert json.loads((copies / path.name).read_text())["cells"] == json.loads(path.read_text())["cells"]
     mine = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'

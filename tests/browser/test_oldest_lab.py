@@ -2,7 +2,8 @@
 
 The environment holds what the server needs and the extension's built files, no torch; its kernels are of the tests'
 environment. Half a minute for pip and one and a half for the tests, so without NBTUNE_REQUIRE_BROWSER they are only run
-where NBTUNE_OLDEST_LAB=1 asks for them.
+where NBTUNE_OLDEST_LAB=1 asks for them. NBTUNE_OLDEST_LAB may also be the folder of such an environment: .ci/run makes
+one beforehand, of what oldest_lab.txt lists, anywidget and the wheel.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from repository import is_environment
 
 from . import test_lab_extension as newest
 from .conftest import PATIENCE_MS, Notebook, Server
@@ -29,17 +31,19 @@ pytestmark = [
     pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set"),
 ]
 
-# httpx: 0.28 took away what this JupyterLab's extension manager calls.
-JUPYTER = ("jupyterlab==4.2.0", "notebook==7.2.0", "jupyterlab_widgets", "httpx<0.28")
+JUPYTER = Path(__file__).with_name("oldest_lab.txt")
 
 
 @pytest.fixture(scope="session")
 def oldest_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of an environment with the oldest Jupyter, and the extension as a user has it there."""
+    made = os.environ.get("NBTUNE_OLDEST_LAB", "")
+    if is_environment(made):
+        return str(Path(made) / "bin" / "python")
     folder = tmp_path_factory.mktemp("oldest") / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = str(folder / "bin" / "python")
-    pip_install(python, *JUPYTER)
+    pip_install(python, "--requirement", str(JUPYTER))
     wheel = os.environ.get("NBTUNE_WHEEL")
     pip_install(python, "--no-deps", "anywidget", *([wheel] if wheel else []))
     if not wheel:

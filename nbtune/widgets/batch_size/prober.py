@@ -205,8 +205,10 @@ class BatchProber(Panel):
             self._draw_refusal(error)
             return
         # A grid of the host's memory says nothing of a card, nor the other way round.
-        is_card = self.grid is not None and self.grid.settings.capacity is not None and settings.capacity is not None
-        self.grid = self.grid.with_capacity(settings.capacity) if is_card else None
+        if self.grid is not None and self.grid.settings.capacity is not None and settings.capacity is not None:
+            self.grid = self.grid.with_capacity(settings.capacity)
+        else:
+            self.grid = None
         self.settings, self.problem = settings, None
         if self._limit is not None and self._limit.estimate is not None:
             self.result = self._limit = judged(self._limit, settings.capacity)
@@ -242,7 +244,9 @@ class BatchProber(Panel):
         self._picked_size, self.notes = None, []
         text = self.values["capacity"]
         with suppress(ValueError):  # a size being typed; Start says what is wrong with it
-            card = {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)} if text else {}
+            card: dict[str, Any] = (
+                {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)} if text else {}
+            )
             self._draw_limit(BatchLimit.from_trials([], settings=self.settings, **card), running=running)
         self._draw_grid()
 

@@ -106,7 +106,8 @@ class BatchComparison(Panel):
     @property
     def plot(self) -> BokehPlot:
         """The live view of the curves."""
-        return self.plots["curves"]
+        shown: BokehPlot = self.plots["curves"]
+        return shown
 
     # The life of a run
 

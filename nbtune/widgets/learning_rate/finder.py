@@ -34,7 +34,7 @@ from .words import (
     starting_sentence,
 )
 
-_BLOCKS = [
+_BLOCKS: list[dict[str, Any]] = [
     {"name": "course", "kind": "plot", "modes": ["race"], "is_unspoken": True},
     {"name": "scores", "kind": "plot", "modes": ["race"]},
     {"name": "plot", "kind": "plot", "modes": ["quick"]},
@@ -82,7 +82,8 @@ class LRFinder(Panel):
     @property
     def plot(self) -> BokehPlot:
         """The live view of loss against η."""
-        return self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
+        shown: BokehPlot = self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
+        return shown
 
     def _new_run(self) -> Iterator[Any]:
         if self._adds_theory:
