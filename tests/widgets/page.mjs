@@ -1,6 +1,7 @@
 /* A page without a browser, for the tests of the panel's own JavaScript. It lays nothing out and loads nothing.
    The widgets' files read document and the like when they are called, so that a page may be opened after their import. */
 
+import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const { Window } = createRequire(new URL("../../nbtune/lab/package.json", import.meta.url))("happy-dom");
@@ -42,6 +43,11 @@ export function stopClocks(test) {
     now += milliseconds;
     test.mock.timers.tick(milliseconds);
   };
+}
+
+/** Whether both are one element. assert.equal would print both with the whole page around them when they are not. */
+export function assertSame(actual, expected) {
+  assert.ok(actual === expected, `${actual?.outerHTML} is not ${expected?.outerHTML}`);
 }
 
 /** What was called how often with what. */

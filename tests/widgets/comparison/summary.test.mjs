@@ -3,7 +3,7 @@ import { beforeEach, test } from "node:test";
 
 import "../../../nbtune/widgets/comparison/summary.js";
 import { BLOCKS } from "../../../nbtune/widgets/panel/blocks.js";
-import { listener, openPage } from "../page.mjs";
+import { assertSame, listener, openPage } from "../page.mjs";
 
 beforeEach(openPage);
 
@@ -50,7 +50,7 @@ test("numbers change while the heads outlive them", () => {
   const el = shown(table(["0.5", "0.4"]));
   const head = el.querySelector("thead");
   BLOCKS.summary(el, table(["0.3", "0.2"]));
-  assert.equal(el.querySelector("thead"), head);
+  assertSame(el.querySelector("thead"), head);
   assert.deepEqual(
     [...el.querySelectorAll("tbody td")].map(({ textContent }) => textContent),
     ["0.3", "0.2"],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { Answer, unbroken } from "../../../nbtune/widgets/panel/answer.js";
-import { listener, openPage } from "../page.mjs";
+import { assertSame, listener, openPage } from "../page.mjs";
 
 beforeEach(openPage);
 
@@ -36,9 +36,9 @@ test("a sentence that did not change is not written, and so not read aloud, agai
   answer.drawSentence([["Ready.", ""]]);
   const [span] = answer.sentence.children;
   answer.drawSentence([["Ready.", ""]]);
-  assert.equal(answer.sentence.firstChild, span);
+  assertSame(answer.sentence.firstChild, span);
   answer.drawSentence([["Ready.", "strong"]]);
-  assert.notEqual(answer.sentence.firstChild, span);
+  assert.ok(answer.sentence.firstChild !== span);
 });
 
 test("what to try next is a button that is there while there is something to try", () => {

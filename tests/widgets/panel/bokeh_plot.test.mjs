@@ -192,9 +192,9 @@ test("a model may ask for the page's own background", async () => {
 test("a tap is handed to the panel with where it was", async () => {
   const { doc, el } = await shown();
   const onPick = listener();
-  document.body.addEventListener("nbtune-pick", ({ target, detail }) => onPick(target, detail));
+  document.body.addEventListener("nbtune-pick", ({ target, detail }) => onPick(target === el, detail));
   doc.figure.tap({ x: 0.25, y: 3 });
-  assert.deepEqual(onPick.calls, [[el, { value: 0.25 }]]);
+  assert.deepEqual(onPick.calls, [[true, { value: 0.25 }]]);
 });
 
 test("a view that ends leaves no document, no listener and no drawing behind", async (t) => {

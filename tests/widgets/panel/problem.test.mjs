@@ -46,7 +46,7 @@ test("the link shows the traceback and hides it again", () => {
 test("a problem without text, place or traceback is its title alone", () => {
   const { el, alert } = shown({ title: "The settings do not work", text: "", where: "", traceback: "" });
   assert.equal(alert.textContent, "✕ The settings do not work");
-  assert.deepEqual([el.querySelector("code"), el.querySelector("pre"), el.querySelector("button")], [null, null, null]);
+  assert.equal(el.querySelectorAll("code, pre, button").length, 0);
 });
 
 test("a box without a problem yet is hidden", () => {
@@ -60,5 +60,5 @@ test("a new problem replaces the one before, and none hides the box", () => {
   assert.equal(box.alert.children.length, 3);
   box.draw(null);
   assert.ok(box.el.hidden);
-  assert.deepEqual([box.alert.textContent, box.el.querySelector("pre")], ["", null]);
+  assert.deepEqual([box.alert.textContent, box.el.querySelectorAll("pre").length], ["", 0]);
 });
