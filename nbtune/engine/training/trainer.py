@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
@@ -16,9 +16,6 @@ from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
 from .random_streams import RandomStreams
 from .workpiece import Workpiece, borrowed
-
-if TYPE_CHECKING:
-    from ..memory.rehearsal.replica import Replica
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 _NO_AUTOCAST = nullcontext()
@@ -247,7 +244,25 @@ class Trainer:
         return loss
 
 
-def raw_loss(workpiece: Workpiece | Replica, batch: Any) -> Any:
+class GivesLoss(Protocol):
+    """What a loss is computed with: a workpiece, or whatever stands in for one."""
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def loss_fn(self) -> Callable[..., Any] | None: ...
+
+    @property
+    def training_step(self) -> Callable[..., Any] | None: ...
+
+
+def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
+    """What the user's code gives for this batch, unchecked.
+
+    Raises:
+        TypeError: For a batch that ``loss_fn`` cannot take, or a model without a loss of its own.
+    """
     model = workpiece.model
     if workpiece.training_step is not None:
         return workpiece.training_step(model, batch)
