@@ -65,7 +65,9 @@ def find_lr(
         ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
-        Exception: Whatever the user's model, loss or data raise.
+        Exception: Whatever the user's model, loss or data raise; not what only rates that blow up make them raise (a
+            distribution that refuses NaN, an overflow, a guard): those rates leave, and ``limit`` says why. How the two
+            are told apart: ``nbtune.engine.training.provoked``.
 
     Examples:
         >>> import torch
