@@ -244,6 +244,12 @@ def test_neither_files_nor_rooms_go_round_in_circles() -> None:
     assert circles({room: found - {room} for room, found in rooms.items()}) == []
 
 
+def test_neither_canvas_knows_the_other() -> None:
+    live, picture = (f"nbtune.plots.base.{name}" for name in ("live", "picture"))
+    edges = files_and_their_imports()
+    assert picture not in _reached(live, edges) and live not in _reached(picture, edges)
+
+
 def test_a_violation_would_be_seen() -> None:
     assert violations("import bokeh", "nbtune.engine.task.task") == {"bokeh"}
     assert violations("from ...widgets import LRFinder", "nbtune.plots.memory.view") == {"nbtune.widgets.LRFinder"}
