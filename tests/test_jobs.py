@@ -30,7 +30,7 @@ from nbtune.widgets import BatchProber, LRFinder
 from nbtune.widgets.comparison.widget import BatchComparison
 from nbtune.widgets.learning_rate.acts import SearchAct
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 pytest.importorskip("transformers", reason="the usual models come from transformers")
+from allocator_truth import check_allocator, recorded
 from cases import CASES, built, cleared, grad_scaler, plain, step
 from zoo import stacked, task_of_case
 
 from nbtune.engine import Task
 from nbtune.engine.memory import MemoryEstimate, estimate_memory
 from nbtune.engine.memory.cards import CONTEXT_BYTES, GIB
-from nbtune.engine.memory.replay.self_check import check_allocator, recorded
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from operator import index
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 
+from ..checks import number, whole_number
+from ..memory.cards import parse_capacity
 from ..memory.parts import OPTIMIZERS
 
 Strategy = Literal["estimate", "halve", "double"]
@@ -47,27 +46,17 @@ class BatchSettings:
 
     def __post_init__(self) -> None:
         if self.capacity is not None:
-            from ..memory.cards import parse_capacity  # not above: the memory package needs this module's names
-
             parse_capacity(self.capacity)
         if self.strategy not in get_args(Strategy):
             raise ValueError(f"strategy must be one of {', '.join(get_args(Strategy))}, not {self.strategy!r}")
         for name in ("max_batch_size", "image_size", "target_batch_size"):
             value, may_be_none = getattr(self, name), name != "max_batch_size"
-            if not (value is None and may_be_none) and not _is_count(value):
-                raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
-            if value is not None:
-                object.__setattr__(self, name, index(value))  # numpy's integers are taken too
+            if value is not None or not may_be_none:
+                object.__setattr__(self, name, whole_number(name, value))
         if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}")
         if self.amp is not None and self.amp is not False and self.amp not in (torch.bfloat16, torch.float16):
             raise ValueError(f"amp must be torch.bfloat16, torch.float16, False or None, not {self.amp!r}")
         if self.checkpointing not in (None, True, False):
             raise ValueError(f"checkpointing must be True, False or None, not {self.checkpointing!r}")
-        if not isinstance(self.measure_seconds, Real) or not 0 <= self.measure_seconds < math.inf:
-            raise ValueError(f"measure_seconds must be a number from 0 up, not {self.measure_seconds!r}")
-        object.__setattr__(self, "measure_seconds", float(self.measure_seconds))
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+        object.__setattr__(self, "measure_seconds", number("measure_seconds", self.measure_seconds, least=0))

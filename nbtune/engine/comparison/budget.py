@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Literal
 
 from ...formats import format_count, format_loss
+from ..checks import MOST
 
 Unit = Literal["samples", "epochs", "updates", "seconds"]
 
@@ -60,8 +61,8 @@ class Budget:
         amount = _number(found[1], budget) * (60 if (found[2] or "").startswith("min") else 1)
         if not amount > 0 or not math.isfinite(amount):
             raise ValueError(f"budget must be above 0, not {budget!r}")
-        if unit == "updates" and amount < 1:
-            raise ValueError(f"budget must be one update or more, not {budget!r}")
+        if unit in ("samples", "updates") and (amount != int(amount) or amount > MOST):
+            raise ValueError(f"budget must be a whole number of {unit}, at most a billion, not {budget!r}")
         return cls(amount, unit)
 
     def for_data(self, dataset_size: int | None) -> Budget:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
+from ..checks import number, whole_number
+from ..memory.cards import parse_capacity
 from .budget import Budget
 
 FULL = "full"
@@ -50,21 +52,19 @@ class ComparisonSettings:
     def __post_init__(self) -> None:
         if self.batch_sizes is not None:
             object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
-        if not isinstance(self.seeds, Integral) or isinstance(self.seeds, bool) or self.seeds < 1:
-            raise ValueError(f"seeds must be a whole number from 1 up, not {self.seeds!r}")
+        object.__setattr__(self, "seeds", whole_number("seeds", self.seeds, most=1000))
         Budget.parse(self.budget)
         _check_lr(self.lr)
-        target = self.target_loss
-        if target is not None and not (isinstance(target, Real) and math.isfinite(target)):
-            raise ValueError(f"target_loss must be a finite number or None, not {target!r}")
+        if self.target_loss is not None:
+            number("target_loss", self.target_loss)
         if self.capacity is not None:
-            from ..memory.cards import parse_capacity  # only here: the engine's memory tools are large
-
             parse_capacity(self.capacity)
 
 
 def _checked_sizes(batch_sizes: Any) -> tuple[int | str, ...]:
-    sizes = (batch_sizes,) if isinstance(batch_sizes, (Integral, str)) else tuple(batch_sizes)
+    if isinstance(batch_sizes, bytes | bytearray) or not isinstance(batch_sizes, Integral | Iterable):
+        raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {batch_sizes!r}")
+    sizes = (batch_sizes,) if isinstance(batch_sizes, Integral | str) else tuple(batch_sizes)
     if not sizes:
         raise ValueError("batch_sizes is empty: give one or more, such as [1, 32, 512]")
     for size in sizes:
@@ -73,6 +73,8 @@ def _checked_sizes(batch_sizes: Any) -> tuple[int | str, ...]:
             raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {size!r}")
         if is_count and size < 1:
             raise ValueError(f"a batch has one sample or more, not {size!r}")
+        if is_count:
+            whole_number("batch_sizes", size)
     twice = [size for i, size in enumerate(sizes) if size in sizes[:i]]
     if twice:
         raise ValueError(f"batch_sizes has {twice[0]} twice; for another order of the data raise seeds")

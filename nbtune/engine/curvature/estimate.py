@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
 
 from ...formats import format_loss, format_lr
+from ..checks import seconds, whole_number
 from ..device.capacity import free_bytes
 from ..plain_data import json_ready
 from ..task.task import Task, set_lr
@@ -150,11 +150,11 @@ def estimate_curvature(
     if not isinstance(task, Task):
         raise TypeError(f"estimate_curvature takes an nbtune.Task, not {type(task).__name__}")
     for name, value in (("products", products), ("batches", batches)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+        whole_number(name, value)
+    limit = seconds("max_seconds", max_seconds)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=max_seconds)
+    return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)
 
 
 def measured(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from ...formats import format_lr
+from ..checks import whole_number
 from .surfaces import SAMPLES, SURFACES, Surface, lr_limit
 
 DEFAULT_SHARE = 1.14
@@ -41,9 +42,7 @@ class DescentSettings:
             object.__setattr__(self, "lr", float(format_lr(DEFAULT_SHARE * self.limit)))
         _check_lr(self.lr)
         for name in ("batch_size", "steps", "seed"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < (name != "seed"):
-                raise ValueError(f"{name} must be a whole number from {int(name != 'seed')} up, not {value!r}")
+            whole_number(name, getattr(self, name), least=int(name != "seed"))
         if SAMPLES % self.batch_size:
             raise ValueError(f"batch_size must divide {SAMPLES} samples: 1, 2, 4 … {SAMPLES}, not {self.batch_size}")
         if self.steps > 1000:

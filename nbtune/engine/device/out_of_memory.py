@@ -55,11 +55,6 @@ def kind_of(error: BaseException) -> Kind:
     return next((kind for kind in kinds if kind != "other"), "other")
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, for certain."""
-    return kind_of(error) == "out of memory"
-
-
 def _kind_of_one(error: BaseException) -> Kind:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return "out of memory"

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...formats import format_lr
 from ..plain_data import json_ready
-from .curve import LRCurve
+from .curve import LRCurve, LRFold
 from .events import Ended
 from .settings import LRSettings
 
@@ -47,23 +47,10 @@ class LRByBatchSize:
     @classmethod
     def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
         """The result of any number of events, in order."""
-        of_size: dict[int, list[Any]] = {}
-        ended: dict[int, str] = {}
+        fold = BySizeFold(settings)
         for step in steps:
-            if isinstance(step, Ended):
-                ended[step.batch_size or 0] = step.reason
-            else:
-                of_size.setdefault(step.batch_size, []).append(step)
-        alone = replace(settings, batch_sizes=(), curvature=None)
-        curves = {k: LRCurve.from_steps(of_size[k], settings=alone, batch_size=k) for k in sorted(of_size)}
-        answers = {k: c.suggestion for k, c in curves.items() if c.suggestion is not None}
-        is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
-        exponent = _exponent(answers)
-        verdict, reason = _words(curves, answers, exponent)
-        return cls(
-            curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
-            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
-        )  # fmt: skip
+            fold.add(step)
+        return fold.result()
 
     @property
     def suggestions(self) -> dict[int, float | None]:
@@ -112,6 +99,46 @@ class LRByBatchSize:
     def __repr__(self) -> str:
         found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
         return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}"
+
+
+class BySizeFold:
+    """Events become a result one by one; see ``LRFold``.
+
+    Args:
+        settings: Those of the search.
+    """
+
+    def __init__(self, settings: LRSettings) -> None:
+        self._settings, self._ended = settings, dict[int, str]()
+        self._folds: dict[int, LRFold] = {}
+
+    def add(self, step: Any) -> None:
+        """Take the next event."""
+        size = step.batch_size or 0
+        if isinstance(step, Ended):
+            self._ended[size] = step.reason
+            return
+        if size not in self._folds:
+            self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size)
+        self._folds[size].add(step)
+
+    def result(self) -> LRByBatchSize:
+        """What is known now."""
+        settings, ended = self._settings, dict(self._ended)
+        curves = {k: self._folds[k].result() for k in sorted(self._folds)}
+        answers = {k: c.suggestion for k, c in curves.items() if c.suggestion is not None}
+        is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
+        exponent = _exponent(answers)
+        verdict, reason = _words(curves, answers, exponent)
+        return LRByBatchSize(
+            curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
+            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+        )  # fmt: skip
+
+    @property
+    def taken(self) -> int:
+        """How many training steps and looks of a control there were."""
+        return sum(fold.taken for fold in self._folds.values())
 
 
 def _exponent(answers: dict[int, float]) -> float | None:

@@ -1,10 +1,10 @@
-"""What a sweep and a race of learning rates yield, and what is known after them (``LRCurve``)."""
+"""What is known after a sweep or a race of learning rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
@@ -13,69 +13,36 @@ from .events import LRStep, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
+from .reading import Outcome, Reading
 from .settings import LRSettings
-from .sweep import rules as lr_rules
+from .sweep import rules as sweep_rules
 
 if TYPE_CHECKING:
     from ..task.task import Task
-
-Outcome = Literal["finished", "diverged", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LRCurve:
     """What is known after a race or a sweep, a pure fold of its steps (see ``from_steps``).
 
+    What was read off the steps is in ``reading``; its fields are also the curve's own.
+
     Attributes:
         steps: The training steps, in order: ``RaceStep`` or ``LRStep``.
         settings: What was asked for.
         batch_size: Samples behind one update; None where the data do not tell.
+        reading: What the steps say.
         orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
             over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
-        lrs: η, rising: of each step of a sweep, of each rate of a race that has a score.
-        losses: The loss of each: the step's, or the rate's score (see ``Candidate``); inf where it diverged.
-        smoothed_losses: Per step, see ``lr_rules.smooth``: a centred window, so nothing lags; of a race, the scores.
-        start_loss: Smoothed loss at the start; of a race, the mean loss without training.
-        suggestion: η for training at a constant rate, or None with ``reason`` saying why.
-        peak: η as the ``max_lr`` of a one-cycle schedule; None with ``suggestion``.
-        low, high: Of a race: the good range, within which nearly all rates come close to the best after some 200 and
-            after 3,000 steps (``tests/benchmarks/README.md``). Of a sweep: the usable range, from where the loss is
-            5 % below its start (or from the suggestion, if that is lower) to its minimum; "usable" is not "safe": near
-            ``high`` longer training may diverge. None without a suggestion or where the loss never fell.
-        rises_from: η at which the loss clearly rises after its minimum, or None.
-        candidates: Of a race: every rate with its losses.
-        rounds: Of a race: (step, rates that left after it), for each round that has ended.
-        best: Of a race: η of the lowest score, by a parabola through it and its neighbours.
-        fit: That parabola as points (η, loss); empty where it has none.
-        retry: A range (lr_min, lr_max) worth trying next when there is no suggestion.
-        verdict, reason, limit: The answer, its evidence and its limit in words.
-        outcome: "finished", "diverged" (ended early: the loss rose) or "stopped".
     """
 
-    steps: tuple[Any, ...]
+    steps: tuple[LRStep | RaceStep, ...]
     settings: LRSettings
     batch_size: int | None
-    smoothed_losses: tuple[float, ...]
-    start_loss: float | None
-    suggestion: float | None
-    peak: float | None
-    low: float | None
-    high: float | None
-    rises_from: float | None
-    candidates: tuple[Candidate, ...] = ()
-    rounds: tuple[tuple[int, int], ...] = ()
-    best: float | None = None
-    fit: tuple[tuple[float, float], ...] = ()
+    reading: Reading
     orders: tuple[LRCurve, ...] = ()
     curvature: Curvature | None = None
-    retry: tuple[float, float] | None
-    verdict: str
-    reason: str
-    limit: str
-    outcome: Outcome
-    lrs: tuple[float, ...] = field(repr=False)
-    losses: tuple[float, ...] = field(repr=False)
 
     @classmethod
     def from_steps(
@@ -92,17 +59,106 @@ class LRCurve:
             settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
             batch_size: Samples behind one update.
         """
-        every = tuple(steps)
-        curvature = next((step for step in every if isinstance(step, Curvature)), None)
-        taken = tuple(step for step in every if isinstance(step, LRStep | RaceStep))
-        if settings is None:
-            settings = _settings_of(taken)
-        orders = _orders(taken, settings, batch_size)
-        if len(orders) > 1:
-            known = {**pooled(orders, settings.repeats), "orders": orders}
-        else:
-            known = _of_race(taken, settings) if settings.mode == "race" else _of_sweep(taken, settings)
-        return cls(steps=taken, settings=settings, batch_size=batch_size, curvature=curvature, **known)
+        fold = LRFold(settings, batch_size)
+        for step in steps:
+            fold.add(step)
+        return fold.result()
+
+    @property
+    def lrs(self) -> tuple[float, ...]:
+        """η, rising: of each step of a sweep, of each rate of a race that has a score."""
+        return self.reading.lrs
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The loss of each of ``lrs``: the step's, or the rate's score (see ``Candidate``); inf where it diverged."""
+        return self.reading.losses
+
+    @property
+    def smoothed_losses(self) -> tuple[float, ...]:
+        """Of a sweep, through a centred window, so nothing lags (see ``smooth``); of a race, the scores."""
+        return self.reading.smoothed_losses
+
+    @property
+    def start_loss(self) -> float | None:
+        """Smoothed loss at the start; of a race, the mean loss without training."""
+        return self.reading.start_loss
+
+    @property
+    def suggestion(self) -> float | None:
+        """η for training at a constant rate, or None with ``reason`` saying why."""
+        return self.reading.answer.suggestion
+
+    @property
+    def peak(self) -> float | None:
+        """η as the ``max_lr`` of a one-cycle schedule; None with ``suggestion``."""
+        return self.reading.answer.peak
+
+    @property
+    def low(self) -> float | None:
+        """Where the good range begins; None without a suggestion or where the loss never fell.
+
+        Of a race: the range within which nearly all rates come close to the best after some 200 and after 3,000 steps
+        (``tests/benchmarks/README.md``). Of a sweep: the usable range, from where the loss is 5 % below its start (or
+        from the suggestion, if that is lower) to its minimum; "usable" is not "safe": near ``high`` longer training
+        may diverge.
+        """
+        return self.reading.answer.low
+
+    @property
+    def high(self) -> float | None:
+        """Where that range ends; None with ``low``."""
+        return self.reading.answer.high
+
+    @property
+    def best(self) -> float | None:
+        """Of a race: η of the lowest score, by a parabola through it and its neighbours."""
+        return self.reading.answer.best
+
+    @property
+    def fit(self) -> tuple[tuple[float, float], ...]:
+        """That parabola as points (η, loss); empty where it has none."""
+        return self.reading.answer.fit
+
+    @property
+    def rises_from(self) -> float | None:
+        """η at which the loss clearly rises after its minimum, or None."""
+        return self.reading.answer.rises_from
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Of a race: every rate with its losses."""
+        return self.reading.candidates
+
+    @property
+    def rounds(self) -> tuple[tuple[int, int], ...]:
+        """Of a race: (step, rates that left after it), for each round that has ended."""
+        return self.reading.rounds
+
+    @property
+    def retry(self) -> tuple[float, float] | None:
+        """A range (lr_min, lr_max) worth trying next when there is no suggestion."""
+        return self.reading.answer.retry
+
+    @property
+    def verdict(self) -> str:
+        """The answer in words."""
+        return self.reading.answer.verdict
+
+    @property
+    def reason(self) -> str:
+        """Its evidence."""
+        return self.reading.answer.reason
+
+    @property
+    def limit(self) -> str:
+        """Its limit."""
+        return self.reading.answer.limit
+
+    @property
+    def outcome(self) -> Outcome:
+        """ "finished", "diverged" (ended early: the loss rose) or "stopped"."""
+        return self.reading.outcome
 
     @property
     def is_held_out(self) -> bool:
@@ -140,8 +196,11 @@ class LRCurve:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""
         # Without the data: they would be copied, and are no result.
         plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
-        del plain["lrs"], plain["losses"], plain["settings"]["validation"]
-        return {"kind": "lr_curve", "schema": 1, **json_ready(plain)}
+        reading = plain.pop("reading")
+        answer = reading.pop("answer")
+        # They follow from the steps, or from the candidates.
+        del reading["lrs"], reading["losses"], plain["settings"]["validation"]
+        return {"kind": "lr_curve", "schema": 1, **json_ready({**plain, **reading, **answer})}
 
     def __repr__(self) -> str:
         suggestion = "None" if self.suggestion is None else format_lr(self.suggestion)
@@ -157,53 +216,82 @@ class LRCurve:
         )
 
 
-def _orders(steps: tuple[Any, ...], settings: LRSettings, batch_size: int | None) -> tuple[LRCurve, ...]:
-    if settings.repeats == 1:
-        return ()
-    alone, of_order = replace(settings, repeats=1), dict[int, list[Any]]()
-    for step in steps:
-        of_order.setdefault(step.repeat, []).append(step)
-    return tuple(LRCurve.from_steps(part, settings=alone, batch_size=batch_size) for part in of_order.values())
+class LRFold:
+    """Events become a curve one by one, so that a live view pays for what is new and not for all there was.
+
+    Args:
+        settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
+        batch_size: Samples behind one update.
+    """
+
+    def __init__(self, settings: LRSettings | None = None, batch_size: int | None = None) -> None:
+        self._settings, self._batch_size = settings, batch_size
+        self._steps: list[LRStep | RaceStep] = []
+        self._curvature: Curvature | None = None
+        self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
+        self._orders: dict[int, LRFold] = {}
+        self._known: LRCurve | None = None
+
+    def add(self, step: Any) -> None:
+        """Take the next event; those of other kinds than ``LRStep``, ``RaceStep`` and ``Curvature`` say nothing."""
+        if isinstance(step, Curvature):
+            self._curvature = self._curvature or step
+        elif isinstance(step, LRStep | RaceStep):
+            self._steps.append(step)
+            if self._settings is not None and self._settings.repeats > 1:
+                self._order(step.repeat, self._settings).add(step)
+            # The first order's own standings are those of a race over one order.
+            elif self._standings is not None:
+                self._standings.add(step.lr, step.loss, getattr(step, "error", ""))
+        else:
+            return
+        self._known = None
+
+    def result(self) -> LRCurve:
+        """What is known now."""
+        if self._known is None:
+            settings = self._settings or _settings_of(self._steps)
+            orders = tuple(fold.result() for fold in self._orders.values())
+            self._known = LRCurve(
+                steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
+                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (),
+            )  # fmt: skip
+        return self._known
+
+    @property
+    def taken(self) -> int:
+        """How many training steps and looks of a control there were."""
+        return len(self._steps)
+
+    def _order(self, repeat: int, settings: LRSettings) -> LRFold:
+        if repeat not in self._orders:
+            self._orders[repeat] = LRFold(replace(settings, repeats=1), self._batch_size)
+        return self._orders[repeat]
+
+    def _reading(self, orders: tuple[LRCurve, ...], settings: LRSettings) -> Reading:
+        if len(orders) > 1:
+            return pooled([curve.reading for curve in orders], settings.repeats)
+        if orders:
+            return orders[0].reading
+        if self._standings is not None:
+            is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
+            return race_rules.reading_of(self._standings, is_replayed=is_replayed)
+        return _of_sweep(self._steps, settings)
 
 
-def _of_sweep(steps: tuple[Any, ...], settings: LRSettings) -> dict[str, Any]:
-    losses = tuple(s.loss if s.validation_loss is None else s.validation_loss for s in steps)
-    lrs = tuple(s.lr for s in steps)
+def _of_sweep(steps: Sequence[Any], settings: LRSettings) -> Reading:
     outcome: Outcome = "finished" if len(steps) >= settings.steps else "stopped"
     if steps and steps[-1].diverged:
         outcome = "diverged"
-    answer = lr_rules.suggest(lrs, losses, settings.lr_min, settings.lr_max, outcome)
-    return {
-        "outcome": outcome, "lrs": lrs, "losses": losses, "smoothed_losses": answer.smoothed_losses,
-        "start_loss": answer.start_loss, "suggestion": answer.suggestion, "peak": answer.suggestion, "low": answer.low,
-        "high": answer.high, "rises_from": answer.rises_from, "retry": answer.retry, "verdict": answer.verdict,
-        "reason": answer.reason, "limit": answer.limit,
-    }  # fmt: skip
+    losses = [s.loss if s.validation_loss is None else s.validation_loss for s in steps]
+    reading = sweep_rules.read([s.lr for s in steps], losses, settings.lr_min, settings.lr_max, outcome=outcome)
+    if not steps or not steps[-1].error:
+        return reading
+    said = f"At η = {format_lr(steps[-1].lr)}: {steps[-1].error.rstrip('.')}."
+    return replace(reading, answer=replace(reading.answer, limit=f"{reading.answer.limit} {said}".strip()))
 
 
-def _of_race(steps: tuple[Any, ...], settings: LRSettings) -> dict[str, Any]:
-    standings = Standings(settings.race_lrs)
-    for step in steps:
-        standings.add(step.lr, step.loss)
-    reading = race_rules.read(standings, is_stopped=not standings.is_over)
-    candidates = standings.candidates()
-    scored = [c for c in candidates if c.score is not None]
-    losses = tuple(float(c.score) for c in scored if c.score is not None)
-    outcome: Outcome = "diverged" if not standings.alive else "finished" if standings.is_over else "stopped"
-    limit = reading.limit
-    if steps and steps[-1].is_replayed:
-        limit += " Each round began anew: copies of the model for all rates did not fit in memory."
-    return {
-        "outcome": outcome, "lrs": tuple(c.lr for c in scored), "losses": losses, "smoothed_losses": losses,
-        "start_loss": sum(standings.control) / len(standings.control) if standings.control else None,
-        "suggestion": reading.suggestion, "peak": reading.peak, "low": reading.low, "high": reading.high,
-        "rises_from": reading.rises_from, "candidates": candidates, "rounds": tuple(standings.rounds),
-        "best": reading.best, "fit": reading.fit, "retry": reading.retry, "verdict": reading.verdict,
-        "reason": reading.reason, "limit": limit.strip(),
-    }  # fmt: skip
-
-
-def _settings_of(steps: tuple[Any, ...]) -> LRSettings:
+def _settings_of(steps: Sequence[Any]) -> LRSettings:
     if len(steps) < 10:
         return LRSettings(mode="quick")
     return LRSettings(mode="quick", lr_min=steps[0].lr, lr_max=steps[-1].lr, steps=len(steps))

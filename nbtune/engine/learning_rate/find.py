@@ -11,8 +11,8 @@ from ...formats import format_loss, format_lr
 from ...jobs import Progress
 from ..headless import Headless, carried_out
 from ..task.task import Task
-from .by_batch_size import LRByBatchSize
-from .curve import LRCurve
+from .by_batch_size import BySizeFold, LRByBatchSize
+from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep
 from .finding import finding_of, kind_of
 from .search import search_lr
@@ -65,7 +65,9 @@ def find_lr(
         ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
-        Exception: Whatever the user's model, loss or data raise.
+        Exception: Whatever the user's model, loss or data raise; not what only rates that blow up make them raise (a
+            distribution that refuses NaN, an overflow, a guard): those rates leave, and ``limit`` says why. How the two
+            are told apart: ``nbtune.engine.training.provoked``.
 
     Examples:
         >>> import torch
@@ -105,6 +107,12 @@ def _text(step: LRStep | RaceStep) -> str:
 
 def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
     """What the events of a search for ``task`` say so far."""
-    if settings.batch_sizes:
-        return LRByBatchSize.from_steps(steps, settings=settings)
-    return LRCurve.from_steps(steps, settings=settings, batch_size=task.samples_per_update)
+    fold = lr_fold(task, settings)
+    for step in steps:
+        fold.add(step)
+    return fold.result()
+
+
+def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
+    """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
+    return BySizeFold(settings) if settings.batch_sizes else LRFold(settings, task.samples_per_update)

@@ -6,22 +6,19 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...formats import format_lr
 from .race.standings import Candidate
-
-if TYPE_CHECKING:
-    from .curve import LRCurve
+from .reading import Answer, Outcome, Reading
 
 DISAGREE = 4.0
 """Suggestions that lie farther apart than this factor are said to disagree; the default rates lie 3.2 apart."""
 
 
-def pooled(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
-    """What is known after several orders, as the fields of ``LRCurve``.
+def pooled(orders: Sequence[Reading], repeats: int) -> Reading:
+    """What is known after several orders.
 
     Rates are medians of those orders that have an answer, where that is more than half of them: one that leads astray
     does not move them. Losses are means, of a sweep medians.
@@ -32,65 +29,77 @@ def pooled(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
     """
     candidates = tuple(map(_pooled_candidate, zip(*(o.candidates for o in orders), strict=True)))
     if candidates:
-        scored = [c for c in candidates if c.score is not None]
-        lrs = tuple(c.lr for c in scored)
-        losses = smoothed = tuple(float(c.score) for c in scored if c.score is not None)
+        scores = {c.lr: c.score for c in candidates if c.score is not None}
+        lrs, losses, smoothed = tuple(scores), tuple(scores.values()), tuple(scores.values())
     else:
         losses = _medians([o.losses for o in orders])
         smoothed = _medians([o.smoothed_losses for o in orders])
         lrs = max((o.lrs for o in orders), key=len)[: len(losses)]
     ends = sorted({c.left_after for c in candidates if c.left_after is not None})
     starts = [o.start_loss for o in orders if o.start_loss is not None]
+    return Reading(
+        answer=_answer(orders, repeats), outcome=_outcome(orders, repeats), candidates=candidates, lrs=lrs,
+        losses=losses, smoothed_losses=smoothed, start_loss=sum(starts) / len(starts) if starts else None,
+        rounds=tuple((end, sum(c.left_after == end for c in candidates)) for end in ends),
+    )  # fmt: skip
+
+
+def _outcome(orders: Sequence[Reading], repeats: int) -> Outcome:
     outcomes = {o.outcome for o in orders}
-    is_whole = "stopped" not in outcomes and len(orders) >= repeats
-    return {
-        **_answer(orders, repeats), "candidates": candidates, "lrs": lrs, "losses": losses,
-        "smoothed_losses": smoothed, "start_loss": sum(starts) / len(starts) if starts else None,
-        "rounds": tuple((end, sum(c.left_after == end for c in candidates)) for end in ends),
-        "outcome": ("diverged" if outcomes == {"diverged"} else "finished") if is_whole else "stopped",
-    }  # fmt: skip
+    if "stopped" in outcomes or len(orders) < repeats:
+        return "stopped"
+    return "diverged" if outcomes == {"diverged"} else "finished"
 
 
-def _answer(orders: Sequence[LRCurve], repeats: int) -> dict[str, Any]:
+def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
     # One that was stopped before it had an answer says nothing against the others.
-    ended = [o for o in orders if o.suggestion is not None or o.outcome != "stopped"] or orders
-    answered = [o for o in ended if o.suggestion is not None]
+    ended = [o for o in orders if o.answer.suggestion is not None or o.outcome != "stopped"] or orders
+    answered = [o.answer for o in ended if o.answer.suggestion is not None]
     if 2 * len(answered) <= len(ended):
-        without = next(o for o in ended if o.suggestion is None)
-        reason = without.reason
-        if answered:
-            has = f"Only {len(answered)} of {len(ended)} data orders led to one"
-            reason = f"{has}. In another: {without.verdict} {reason}"
-        verdict = "No clear answer: it depends on the order of the data." if answered else without.verdict
-        none = dict.fromkeys(("suggestion", "peak", "low", "high", "best", "rises_from"))
-        return {**none, "retry": without.retry, "verdict": verdict, "reason": reason, "limit": without.limit}
-    found = {
-        name: _middle([getattr(o, name) for o in answered])
-        for name in ("suggestion", "peak", "low", "high", "best", "rises_from")
-    }
-    suggestions = [o.suggestion for o in answered if o.suggestion is not None]
-    value, spread = _middle(suggestions) or 0.0, max(suggestions) / min(suggestions)
-    limits = [] if found["peak"] is None else [f"Peak of a one-cycle schedule: {format_lr(found['peak'])}."]
+        return _no_answer([o.answer for o in ended], len(answered))
+    suggestions = [a.suggestion for a in answered if a.suggestion is not None]
+    value, peak = _middle(suggestions) or 0.0, _middle([a.peak for a in answered])
+    low, high, within = _middle([a.low for a in answered]), _middle([a.high for a in answered]), ""
+    if low is not None and high is not None:
+        good = "good" if orders[0].candidates else "usable"
+        within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
+    return Answer(
+        suggestion=value, peak=peak, low=low, high=high, best=_middle([a.best for a in answered]),
+        rises_from=_middle([a.rises_from for a in answered]), verdict=f"Use η = {format_lr(value)}",
+        reason=f"{within}{_agreement(suggestions)}.", limit=_limit(suggestions, peak, len(ended), repeats),
+    )  # fmt: skip
+
+
+def _no_answer(ended: Sequence[Answer], answered: int) -> Answer:
+    without = next(answer for answer in ended if answer.suggestion is None)
+    if not answered:
+        return replace(without, low=None, high=None, best=None, rises_from=None, fit=())
+    has = f"Only {answered} of {len(ended)} data orders led to one"
+    return Answer(
+        verdict="No clear answer: it depends on the order of the data.",
+        reason=f"{has}. In another: {without.verdict} {without.reason}", limit=without.limit, retry=without.retry,
+    )  # fmt: skip
+
+
+def _agreement(suggestions: Sequence[float]) -> str:
+    lowest, highest = format_lr(min(suggestions)), format_lr(max(suggestions))
+    if len(suggestions) == 1:
+        return "by one data order"
+    if lowest == highest:
+        return f"{len(suggestions)} data orders agree on it"
+    return f"{len(suggestions)} data orders suggest {lowest} to {highest}, this is their median"
+
+
+def _limit(suggestions: Sequence[float], peak: float | None, ended: int, repeats: int) -> str:
+    limits = [] if peak is None else [f"Peak of a one-cycle schedule: {format_lr(peak)}."]
+    spread = max(suggestions) / min(suggestions)
     if spread > DISAGREE:
         limits.append(f"The orders disagree by a factor of {spread:.2g}.")
-    if len(answered) < len(ended):
-        limits.append(f"{len(ended) - len(answered)} of {len(ended)} orders gave no answer.")
-    if len(ended) < repeats:
-        limits.append(f"Stopped after {len(ended)} of {repeats} orders.")
-    low, high, within = found["low"], found["high"], ""
-    if low is not None and high is not None:
-        good = "good" if orders[0].settings.mode == "race" else "usable"
-        within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
-    lowest, highest = format_lr(min(suggestions)), format_lr(max(suggestions))
-    said = f"{len(answered)} data orders suggest {lowest} to {highest}, this is their median"
-    if len(answered) == 1:
-        said = "by one data order"
-    elif lowest == highest:
-        said = f"{len(answered)} data orders agree on it"
-    return {
-        **found, "retry": None, "verdict": f"Use η = {format_lr(value)}", "limit": " ".join(limits),
-        "reason": f"{within}{said}.",
-    }  # fmt: skip
+    if len(suggestions) < ended:
+        limits.append(f"{ended - len(suggestions)} of {ended} orders gave no answer.")
+    if ended < repeats:
+        limits.append(f"Stopped after {ended} of {repeats} orders.")
+    return " ".join(limits)
 
 
 def _pooled_candidate(same: Sequence[Candidate]) -> Candidate:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, Literal
 
 from ...formats import format_lr
+from ..checks import number, seconds, whole_number, whole_numbers
 from ..task.task import Task
 
 Mode = Literal["race", "quick"]
+
+WHOLE = {
+    "rates": (4, 1000), "steps": (10, 10**6), "updates_per_step": (1, 10**6), "validation_batches": (1, 10**6),
+    "repeats": (1, 1000),
+}  # fmt: skip
+"""Settings that are whole numbers, with their limits."""
 
 RACE_SAMPLES = 4
 """Samples behind each loss of a race, at the least: those of one or two tell rates apart by chance."""
@@ -65,25 +69,16 @@ class LRSettings:
         if self.mode not in ("race", "quick"):
             raise ValueError(f'mode must be "race" or "quick", not {self.mode!r}')
         for name in ("lr_min", "lr_max"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
-                raise ValueError(f"{name} must be a number above 0, not {value!r}")
+            number(name, getattr(self, name), above=0)
         if self.lr_min >= self.lr_max:
             raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
-        if not isinstance(self.rates, Integral) or self.rates < 4:
-            raise ValueError(f"rates must be a whole number from 4 up, not {self.rates!r}")
-        if not isinstance(self.steps, Integral) or self.steps < 10:
-            raise ValueError(f"steps must be a whole number from 10 up, not {self.steps!r}")
-        updates = self.updates_per_step
-        if updates is not None and (not isinstance(updates, Integral) or updates < 1):
-            raise ValueError(f"updates_per_step must be a whole number from 1 up, not {self.updates_per_step!r}")
-        if self.max_seconds is not None and not (isinstance(self.max_seconds, Real) and self.max_seconds > 0):
-            raise ValueError(f"max_seconds must be above 0 or None, not {self.max_seconds!r}")
-        if not isinstance(self.validation_batches, Integral) or self.validation_batches < 1:
-            raise ValueError(f"validation_batches must be a whole number from 1 up, not {self.validation_batches!r}")
-        if not isinstance(self.repeats, Integral) or isinstance(self.repeats, bool) or self.repeats < 1:
-            raise ValueError(f"repeats must be a whole number from 1 up, not {self.repeats!r}")
-        object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
+        for name, (least, most) in WHOLE.items():
+            value = getattr(self, name)
+            if value is not None or name != "updates_per_step":
+                object.__setattr__(self, name, whole_number(name, value, least=least, most=most))
+        object.__setattr__(self, "max_seconds", seconds("max_seconds", self.max_seconds))
+        sizes = whole_numbers("batch_sizes", self.batch_sizes, example="[16, 64, 256]")
+        object.__setattr__(self, "batch_sizes", tuple(sorted(set(sizes))))
         if self.curvature and self.batch_sizes:
             raise ValueError("curvature is that of one batch size: leave batch_sizes out")
 
@@ -109,18 +104,14 @@ class LRSettings:
         growth = (self.lr_max / self.lr_min) ** (1 / (self.rates - 1))
         return tuple(float(f"{self.lr_min * growth**place:.4g}") for place in range(self.rates))
 
+    @property
+    def sweep_lrs(self) -> tuple[float, ...]:
+        """The rates of a sweep, rising."""
+        growth = (self.lr_max / self.lr_min) ** (1 / (self.steps - 1))
+        return tuple(self.lr_min * growth**index for index in range(self.steps))
+
     def updates_behind_loss(self, samples_per_update: int | None) -> int:
         """Optimizer updates behind each loss."""
         if self.updates_per_step is not None:
             return self.updates_per_step
         return -(-RACE_SAMPLES // samples_per_update) if self.mode == "race" and samples_per_update else 1
-
-
-def _checked_sizes(given: Any) -> tuple[int, ...]:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise ValueError(f"batch_sizes must be whole numbers from 1 up, such as [16, 64, 256], not {given!r}")
-    sizes = tuple(given)
-    for size in sizes:
-        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"batch_sizes must be whole numbers from 1 up, not {size!r}")
-    return tuple(sorted({int(size) for size in sizes}))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from operator import index
 from typing import Any, Literal
 
 import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
+from ..checks import whole_number
 from ..task.task import Task
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
@@ -106,8 +106,8 @@ def _check_plan(
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
     if optimizer is not None and task.update is not None:
         raise ValueError("update= steps its own optimizers, so another one can't be planned with")
-    if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
-        raise ValueError(f"image_size is a whole number of pixels from 1 up, not {image_size!r}")
+    if image_size is not None:
+        whole_number("image_size", image_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +181,8 @@ class MemoryEstimate:
 
     def parts(self, k: int) -> Parts:
         """(name, bytes) in the order of ``PARTS``: what is in use when most is, which adds up to ``peak_bytes(k)``."""
-        return parts_of(self._source.tape(_checked(k)).recording, self._source.moment(k), self.context_bytes)
+        k = _checked(k)
+        return parts_of(self._source.tape(k).recording, self._source.moment(k), self.context_bytes)
 
     def breakdown(self, k: int) -> dict[str, int]:
         """Bytes of parameters, gradients, optimizer, activations, inputs and temporary buffers."""
@@ -191,12 +192,14 @@ class MemoryEstimate:
 
     def layers(self, k: int) -> tuple[LayerShare, ...]:
         """What each type of layers takes when activations take most, the largest share of them first."""
-        tape = self._source.tape(_checked(k))
+        k = _checked(k)
+        tape = self._source.tape(k)
         return layer_shares(tape.recording, fullest(tape, k), self._source.owned)
 
     def modules(self, k: int) -> tuple[ModuleShare, ...]:
         """What each block of the model takes when activations take most, by type of layer, the largest first."""
-        tape = self._source.tape(_checked(k))
+        k = _checked(k)
+        tape = self._source.tape(k)
         return module_shares(tape.recording, fullest(tape, k), self._source.owned)
 
     def evaluation_peak_bytes(self, k: int) -> int:
@@ -227,6 +230,4 @@ class MemoryEstimate:
 
 
 def _checked(k: int) -> int:
-    if isinstance(k, bool) or not hasattr(k, "__index__") or k < 1:
-        raise ValueError(f"a batch size is a whole number from 1 up, not {k!r}")
-    return index(k)
+    return whole_number("the batch size", k)

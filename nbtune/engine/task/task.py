@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils.data import Dataset
 
+from ..checks import number, whole_number
 from . import batches
 
 _KEEP = object()
@@ -127,11 +128,12 @@ class Task:
         Args:
             lr: The new rate of the first group (whose rate is not 0), > 0.
             optimizer: The name of the only one to be set; None for all.
+        Raises:
+            ValueError: For a rate that is no finite number above 0.
         Warns:
             UserWarning: When a scheduler already holds the old rates.
         """
-        if not lr > 0:
-            raise ValueError(f"lr must be above 0, not {lr!r}")
+        lr = number("lr", float(lr) if isinstance(lr, torch.Tensor) and lr.numel() == 1 else lr, above=0)
         if any("initial_lr" in group for o in self.optimizers.values() for group in o.param_groups):
             warnings.warn(
                 "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
@@ -158,8 +160,7 @@ class Task:
             arguments["device"] = None
         task = Task(**{**arguments, **changes})
         if batch_size is not None:
-            if not isinstance(batch_size, int) or batch_size < 1:
-                raise ValueError(f"batch_size must be a whole number from 1 up, not {batch_size!r}")
+            batch_size = whole_number("batch_size", batch_size)
             task.loader = batches.as_loader(task._data, task._collate_fn, batch_size)
             task._data, task._collate_fn = task.loader, None
         elif "data" not in changes:
@@ -248,8 +249,7 @@ def _check_choices(task: Task) -> None:
         raise ValueError("give one of loss_fn, training_step and update: each of them says what a step is")
     if task.amp not in (None, torch.bfloat16, torch.float16):
         raise ValueError(f"amp must be torch.bfloat16, torch.float16 or None, not {task.amp!r}")
-    if not isinstance(task.accumulate, int) or task.accumulate < 1:
-        raise ValueError(f"accumulate must be a whole number from 1 up, not {task.accumulate!r}")
+    task.accumulate = whole_number("accumulate", task.accumulate, most=10**6)
     if task.update is not None and (task.amp is not None or task.accumulate > 1):
         raise ValueError("update does its own autocast and accumulation: leave amp and accumulate out")
     if task.update is None and (isinstance(task.model, Mapping) or isinstance(task.optimizer, Mapping)):

@@ -82,6 +82,22 @@ class TapeReader:
         """The tape goes on."""
 
 
+class GivenBatches:
+    """A few batches, once."""
+
+    def __init__(self, given: list[Any]) -> None:
+        self._given = iter(given)
+
+    def __next__(self) -> Any:
+        return next(self._given)
+
+    def mark(self) -> None:
+        """Nothing was drawn."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
 class SharedBatches:
     """The same batches for several trainers, drawn once with random streams of their own.
 

@@ -10,7 +10,7 @@ from ...engine.batch_size.grid import MemoryGrid, sweep_image_sizes
 from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.memory.samples import image_size_of
-from ...plots.memory.picture import draw_grid_png, draw_layers_png, draw_memory_png
+from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
 from ..panel import frontend
 from ..panel.life import NewAct
@@ -84,10 +84,10 @@ class BatchProber(Panel):
 
     def _picture(self) -> bytes | None:
         if self.mode == "grid" and self.grid is not None:
-            return draw_grid_png(self.grid)
+            return grid_png(self.grid)
         if self.mode == "layers" and self.result.estimate is not None:
-            return draw_layers_png(self.result.estimate, size_shown(self.result) or 1)
-        return draw_memory_png(self.result)
+            return layers_png(self.result.estimate, size_shown(self.result) or 1)
+        return memory_png(self.result)
 
     def _apply(self) -> Sentence:
         try:

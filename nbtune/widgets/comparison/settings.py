@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...engine.comparison.run import ComparisonRun
 from ...engine.comparison.settings import FULL, ComparisonSettings
 from ...engine.memory.cards import CARDS, parse_capacity
 from ...formats import format_lr, format_memory
+from ..panel.numbers import number_in
 
 AXES = ("samples", "updates", "seconds")
 SHOWN = {"axis", "held_out"}
@@ -90,7 +91,7 @@ def _value(name: str, text: str, given: ComparisonSettings) -> Any:
     if name == "lr":
         return given.lr if text == GIVEN else _rate(text)
     if name == "seeds":
-        return _number(text, "seeds", int, "a whole number such as 3")
+        return number_in(text, "seeds", int, "a whole number such as 3")
     if name == "capacity" and text:
         parse_capacity(text)
     return text or None
@@ -99,20 +100,13 @@ def _value(name: str, text: str, given: ComparisonSettings) -> Any:
 def _size(text: str) -> int | str:
     if text.casefold() == FULL:
         return FULL
-    return int(_number(text, "k", int, "whole numbers and “full”, such as 1, 8, 64, full"))
+    return int(number_in(text, "k", int, "whole numbers and “full”, such as 1, 8, 64, full"))
 
 
 def _rate(text: str) -> float | str:
     if not text or text.casefold() in (FIXED, "scaled", "found"):
         return text.casefold() or FIXED
-    return float(_number(text, "η", float, "a number such as 0.05"))
-
-
-def _number(text: str, label: str, kind: Callable[[str], float], example: str) -> float:
-    try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"“{label}” must be {example}, not “{text}”") from None
+    return float(number_in(text, "η", float, "a number such as 0.05"))
 
 
 def _named(run: ComparisonRun) -> tuple[int | str, ...]:

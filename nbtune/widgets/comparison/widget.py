@@ -12,7 +12,7 @@ from ...engine import Task
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
 from ...plots.comparison.figure import comparison_figure
-from ...plots.comparison.picture import draw_comparison_png
+from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import Panel
@@ -116,7 +116,7 @@ class BatchComparison(Panel):
             self._stage.draw(self._run_under_way)
 
     def _picture(self) -> bytes | None:
-        return draw_comparison_png(self.result, axis=self.values["axis"], held_out=self._stage.shows_held_out)
+        return comparison_png(self.result, axis=self.values["axis"], held_out=self._stage.shows_held_out)
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

@@ -9,7 +9,7 @@ from typing import Any
 from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...formats import format_lr
-from ...plots.learning_rate.sweep.picture import draw_png
+from ...plots.learning_rate.dispatch import lr_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.life import NewAct
@@ -102,7 +102,7 @@ class LRFinder(Panel):
         return bool(self.values["theory"]) and isinstance(result, LRCurve) and result.curvature is None
 
     def _picture(self) -> bytes | None:
-        return draw_png(self._stage.shown(self.result))
+        return lr_png(self._stage.shown(self.result))
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ...engine import LRSettings, Task
 from ...engine.task.order import samples_in
 from ...formats import format_lr
+from ..panel.numbers import number_in
+
+_KINDS = {"integer": (int, "a whole number such as 100"), "number": (float, "a number such as 1e-5")}
+"""What stands in a field of each kind, and how an error names it."""
 
 SIZES = "sizes"
 MODES = [["race", "Race"], ["quick", "Quick sweep"], [SIZES, "Batch sizes"]]
@@ -83,7 +86,7 @@ def settings_from(texts: dict[str, str], mode: str, before: LRSettings, task: Ta
         if kind == "text":
             changes[name] = _sizes(text)
         elif kind != "switch" and text != shown[name]:
-            changes[name] = _number(text, field["label"], int if kind == "integer" else float)
+            changes[name] = number_in(text, field["label"], *_KINDS[kind])
     return replace(before, **changes)
 
 
@@ -98,11 +101,3 @@ def _sizes(text: str) -> tuple[int, ...]:
     if not parts or not all(part.isdigit() for part in parts):
         raise ValueError(f"“k” must be whole numbers such as 16, 64, 256, not “{text}”")
     return tuple(map(int, parts))
-
-
-def _number(text: str, label: str, kind: Callable[[str], Any]) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        example = "a whole number such as 100" if kind is int else "a number such as 1e-5"
-        raise ValueError(f"“{label}” must be {example}, not “{text}”") from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ....formats import format_loss, format_lr
-from .standings import END, Standings, begin_of, score_of
+from ..reading import Answer, Outcome, Reading
+from .standings import END, Candidate, Standings, begin_of, score_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
 """× the minimum of the scores. At 3,000 steps a rate one step too high costs far more than one step too low, and a
@@ -25,24 +27,40 @@ FIRST_ANSWER = 12
 """A race that is stopped before this step has no answer: some of the rates ahead there are too high."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a race says; see ``LRCurve`` for the fields."""
+def reading_of(standings: Standings, *, is_replayed: bool = False) -> Reading:
+    """What is known of a race as it stands.
 
-    suggestion: float | None = None
-    peak: float | None = None
-    low: float | None = None
-    high: float | None = None
-    best: float | None = None
-    rises_from: float | None = None
-    fit: tuple[tuple[float, float], ...] = ()
-    retry: tuple[float, float] | None = None
-    verdict: str
-    reason: str
-    limit: str = ""
+    Args:
+        standings: Of the race.
+        is_replayed: Whether its rates began anew for every round.
+    """
+    answer = read(standings, is_stopped=not standings.is_over)
+    candidates = standings.candidates()
+    limits = [answer.limit, *raised_by(candidates)]
+    if is_replayed:
+        limits.append("Each round began anew: copies of the model for all rates did not fit in memory.")
+    answer = replace(answer, limit=" ".join(filter(None, limits)))
+    scores = {c.lr: c.score for c in candidates if c.score is not None}
+    outcome: Outcome = "diverged" if not standings.alive else "finished" if standings.is_over else "stopped"
+    return Reading(
+        answer=answer, outcome=outcome, lrs=tuple(scores), losses=tuple(scores.values()),
+        smoothed_losses=tuple(scores.values()), candidates=candidates, rounds=tuple(standings.rounds),
+        start_loss=sum(standings.control) / len(standings.control) if standings.control else None,
+    )  # fmt: skip
 
 
-def read(standings: Standings, *, is_stopped: bool) -> Reading:
+def raised_by(candidates: Sequence[Candidate]) -> list[str]:
+    """A sentence where rates left because their step raised an error: which, and what."""
+    failed = [c for c in candidates if c.error]
+    if not failed:
+        return []
+    above = [c for c in candidates if c.lr > failed[0].lr]
+    is_all_above = above and all(c.error or not all(map(math.isfinite, c.losses[-1:])) for c in above)
+    which = f"{format_lr(failed[0].lr)} and above" if is_all_above else ", ".join(format_lr(c.lr) for c in failed)
+    return [f"η = {which}: {failed[0].error.rstrip('.')}."]
+
+
+def read(standings: Standings, *, is_stopped: bool) -> Answer:
     """What the scores of a race say.
 
     The best rate is the minimum of a parabola in log η through the lowest score and its two neighbours (where the lower
@@ -54,12 +72,12 @@ def read(standings: Standings, *, is_stopped: bool) -> Reading:
     """
     lrs, taken = list(standings.losses), standings.taken
     if standings.control and not math.isfinite(standings.control[0]):
-        return Reading(verdict="No clear answer: the loss is not finite.", reason="It is inf or NaN before any step.")
+        return Answer(verdict="No clear answer: the loss is not finite.", reason="It is inf or NaN before any step.")
     if is_stopped and (taken < FIRST_ANSWER or not standings.has_fallen):
         return _stopped(standings)
     if not standings.alive or lrs[0] in standings.harmful:
         reason = f"Already {format_lr(lrs[0])}, the lowest rate, raised the loss."
-        return Reading(verdict="No clear answer: the range is too high.", reason=reason, retry=(lrs[0] / 1e4, lrs[0]))
+        return Answer(verdict="No clear answer: the range is too high.", reason=reason, retry=(lrs[0] / 1e4, lrs[0]))
     if not standings.has_fallen and not standings.harmful:
         return _flat(standings)
     if not standings.is_told_apart:
@@ -67,7 +85,7 @@ def read(standings: Standings, *, is_stopped: bool) -> Reading:
     return _answer(standings)
 
 
-def _answer(standings: Standings) -> Reading:
+def _answer(standings: Standings) -> Answer:
     lrs, taken = list(standings.losses), standings.taken
     begin = begin_of(taken)
     without = float(np.mean(standings.control[begin:taken]))
@@ -86,7 +104,7 @@ def _answer(standings: Standings) -> Reading:
     else:
         what = f"a plateau: after {taken} steps the highest of {len(lrs)} rates that did no harm"
     good = f"good from {format_lr(low, 1)} to {format_lr(high, 1)}"
-    return Reading(
+    return Answer(
         suggestion=suggestion, peak=TO_PEAK * best, low=low, high=high, best=best, fit=fit,
         rises_from=min(above, default=None), verdict=f"Use η = {format_lr(suggestion)}",
         reason=f"{good}; {what}, moved {TO_SUGGESTION:g}× to the safe side.", limit=" ".join(limits),
@@ -131,23 +149,23 @@ def _good_range(scores: dict[float, float], best: float, without: float) -> tupl
     return min(TO_SUGGESTION * ends[0], LEAST_RANGE[0] * best), max(TO_SUGGESTION * ends[1], LEAST_RANGE[1] * best)
 
 
-def _flat(standings: Standings) -> Reading:
+def _flat(standings: Standings) -> Answer:
     lrs = list(standings.losses)
     level = format_loss(float(np.mean(standings.control)))
     stayed = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} the loss stayed at {level}."
     if lrs[-1] < 1:
-        return Reading(verdict="No clear answer: the range is too low.", reason=stayed, retry=(1e-5, 10.0))
-    return Reading(verdict="No clear answer: η does not change the loss.", reason=stayed)
+        return Answer(verdict="No clear answer: the range is too low.", reason=stayed, retry=(1e-5, 10.0))
+    return Answer(verdict="No clear answer: η does not change the loss.", reason=stayed)
 
 
-def _all_the_same(standings: Standings) -> Reading:
+def _all_the_same(standings: Standings) -> Answer:
     lrs = list(standings.losses)
     same = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} it fell by the same: is η used at all?"
-    return Reading(verdict="No clear answer: η does not change the loss.", reason=same)
+    return Answer(verdict="No clear answer: η does not change the loss.", reason=same)
 
 
-def _stopped(standings: Standings) -> Reading:
-    return Reading(
+def _stopped(standings: Standings) -> Answer:
+    return Answer(
         verdict="Stopped before the race was decided: no suggestion yet.",
         reason=f"{standings.taken} of {END} steps were taken.",
         limit="Your model is as it was.",

@@ -52,7 +52,7 @@ def classic_rules(curve: LRCurve) -> tuple[ClassicRule, ...]:
     The first three are read off the losses as fastai reads them: an exponential average (momentum 0.98, corrected for
     its start), which lags behind them, by 34 steps at the hundredth; without the first tenth of the steps asked for
     and without the last five. They answer on almost any curve, also on noise. The fourth is the suggestion of the
-    sweep itself, see ``lr_rules.suggest``.
+    sweep itself, see ``rules.read``.
 
     Args:
         curve: Of a sweep, of any length.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....formats import format_loss, format_lr
+from ..reading import Answer, Outcome, Reading
 
 Floats = NDArray[np.float64]
 
@@ -37,22 +37,6 @@ FLAT_RISE = 0.05
 
 GIVEN_BACK = 0.5
 """A rise is clear when this part of the greatest drop is lost again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a rule reads off a curve; see ``LRCurve`` for the fields."""
-
-    smoothed_losses: tuple[float, ...]
-    start_loss: float | None = None
-    suggestion: float | None = None
-    low: float | None = None
-    high: float | None = None
-    rises_from: float | None = None
-    retry: tuple[float, float] | None = None
-    verdict: str
-    reason: str
-    limit: str = ""
 
 
 def smooth(losses: Sequence[float], half_width: int = 2) -> Floats:
@@ -137,7 +121,7 @@ class DivergenceWatch:
         return math.log(now / self._lowest) > 0.6 * math.log(start / self._lowest)
 
 
-def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: float, outcome: str) -> Answer:
+def read(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: float, *, outcome: Outcome) -> Reading:
     """The quick rule: the first clear rise after the minimum, ÷ 12.
 
     (÷ 24 on a plateau.) The rise is clear at the first η, right of the smoothed curve's minimum, where half of the
@@ -157,23 +141,31 @@ def suggest(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max
     smoothed = smooth(losses)
     curve = _Curve.read(np.asarray(lrs), np.asarray(losses, dtype=np.float64), smoothed, outcome == "diverged")
     if curve is None:
-        return _too_short(smoothed, outcome)
-    known: dict[str, Any] = {
-        "smoothed_losses": tuple(smoothed.tolist()), "start_loss": curve.start, "low": curve.low,
-        "high": curve.high if curve.low is not None else None, "rises_from": curve.rises_from,
-    }  # fmt: skip
-    if curve.rises_from is not None:
-        read = _from_rise(curve, curve.rises_from, lr_min)
-    elif outcome == "stopped":
-        read = _stopped(curve)
-    elif curve.low is None:
-        read = _flat(curve, lr_min, lr_max)
+        answer = _too_short(len(smoothed), outcome)
     else:
-        read = _still_falling(curve, lr_max)
-    if curve.low is not None and "suggestion" in read:
+        answer = _with_range(_answer(curve, lr_min, lr_max, outcome), curve)
+    return Reading(
+        answer=answer, outcome=outcome, lrs=tuple(lrs), losses=tuple(losses), smoothed_losses=tuple(smoothed.tolist()),
+        start_loss=None if curve is None else curve.start,
+    )  # fmt: skip
+
+
+def _answer(curve: _Curve, lr_min: float, lr_max: float, outcome: Outcome) -> Answer:
+    if curve.rises_from is not None:
+        return _from_rise(curve, curve.rises_from, lr_min)
+    if outcome == "stopped":
+        return _stopped(curve)
+    return _flat(curve, lr_min, lr_max) if curve.low is None else _still_falling(curve, lr_max)
+
+
+def _with_range(answer: Answer, curve: _Curve) -> Answer:
+    low = curve.low
+    if low is not None and answer.suggestion is not None:
         # A short sweep notices a fall late; what the margin puts below it is slow there, and usable all the same.
-        known["low"] = min(curve.low, read["suggestion"])
-    return Answer(**known, **read)
+        low = min(low, answer.suggestion)
+    return replace(
+        answer, peak=answer.suggestion, low=low, high=None if low is None else curve.high, rises_from=curve.rises_from
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,54 +236,53 @@ def _noise(losses: Floats) -> float:
     return float(np.median(np.abs(differences)) * 1.05) if len(differences) else 0.0
 
 
-def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> dict[str, Any]:
+def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> Answer:
     factor = PLATEAU_TO_SUGGESTION if curve.is_plateau else RISE_TO_SUGGESTION
     suggestion = rises_from / factor
     if suggestion < lr_min:
-        return {
-            "verdict": "No clear answer: the range is too high.",
-            "reason": f"The loss rose at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η.",
-            "retry": (lr_min / 1e4, rises_from),
-        }
+        reason = f"The loss rose at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η."
+        return Answer(
+            verdict="No clear answer: the range is too high.", reason=reason, retry=(lr_min / 1e4, rises_from)
+        )
     fell = " It hardly fell before: a plateau." if curve.is_plateau else ""
-    return {
-        "suggestion": suggestion,
-        "verdict": f"Use η = {format_lr(suggestion)}",
-        "reason": f"{factor:.0f}× below the rate where the loss clearly rose ({format_lr(rises_from)}).{fell}",
-        "limit": "Quick sweep, one run.",
-    }
+    return Answer(
+        suggestion=suggestion,
+        verdict=f"Use η = {format_lr(suggestion)}",
+        reason=f"{factor:.0f}× below the rate where the loss clearly rose ({format_lr(rises_from)}).{fell}",
+        limit="Quick sweep, one run.",
+    )
 
 
-def _still_falling(curve: _Curve, lr_max: float) -> dict[str, Any]:
+def _still_falling(curve: _Curve, lr_max: float) -> Answer:
     suggestion = max(lr_max / RISE_TO_SUGGESTION, curve.low or 0.0)
     factor = format_lr(lr_max / suggestion)
-    return {
-        "suggestion": suggestion,
-        "verdict": f"Use η = {format_lr(suggestion)}",
-        "reason": f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not risen.",
-        "limit": "A higher rate may be better.",
-    }
+    return Answer(
+        suggestion=suggestion,
+        verdict=f"Use η = {format_lr(suggestion)}",
+        reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not risen.",
+        limit="A higher rate may be better.",
+    )
 
 
-def _flat(curve: _Curve, lr_min: float, lr_max: float) -> dict[str, Any]:
+def _flat(curve: _Curve, lr_min: float, lr_max: float) -> Answer:
     stayed = f"From {format_lr(lr_min)} to {format_lr(lr_max)} the loss stayed at {format_loss(curve.start)}."
     if lr_max < 1:
-        return {"verdict": "No clear answer: the range is too low.", "reason": stayed, "retry": (1e-5, 10.0)}
-    return {"verdict": "No clear answer: η does not change the loss.", "reason": stayed}
+        return Answer(verdict="No clear answer: the range is too low.", reason=stayed, retry=(1e-5, 10.0))
+    return Answer(verdict="No clear answer: η does not change the loss.", reason=stayed)
 
 
-def _stopped(curve: _Curve) -> dict[str, Any]:
+def _stopped(curve: _Curve) -> Answer:
     course = "still falling" if curve.low is not None else f"still {format_loss(curve.start)}"
-    return {
-        "verdict": "Stopped before the loss rose: no suggestion yet.",
-        "reason": f"The loss was {course} at η = {format_lr(curve.last_lr)}.",
-        "limit": "Your model is as it was.",
-    }
+    return Answer(
+        verdict="Stopped before the loss rose: no suggestion yet.",
+        reason=f"The loss was {course} at η = {format_lr(curve.last_lr)}.",
+        limit="Your model is as it was.",
+    )
 
 
-def _too_short(smoothed: Floats, outcome: str) -> Answer:
+def _too_short(steps: int, outcome: Outcome) -> Answer:
     if outcome == "diverged":
         verdict, reason = "No clear answer: the loss is not finite.", "It was inf or NaN within the first seven steps."
     else:
-        verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {len(smoothed)} steps were taken."
-    return Answer(smoothed_losses=tuple(smoothed.tolist()), verdict=verdict, reason=reason)
+        verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {steps} steps were taken."
+    return Answer(verdict=verdict, reason=reason)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .allocator import CachingAllocator
+from nbtune.engine.memory.replay.allocator import CachingAllocator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
