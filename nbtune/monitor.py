@@ -211,7 +211,8 @@ def announce() -> None:
         return
     parent = kernel.get_parent()
     is_cell = parent.get("header", {}).get("msg_type") == "execute_request" and not parent["content"].get("silent")
-    channel, cell = known[0] if known else _channel(comm, kernel), _Cell(is_cell)
+    channel: Any = known[0] if known else _channel(comm, kernel)
+    cell = _Cell(is_cell)
     monitor = Monitor(
         channel.publish, namespace=lambda: getattr(kernel.shell, "user_ns", {}), is_busy=lambda: cell.is_running
     )
@@ -247,7 +248,7 @@ class _Cell:
 def _channel(comm: Any, kernel: Any) -> Any:
     """The comm. Other than those of widgets it is open from the start, and its messages belong to no cell."""
 
-    class Channel(comm.base_comm.BaseComm):
+    class Channel(comm.base_comm.BaseComm):  # type: ignore[misc]  # comm is imported by whoever calls
         receive: Callable[[Any], None]
 
         def publish(self, data: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from nbtune.engine import Task
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
+"""Before a wait that should have ended long ago fails. Only a failing test waits so long: nothing is measured by it."""
 
 W = TypeVar("W", bound=Any)
 

@@ -19,14 +19,17 @@ from torch.nn import functional
 from nbtune import jobs
 from nbtune.engine import Task, find_lr
 from nbtune.engine.batch_size.find import find_batch_size
+from nbtune.engine.batch_size.finding import finding_of as limit_finding
+from nbtune.engine.batch_size.finding import forecast_of
 from nbtune.engine.comparison.compare import compare_batch_sizes
-from nbtune.engine.finding import finding_of, forecast_of
+from nbtune.engine.comparison.finding import finding_of as comparison_finding
+from nbtune.engine.learning_rate.finding import finding_of as lr_finding
 from nbtune.jobs import BOARD, RESULTS_KEPT, Board, Call, Finding, Forecast, Job, Progress
 from nbtune.widgets import BatchProber, LRFinder
 from nbtune.widgets.comparison.widget import BatchComparison
 from nbtune.widgets.panel.panel import Panel
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +90,9 @@ RUNS: dict[str, Callable[[Task], Any]] = {
     "batch_size": lambda task: find_batch_size(task, max_batch_size=8, progress=False, strategy="double"),
     "comparison": lambda task: compare_batch_sizes(task, [8, 96], budget="40 epochs", progress=False),
 }
+FINDINGS: dict[str, Callable[[Any, Task], Finding | None]] = {
+    "learning_rate": lr_finding, "batch_size": limit_finding, "comparison": comparison_finding,
+}  # fmt: skip
 WIDGETS: dict[str, Callable[[Task], Any]] = {
     "learning_rate": LRFinder,
     "batch_size": lambda task: BatchProber(task, max_batch_size=8),
@@ -218,7 +224,7 @@ def test_a_call_is_listed_while_it_runs_and_leaves_what_it_found(tool: str) -> N
     assert (job.tool, job.is_blocking, job.widget) == (tool, True, "") and job.detail
     assert len(seen) > 5 and seen[0][1] != seen[-1][1] and BOARD.jobs == ()
     (found,) = BOARD.findings
-    again = finding_of(result, task)
+    again = FINDINGS[tool](result, task)
     assert again is not None and (found.tool, found.code()) == (tool, again.code())
     assert found.model == "Linear" and found.task() is task and found.widget == found.cell == ""
 
@@ -452,8 +458,8 @@ def test_a_result_without_an_answer_is_no_finding() -> None:
     task = plain_task()
     curve = find_lr(task, steps=10, lr_min=1e-9, lr_max=1e-8, progress=False)
     limit = find_batch_size(task, capacity=2**20, measure_seconds=0, progress=False)
-    assert curve.suggestion is None and finding_of(curve, task) is None
-    assert limit.batch_size is None and finding_of(limit, task) is None
+    assert curve.suggestion is None and lr_finding(curve, task) is None
+    assert limit.batch_size is None and limit_finding(limit, task) is None
     assert BOARD.findings == ()
 
 
@@ -518,7 +524,7 @@ def test_a_search_cut_short_anywhere_still_says_what_it_knows(strategy: Any, tri
         limit.trials[:trials], settings=limit.settings, capacity_bytes=limit.capacity_bytes, estimate=limit.estimate,
         outcome="stopped",
     )  # fmt: skip
-    found, forecast = finding_of(shorter, task), forecast_of(shorter, task)
+    found, forecast = limit_finding(shorter, task), forecast_of(shorter, task)
     assert forecast is not None and (found is None) is (shorter.batch_size is None)
     assert forecast.batch_size == shorter.batch_size and forecast.next_bytes > 0
 

@@ -38,14 +38,8 @@ LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
 NAMED = {"plots": {"nbtune.engine"}}
 """What they may name for type checkers alone: no run of theirs loads it."""
 
-PICTURES = {
-    f"nbtune.plots.{name}"
-    for name in (
-        "base.sentence", "comparison.picture", "descent.picture", "learning_rate.by_size.picture",
-        "learning_rate.race.picture", "learning_rate.sweep.picture", "memory.picture", "memory.table_pictures",
-    )
-}  # fmt: skip
-"""They draw with matplotlib, where it is installed."""
+PICTURES = {"nbtune.plots.base.picture", "nbtune.plots.base.sentence"}
+"""One draws with matplotlib, where it is installed, the other measures words with it."""
 
 BELOW_ALL = {"checks", "finding", "headless", "plain_data", "run"}
 """Files of the engine that stand below its rooms: every room may import them, and they import none."""
@@ -248,6 +242,12 @@ def test_neither_files_nor_rooms_go_round_in_circles() -> None:
     for module, found in edges.items():
         rooms.setdefault(".".join(room_of(module)), set()).update(".".join(room_of(name)) for name in found)
     assert circles({room: found - {room} for room, found in rooms.items()}) == []
+
+
+def test_neither_canvas_knows_the_other() -> None:
+    live, picture = (f"nbtune.plots.base.{name}" for name in ("live", "picture"))
+    edges = files_and_their_imports()
+    assert picture not in _reached(live, edges) and live not in _reached(picture, edges)
 
 
 def test_a_violation_would_be_seen() -> None:

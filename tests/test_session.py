@@ -12,7 +12,7 @@ import pytest
 
 from nbtune.session import Session
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 class Run:

@@ -7,25 +7,25 @@ from typing import Any
 
 from bokeh.plotting import figure
 
+from .base.kind import kind_of
 from .comparison.figure import comparison_plot
 from .descent.figure import descent_path_figure
-from .learning_rate.by_size.figure import by_size_plot
-from .learning_rate.sweep.figure import lr_curve_figure
+from .learning_rate.dispatch import lr_plot
 from .memory.bars import estimate_figure, limit_figure
 from .memory.grid import grid_figure
 
 __all__ = ["plot"]
 
 FIGURES: dict[str, Callable[[Any], figure]] = {
-    "LRByBatchSize": by_size_plot,
-    "LRCurve": lr_curve_figure,
+    "LRByBatchSize": lr_plot,
+    "LRCurve": lr_plot,
     "BatchLimit": limit_figure,
     "MemoryGrid": grid_figure,
     "MemoryEstimate": estimate_figure,
     "Comparison": comparison_plot,
     "DescentPath": descent_path_figure,
 }
-"""Name of a result's type → what draws it: asking for the type itself would import torch."""
+"""Name of a result's type → what draws it."""
 
 
 def plot(result: Any) -> figure:
@@ -39,7 +39,7 @@ def plot(result: Any) -> figure:
     Raises:
         TypeError: For anything else.
     """
-    for kind in type(result).__mro__:
-        if kind.__name__ in FIGURES:
-            return FIGURES[kind.__name__](result)
-    raise TypeError(f"nbtune has no plot of a {type(result).__name__}; it draws {', '.join(FIGURES)}")
+    kind = kind_of(result, FIGURES)
+    if kind is None:
+        raise TypeError(f"nbtune has no plot of a {type(result).__name__}; it draws {', '.join(FIGURES)}")
+    return FIGURES[kind](result)

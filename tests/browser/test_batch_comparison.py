@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import Notebook
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: batch_comparison")]
 
 SETUP = """
 import time
@@ -89,7 +93,7 @@ def test_start_to_the_answer_in_plot_table_sentence_and_button(lab: Notebook) ->
 
 
 def test_the_axis_and_the_held_out_losses_are_switched_during_a_run(lab: Notebook) -> None:
-    begun(lab, "axis.ipynb", pause=0.002, budget="20 epochs", seeds=1)
+    begun(lab, "axis.ipynb", pause=0.002, budget="2000 epochs", seeds=1)
     start(lab)
     lab.panel().get_by_text(" is lowest ").wait_for()
     choose(lab, "seconds")

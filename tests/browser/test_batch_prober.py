@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import Notebook
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: batch_prober")]
 
 SETUP = """
 import torch

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from conftest import Notebook
     from playwright.sync_api import Locator
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: descent_explorer")]
+
 SHOW = """
 from nbtune.widgets.descent_explorer import DescentExplorer
 explorer = DescentExplorer()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import expect
+from repository import PACKAGED, kept_tutorials
 
 from .conftest import PATIENCE_MS, Notebook
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lab_extension")]
 
 PANEL = ".nbtune-lab-panel"
 SETUP = """import time, torch, nbtune as nt
@@ -28,6 +30,7 @@ def step(model, batch):
 PAUSE = 0.0
 task = nt.Task(model, optimizer, data=data, training_step=step)
 finder = nt.LRFinder(task, mode="quick", steps=60)"""
+HELD = "import os\nwhile os.path.exists('gate'): time.sleep(0.01)"
 KERNEL_STATUS = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
 RUN_IN_BACKGROUND = """index => {
     window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
@@ -86,7 +89,7 @@ def test_a_kernel_without_nbtune_is_told_and_helped(lab: Notebook) -> None:
     panel_says(lab, "this kernel now", "Nothing is running in this kernel.")
 
 
-@pytest.mark.parametrize("light", [("time.sleep(20)",)], indirect=True)
+@pytest.mark.parametrize("light", [("time.sleep(600)",)], indirect=True)
 def test_the_panel_lives_while_a_cell_blocks(light: Notebook) -> None:
     before = sequence(light)
     run_in_background(light, 1)
@@ -95,7 +98,7 @@ def test_the_panel_lives_while_a_cell_blocks(light: Notebook) -> None:
 
 
 def test_the_panel_is_alive_during_run_all(lab: Notebook) -> None:
-    lab.server.write("all.ipynb", "import nbtune as nt, time", "time.sleep(20)")
+    lab.server.write("all.ipynb", "import nbtune as nt, time", "time.sleep(600)")
     lab.open("all.ipynb")
     lab.command("nbtune:show-panel")
     panel_says(lab, "nbtune is not imported in this kernel.")
@@ -111,7 +114,7 @@ is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict
 print(finder.state, finder.result.outcome, is_same and not optimizer.state)"""
 
 
-@pytest.mark.parametrize("opened", [("PAUSE = 0.1", "finder.start()", "time.sleep(30)", JUDGE)], indirect=True)
+@pytest.mark.parametrize("opened", [("PAUSE = 1.0", "finder.start()", "time.sleep(600)", JUDGE)], indirect=True)
 def test_stop_in_the_status_bar_ends_a_sweep_while_a_cell_blocks(opened: Notebook) -> None:
     opened.run(1)
     opened.run(2)
@@ -130,16 +133,18 @@ def test_stop_in_the_status_bar_ends_a_sweep_while_a_cell_blocks(opened: Noteboo
     assert opened.output(4).split() == ["done", "stopped", "True"]
 
 
-@pytest.mark.parametrize("opened", [("curve = nt.find_lr(task, progress=False)", "time.sleep(3)")], indirect=True)
+@pytest.mark.parametrize("opened", [("curve = nt.find_lr(task, progress=False)", HELD)], indirect=True)
 def test_a_result_is_inserted_and_found_again(opened: Notebook) -> None:
     opened.run(1)
     panel_says(opened, "η = ", "race, Net")
     insert = opened.page.get_by_role("button", name="Insert: η = ")
+    gate = opened.server.hold("gate")
     run_in_background(opened, 2)
     insert.focus()
     before = sequence(opened)
     opened.wait("n => +document.querySelector('.nbtune-lab-body').dataset.status >= n", before + 2)
     expect(insert).to_be_focused()  # the panel is drawn anew each second, under the fingers of who uses the keyboard
+    gate.unlink()
     opened.wait_until_idle()
     insert.press("Enter")
     cell = sources(opened)[-1]
@@ -169,7 +174,7 @@ def test_a_hostile_class_name_is_shown_as_text_and_runs_nothing(opened: Notebook
     assert sources(opened)[-1].startswith("theirs.set_lr(0.")
 
 
-@pytest.mark.parametrize("light", [("time.sleep(20)",)], indirect=True)
+@pytest.mark.parametrize("light", [("time.sleep(600)",)], indirect=True)
 def test_a_reload_finds_the_panel_alive_also_while_a_cell_blocks(light: Notebook) -> None:
     run_in_background(light, 1)
     before = sequence(light)
@@ -289,7 +294,7 @@ def test_a_saved_notebook_shows_its_picture_without_a_kernel_and_the_widget_afte
 
 
 def test_notebook_7_has_the_panel_too(notebook7: Notebook) -> None:
-    notebook7.server.write("seven.ipynb", SETUP, "time.sleep(5)")
+    notebook7.server.write("seven.ipynb", SETUP, "time.sleep(600)")
     notebook7.open("seven.ipynb")
     notebook7.command("nbtune:show-panel")
     panel_says(notebook7, "nbtune is not imported in this kernel.")
@@ -331,8 +336,9 @@ def test_tutorials_are_copied_once_and_never_overwritten(light: Notebook) -> Non
     light.command("nbtune:open-tutorials")
     light.wait("() => window.jupyterapp.shell.currentWidget?.context?.path.startsWith('nbtune-tutorials/01')")
     copies = light.server.folder / "nbtune-tutorials"
-    shipped = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+    shipped = sorted(PACKAGED.glob("*.ipynb"))  # not those of the working tree: somebody may have tried them
     assert sorted(path.name for path in copies.glob("*.ipynb")) == [path.name for path in shipped]
+    assert [path.name for path in shipped] == sorted(kept_tutorials())
     for path in shipped:
         assert json.loads((copies / path.name).read_text())["cells"] == json.loads(path.read_text())["cells"]
     mine = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.image as image
 import nbformat
 import numpy as np
+import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -19,16 +20,23 @@ from nbtune.plots.base.tokens import TOKENS
 if TYPE_CHECKING:
     from conftest import Notebook
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lr_finder")]
+
 SETUP = """
-import hashlib, time, torch
+import hashlib, pathlib, time, torch
 from torch import nn
 import nbtune as nt
 torch.set_num_threads(1)
 torch.manual_seed(0)
 
+calls, gate = 0, pathlib.Path("{gate}")
+
 class Wait(nn.Module):
     def forward(self, x):
-        time.sleep({wait})
+        global calls
+        calls += 1
+        while calls == {held_at} and gate.is_file():
+            time.sleep(0.01)
         return x
 
 def state():
@@ -45,24 +53,30 @@ SHOW = "finder = nt.LRFinder(task, mode='quick')\nfinder"
 REPORT = "print(len(finder.result.steps), finder.result.outcome, finder.state, state() == before)"
 
 
-def begun(notebook: Notebook, name: str, *cells: str, wait: float = 0.0) -> None:
-    """Open a notebook and run its first two cells, the second of which shows a widget."""
-    notebook.server.write(name, SETUP.format(wait=wait), *cells)
+def begun(notebook: Notebook, name: str, *cells: str, held_at: int = 0) -> Path:
+    """Open a notebook and run its first two cells, the second of which shows a widget.
+
+    At its ``held_at``-th call the model waits until the returned file is deleted.
+    """
+    gate = notebook.server.hold(f"{name}.gate")
+    notebook.server.write(name, SETUP.format(gate=gate.name, held_at=held_at), *cells)
     notebook.open(name)
     notebook.run(0)
     notebook.run(1)
     notebook.wait("() => document.querySelector('[data-points]') !== null")
+    return gate
 
 
 def clicked_through(notebook: Notebook, name: str) -> None:
     """Start, watch the points come, see the end, and compare the counts."""
-    begun(notebook, name, SHOW, REPORT, wait=0.005)
+    gate = begun(notebook, name, SHOW, REPORT, held_at=40)
     assert notebook.points() == 0
     notebook.picture("idle")
     notebook.panel().locator(".nbtune-run").click()
     notebook.wait_for_points(20)
     notebook.picture("running")
     assert "Stop" in notebook.panel().locator(".nbtune-run").inner_text()
+    gate.unlink()
     notebook.wait_for_state("done")
     notebook.run(2)
     steps, outcome, state, is_restored = notebook.output(2).split()
@@ -84,6 +98,8 @@ def test_the_same_holds_in_notebook_7(notebook7: Notebook) -> None:
 
 RACE = "finder = nt.LRFinder(task)\nfinder"
 RACED = "c = finder.result; print(c.updates, c.outcome, len(c.rounds), state() == before, c.suggestion is not None)"
+IN_THE_SECOND_ROUND = 90
+"""The first is 5 batches for each of 13 rates and the control, the second 7 for each of 6 and the control."""
 ONE_LOSS_AXIS = """() => {
     const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
     return plots.length === 2 && plots.every(plot => plot.getBoundingClientRect().width > 300);
@@ -92,13 +108,14 @@ ONE_LOSS_AXIS = """() => {
 
 def raced(notebook: Notebook, name: str) -> None:
     """Start a race, watch rates leave, see the answer, apply it."""
-    begun(notebook, name, RACE, RACED, "print(task.lr)", wait=0.003)
+    gate = begun(notebook, name, RACE, RACED, "print(task.lr)", held_at=IN_THE_SECOND_ROUND)
     assert notebook.page.evaluate(ONE_LOSS_AXIS)
     notebook.picture("race-idle")
     notebook.panel().locator(".nbtune-run").click()
     notebook.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
-    notebook.wait_for_points(20)
     notebook.picture("race-running")
+    gate.unlink()
+    notebook.wait_for_points(20)
     notebook.wait_for_state("done")
     notebook.run(2)
     updates, outcome, rounds, is_restored, is_answered = notebook.output(2).split()
@@ -122,11 +139,13 @@ def test_a_race_in_notebook_7(notebook7: Notebook) -> None:
 
 
 def test_a_stopped_race_says_what_it_knows_and_a_mode_changes_the_stage(lab: Notebook) -> None:
-    begun(lab, "race-stop.ipynb", RACE, RACED, wait=0.02)
+    gate = begun(lab, "race-stop.ipynb", RACE, RACED, held_at=IN_THE_SECOND_ROUND)
     lab.panel().locator(".nbtune-run").click()
     lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
     lab.panel().get_by_text("Quick sweep").click()  # not while it runs
     lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("stopping")
+    gate.unlink()
     lab.wait_for_state("done")
     lab.run(2)
     assert lab.output(2).split()[1:4] == ["stopped", "1", "True"]
@@ -176,10 +195,12 @@ def test_the_theory_comes_and_goes_with_its_switch_and_trains_nothing_anew(lab: 
 
 
 def test_stop_keeps_what_was_measured_and_restores_the_model(lab: Notebook) -> None:
-    begun(lab, "stop.ipynb", SHOW, REPORT, wait=0.03)
+    gate = begun(lab, "stop.ipynb", SHOW, REPORT, held_at=30)
     lab.panel().locator(".nbtune-run").click()
     lab.wait_for_points(12)
     lab.panel().locator(".nbtune-run").click()
+    lab.wait_for_state("stopping")
+    gate.unlink()
     lab.wait_for_state("done")
     lab.run(2)
     steps, outcome, _, is_restored = lab.output(2).split()
@@ -278,7 +299,8 @@ def test_a_notebook_saved_by_hand_exports_the_picture_and_the_sentence(lab: Note
 
 def test_an_unattended_run_exports_the_picture_and_the_sentence(tmp_path: Path) -> None:
     cells = [
-        nbformat.v4.new_code_cell(source) for source in (SETUP.format(wait=0), SHOW, "curve = await finder\ncurve")
+        nbformat.v4.new_code_cell(source)
+        for source in (SETUP.format(gate="none", held_at=0), SHOW, "curve = await finder\ncurve")
     ]
     notebook = nbformat.v4.new_notebook(cells=cells)
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

@@ -2,7 +2,8 @@
 
 The environment holds what the server needs and the extension's built files, no torch; its kernels are of the tests'
 environment. Half a minute for pip and one and a half for the tests, so without NBTUNE_REQUIRE_BROWSER they are only run
-where NBTUNE_OLDEST_LAB=1 asks for them.
+where NBTUNE_OLDEST_LAB=1 asks for them. NBTUNE_OLDEST_LAB may also be the folder of such an environment: .ci/run makes
+one beforehand, of what oldest_lab.txt lists, anywidget and the wheel.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from repository import is_environment
 
 from . import test_lab_extension as newest
 from .conftest import PATIENCE_MS, Notebook, Server
@@ -23,19 +25,25 @@ from .test_lab_extension import panel_says, run_in_background, sequence
 
 ROOT = Path(__file__).parents[2]
 IS_WANTED = bool(os.environ.get("NBTUNE_REQUIRE_BROWSER") or os.environ.get("NBTUNE_OLDEST_LAB"))
-pytestmark = pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser: oldest_lab"),
+    pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set"),
+]
 
-# httpx: 0.28 took away what this JupyterLab's extension manager calls.
-JUPYTER = ("jupyterlab==4.2.0", "notebook==7.2.0", "jupyterlab_widgets", "httpx<0.28")
+JUPYTER = Path(__file__).with_name("oldest_lab.txt")
 
 
 @pytest.fixture(scope="session")
 def oldest_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Of an environment with the oldest Jupyter, and the extension as a user has it there."""
+    made = os.environ.get("NBTUNE_OLDEST_LAB", "")
+    if is_environment(made):
+        return str(Path(made) / "bin" / "python")
     folder = tmp_path_factory.mktemp("oldest") / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = str(folder / "bin" / "python")
-    pip_install(python, *JUPYTER)
+    pip_install(python, "--requirement", str(JUPYTER))
     wheel = os.environ.get("NBTUNE_WHEEL")
     pip_install(python, "--no-deps", "anywidget", *([wheel] if wheel else []))
     if not wheel:
@@ -87,8 +95,8 @@ is_same = all(torch.equal(value, same[name]) for name, value in model.state_dict
 print(is_same and not optimizer.state)"""
 STORY = (
     newest.SETUP,
-    "time.sleep(4)",
-    "PAUSE = 0.3\ncurve = await finder",
+    newest.HELD,
+    "PAUSE = 1.0\ncurve = await finder",
     "print(curve.outcome)",
     "headless = nt.find_lr(task, progress=False)",
     JUDGE,
@@ -121,10 +129,11 @@ def test_the_panel_lives_and_its_stop_is_heard_though_this_lab_has_no_subshells(
 
 
 def lives_while_a_cell_blocks(lab: Notebook) -> None:
-    before = sequence(lab)
+    before, gate = sequence(lab), lab.server.hold("gate")
     run_in_background(lab, 1)
     lab.wait("n => +document.querySelector('.nbtune-lab-body').dataset.status >= n", before + 3)
     assert lab.page.evaluate(newest.KERNEL_STATUS) == "busy"
+    gate.unlink()
 
 
 def stop_in_the_status_bar(lab: Notebook, cell: int) -> None:

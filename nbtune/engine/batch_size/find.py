@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ...formats import format_memory
-from ...jobs import Progress, listed
-from ..finding import finding_of, forecast_of
+from ...jobs import Progress
+from ..headless import Headless, carried_out
 from ..task.task import Task
+from .finding import finding_of, forecast_of
 from .limit import BatchLimit
 from .probe import probe_batch_sizes
 from .settings import BatchSettings
@@ -52,35 +51,18 @@ def find_batch_size(
     settings = replace(settings or BatchSettings(), **changes)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    probe, trials = probe_batch_sizes(task, settings), list[MemoryTrial]()
-    with listed("batch_size", settings.strategy) as call:
-        with closing(probe), _progress_line(progress) as show:
-            for trial in probe:
-                trials.append(trial)
-                show(trial)
-                call.now = Progress(len({trial.batch_size for trial in trials}), unit="batch sizes")
-                if call.is_stopped:
-                    break
-        limit = probe.limit(trials, "stopped" if call.is_stopped else "finished")
-        call.found(finding_of(limit, task), forecast_of(limit, task))
-    return limit
+    probe = probe_batch_sizes(task, settings)
+    call: Headless[BatchLimit] = Headless(
+        run=probe, tool="batch_size", detail=settings.strategy, name="batch size", unit="trial",
+        counted=(MemoryTrial,), text=_text,
+        progress=lambda trials: Progress(len({trial.batch_size for trial in trials}), unit="batch sizes"),
+        fold=lambda trials, is_stopped: probe.limit(trials, "stopped" if is_stopped else "finished"),
+        found=lambda limit: (finding_of(limit, task), forecast_of(limit, task)),
+    )  # fmt: skip
+    return carried_out(call, shows_bar=progress)
 
 
-@contextmanager
-def _progress_line(is_wanted: bool) -> Iterator[Any]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        is_wanted = False
-    if not is_wanted:
-        yield lambda trial: None
-        return
-    with tqdm(desc="batch size", unit="trial", leave=False) as line:
-
-        def show(trial: MemoryTrial) -> None:
-            peak = trial.predicted_bytes if trial.peak_bytes is None else trial.peak_bytes
-            size = "" if peak is None else f" {format_memory(peak)},"
-            line.set_postfix_str(f"k = {trial.batch_size},{size} {trial.why}", refresh=False)
-            line.update()
-
-        yield show
+def _text(trial: MemoryTrial) -> str:
+    peak = trial.predicted_bytes if trial.peak_bytes is None else trial.peak_bytes
+    size = "" if peak is None else f" {format_memory(peak)},"
+    return f"k = {trial.batch_size},{size} {trial.why}"

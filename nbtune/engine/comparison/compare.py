@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from ...formats import format_loss
-from ...jobs import Progress, listed
-from ..finding import finding_of
+from ...jobs import Progress
+from ..headless import Headless, carried_out
+from ..learning_rate.events import LRStep
 from ..task.task import Task
 from .events import LossStep
+from .finding import finding_of
 from .result import Comparison
-from .run import ComparisonRun, train_batch_sizes
+from .run import train_batch_sizes
 from .settings import ComparisonSettings
 
 
@@ -63,34 +64,14 @@ def compare_batch_sizes(
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    steps: list[LossStep] = []
-    with listed("comparison", run.budget.text) as call:
-        with closing(run), _progress_bar(run, progress) as show:
-            for step in run:
-                if isinstance(step, LossStep):
-                    steps.append(step)
-                    show(step)
-                call.now = Progress(share=run.share_done)
-                if call.is_stopped:
-                    break
-        comparison = run.comparison(steps)
-        call.found(finding_of(comparison, task))
-    return comparison
+    call: Headless[Comparison] = Headless(
+        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,
+        progress=lambda steps: Progress(share=run.share_done),
+        fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),
+        found=lambda result: (finding_of(result, task), None),
+    )  # fmt: skip
+    return carried_out(call, shows_bar=progress)
 
 
-@contextmanager
-def _progress_bar(run: ComparisonRun, is_wanted: bool) -> Iterator[Any]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        is_wanted = False
-    if not is_wanted:
-        yield lambda step: None
-        return
-    with tqdm(total=1000, desc="batch sizes", leave=False, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
-
-        def show(step: LossStep) -> None:
-            if bar.update(int(1000 * run.share_done) - bar.n):
-                bar.set_postfix_str(f"k = {step.run.batch_size}: loss {format_loss(step.loss, 3)}", refresh=False)
-
-        yield show
+def _text(step: LRStep | LossStep) -> str:
+    return f"k = {step.run.batch_size}: loss {format_loss(step.loss, 3)}" if isinstance(step, LossStep) else ""

@@ -87,6 +87,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._memory: dict[int, int] = {}
         self._callers_device = CallersDevice()
         self._open: list[TrainingRun] = []
+        self._errors: list[Exception] = []
         self._ended = 0
         self._is_predicting = False
         super().__init__(self._events())
@@ -138,6 +139,8 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             try:
                 while waiting:
                     yield from self._wave(waiting, loader_state)
+                if len(self._errors) == self.runs:
+                    raise self._errors[0]  # at every k and η: the user's own
             finally:
                 loader_state.put_back()
 
@@ -152,6 +155,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                     break
             self._share_held_out()
             yield from interleaved(list(self._open))
+            self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
     def _begun(self, run: Run, loader_state: LoaderState) -> TrainingRun:

@@ -14,6 +14,7 @@ from ..device.default_device import CallersDevice
 from ..task.task import Task
 from ..training.feeds import LoaderFeed
 from ..training.loader_state import LoaderState
+from ..training.provoked import goes_well_at_the_start, may_be_provoked, words_of
 from ..training.trainer import Trainer
 from ..training.workpiece import lent
 from .budget import Budget
@@ -57,18 +58,20 @@ class TrainingRun:
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
         ended: Why it has ended, as in ``LossStep``; "" before.
+        error: What η made a step raise, where that ended it.
     """
 
     def __init__(
         self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *, callers_device: CallersDevice
     ) -> None:
         self.run, self.ended = run, ""
+        self.error: Exception | None = None
         self.held_out: list[object] = []
         self._budget, self._callers_device = budget, callers_device
         self._updates, self._seconds, self._point = 0, 0.0, 0
         self._total = budget.updates_of(run.batch_size)
         self._point_end = self._end_of_point()
-        self._device = task.device
+        self._task, self._device = task, task.device
         self._undo = ExitStack()
         workpiece = self._undo.enter_context(lent(task))
         self.is_copy = workpiece.is_copy
@@ -91,7 +94,8 @@ class TrainingRun:
     def slice(self) -> LossStep:
         """Go on training, for at most ``SLICE_SECONDS`` and within one point of the curve.
 
-        Memory that runs out, and a BatchNorm that refuses a single sample, end the run and say so.
+        Memory that runs out, a BatchNorm that refuses a single sample, and an error that η provokes end the run and
+        say so.
 
         Raises:
             Exception: Whatever else the user's code raises.
@@ -101,14 +105,25 @@ class TrainingRun:
             with self._callers_device.in_force():
                 return self._trained()
         except Exception as error:
-            if reason_to_end(error) is None:
-                raise
             failure = error
         # Only here, after the except block, does nothing hold the step's tensors any more.
-        self.ended = reason_to_end(failure) or ""
+        self.ended = reason_to_end(failure) or self._provoked(failure)
+        if not self.ended:
+            raise failure
         self.close()
         out_of_memory.released(self._device, 0, failure)
         return self._event(math.nan)
+
+    def _provoked(self, error: Exception) -> str:
+        """What ends the run where its η made the step raise (see ``training.provoked``); "" for the user's own."""
+        with self._callers_device.in_force():
+            is_own = may_be_provoked(error, self.trainer)
+            # In place there is no second model to ask; then the others' ends tell, see ``ComparisonRun``.
+            if is_own and self.is_copy:
+                is_own = goes_well_at_the_start(self._task, self.trainer.batches_of_step, self.run.lr)
+        if is_own:
+            self.error = error
+        return f"{words_of(error).rstrip('.')}." if is_own else ""
 
     def _trained(self) -> LossStep:
         losses: list[torch.Tensor] = []

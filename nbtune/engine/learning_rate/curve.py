@@ -242,7 +242,7 @@ class LRFold:
                 self._order(step.repeat, self._settings).add(step)
             # The first order's own standings are those of a race over one order.
             elif self._standings is not None:
-                self._standings.add(step.lr, step.loss)
+                self._standings.add(step.lr, step.loss, getattr(step, "error", ""))
         else:
             return
         self._known = None
@@ -284,7 +284,11 @@ def _of_sweep(steps: Sequence[Any], settings: LRSettings) -> Reading:
     if steps and steps[-1].diverged:
         outcome = "diverged"
     losses = [s.loss if s.validation_loss is None else s.validation_loss for s in steps]
-    return sweep_rules.read([s.lr for s in steps], losses, settings.lr_min, settings.lr_max, outcome=outcome)
+    reading = sweep_rules.read([s.lr for s in steps], losses, settings.lr_min, settings.lr_max, outcome=outcome)
+    if not steps or not steps[-1].error:
+        return reading
+    said = f"At η = {format_lr(steps[-1].lr)}: {steps[-1].error.rstrip('.')}."
+    return replace(reading, answer=replace(reading.answer, limit=f"{reading.answer.limit} {said}".strip()))
 
 
 def _settings_of(steps: Sequence[Any]) -> LRSettings:

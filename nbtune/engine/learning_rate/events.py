@@ -23,6 +23,7 @@ class LRStep:
             longer finite.
         batch_size: k, where a search is over several batch sizes.
         repeat: Which data order, from 0.
+        error: What the step raised, where the rate provoked it; then ``loss`` is NaN, and ``diverged`` is True.
     """
 
     index: int
@@ -34,6 +35,7 @@ class LRStep:
     diverged: bool = False
     batch_size: int | None = None
     repeat: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class RaceStep:
         seconds: From the start of the run to the end of the step.
         is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
         batch_size, repeat: As of ``LRStep``.
+        error: What the step raised, where the rate provoked it; then ``loss`` is NaN.
     """
 
     lr: float
@@ -57,6 +60,7 @@ class RaceStep:
     is_replayed: bool = False
     batch_size: int | None = None
     repeat: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, overload
 
 from ...formats import format_loss, format_lr
-from ...jobs import Progress, listed
-from ..finding import finding_of, kind_of
+from ...jobs import Progress
+from ..headless import Headless, carried_out
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep
+from .finding import finding_of, kind_of
 from .search import search_lr
 from .settings import LRSettings
 
@@ -65,7 +65,9 @@ def find_lr(
         ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
-        Exception: Whatever the user's model, loss or data raise.
+        Exception: Whatever the user's model, loss or data raise; not what only rates that blow up make them raise (a
+            distribution that refuses NaN, an overflow, a guard): those rates leave, and ``limit`` says why. How the two
+            are told apart: ``nbtune.engine.training.provoked``.
 
     Examples:
         >>> import torch
@@ -84,20 +86,23 @@ def find_lr(
         settings = replace(settings, max_seconds=max_seconds)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    run, steps, taken = search_lr(task, settings), list[Any](), 0
-    with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
-        with closing(run), _progress_bar(run.total, progress) as show:
-            for step in run:
-                steps.append(step)
-                if isinstance(step, LRStep | RaceStep):
-                    taken, total = taken + 1, run.total
-                    show(step, total)
-                    call.now = Progress(taken, total, "steps", taken / total)
-                if call.is_stopped:
-                    break
-        result = lr_result(steps, task, settings)
-        call.found(finding_of(result, task))
-    return result
+    run = search_lr(task, settings)
+    call: Headless[LRCurve | LRByBatchSize] = Headless(
+        run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
+        name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
+        progress=lambda steps: _progress(len(steps), run.total),
+        fold=lambda events, is_stopped: lr_result(events, task, settings),
+        found=lambda result: (finding_of(result, task), None),
+    )  # fmt: skip
+    return carried_out(call, shows_bar=progress)
+
+
+def _progress(taken: int, total: int) -> Progress:
+    return Progress(taken, total, "steps", taken / total)
+
+
+def _text(step: LRStep | RaceStep) -> str:
+    return f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}"
 
 
 def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
@@ -111,23 +116,3 @@ def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve
 def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
     """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
     return BySizeFold(settings) if settings.batch_sizes else LRFold(settings, task.samples_per_update)
-
-
-@contextmanager
-def _progress_bar(total: int, is_wanted: bool) -> Iterator[Any]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        is_wanted = False
-    if not is_wanted:
-        yield lambda step, total: None
-        return
-    with tqdm(total=total, desc="learning rate", unit="step", leave=False) as bar:
-
-        def show(step: LRStep | RaceStep, total: int) -> None:
-            bar.total = total
-            # The text is only made when the bar is drawn again: it would cost more than a small step.
-            if bar.update():
-                bar.set_postfix_str(f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}", refresh=False)
-
-        yield show

@@ -104,6 +104,12 @@ class LRSettings:
         growth = (self.lr_max / self.lr_min) ** (1 / (self.rates - 1))
         return tuple(float(f"{self.lr_min * growth**place:.4g}") for place in range(self.rates))
 
+    @property
+    def sweep_lrs(self) -> tuple[float, ...]:
+        """The rates of a sweep, rising."""
+        growth = (self.lr_max / self.lr_min) ** (1 / (self.steps - 1))
+        return tuple(self.lr_min * growth**index for index in range(self.steps))
+
     def updates_behind_loss(self, samples_per_update: int | None) -> int:
         """Optimizer updates behind each loss."""
         if self.updates_per_step is not None:

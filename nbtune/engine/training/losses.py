@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import torch
 
 from ..task import batches
 from ..task.task import Task
 
-if TYPE_CHECKING:
-    from ..memory.rehearsal.replica import Replica
-    from .workpiece import Workpiece
+SKIPPED_AT_LEAST, SKIPPED_IN_A_ROW = 8, 16
+"""Batches that may be skipped before their share is looked at, and at most one after the other: a step that guards
+itself against NaN skips all that come after its model has blown up."""
 
-SKIPPED_AT_LEAST = 8
-"""Batches that may be skipped before their share is looked at."""
+
+class GivesLoss(Protocol):
+    """What a loss is computed with: a workpiece, or whatever stands in for one."""
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def loss_fn(self) -> Callable[..., Any] | None: ...
+
+    @property
+    def training_step(self) -> Callable[..., Any] | None: ...
 
 
 class Losses:
@@ -32,7 +42,7 @@ class Losses:
 
     def __init__(self, task: Task, *, is_reversed: bool) -> None:
         self.notes: set[str] = set()
-        self.skipped = self._taken = 0
+        self.skipped = self._taken = self._in_a_row = 0
         self._name = _name_of_step(task)
         if is_reversed:
             self.notes.add(f"maximize=True: the losses are what {self._name} returns with its sign reversed.")
@@ -44,13 +54,15 @@ class Losses:
             ValueError: When it does so for more than half of the batches.
         """
         if returned is not None:
-            self._taken += 1
+            self._taken, self._in_a_row = self._taken + 1, 0
             return False
-        self.skipped += 1
-        if self.skipped >= SKIPPED_AT_LEAST and self.skipped > self._taken:
+        self.skipped, self._in_a_row = self.skipped + 1, self._in_a_row + 1
+        is_most = self.skipped >= SKIPPED_AT_LEAST and self.skipped > self._taken
+        if is_most or self._in_a_row >= SKIPPED_IN_A_ROW:
             raise ValueError(
-                f"{self._name} returned None for {self.skipped} of {self.skipped + self._taken} batches: a batch is "
-                "skipped by that, which more than half of them may not be. Does it end with `return loss`?"
+                f"{self._name} returned None for {self.skipped} of {self.skipped + self._taken} batches, the last "
+                f"{self._in_a_row} one after the other: None skips a batch, at most half of them. Does it end with "
+                "`return loss`?"
             )
         self.notes.add(f"Batches for which {self._name} returned None were skipped.")
         return True
@@ -91,8 +103,12 @@ class Losses:
         self.notes.add(f"The losses that {self._name} returns ({', '.join(map(str, names))}) are summed.")
 
 
-def raw_loss(workpiece: Workpiece | Replica, batch: Any) -> Any:
-    """What the task's own code returns for a batch; see ``checked_loss``."""
+def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
+    """What the user's code gives for this batch, unchecked; see ``checked_loss``.
+
+    Raises:
+        TypeError: For a batch that ``loss_fn`` cannot take, or a model without a loss of its own.
+    """
     model = workpiece.model
     if workpiece.training_step is not None:
         return workpiece.training_step(model, batch)
@@ -194,7 +210,8 @@ def _sum(losses: Mapping[str, Any], needs_graph: bool) -> torch.Tensor:
         what = f"{numbers[0]!r}, which is no loss to be summed" if numbers else "nothing"
         raise TypeError(f'the step returned a dict with {what}: return {{"loss": loss, ...}}, or the loss alone')
     first, *others = (value.reshape(()) for value in losses.values())
-    return sum(others, start=first)
+    total: torch.Tensor = sum(others, start=first)
+    return total
 
 
 def explained(error: Exception, batch: Any, dtype: torch.dtype | None) -> None:

@@ -73,6 +73,9 @@ class Trainer:
         self._losses = Losses(task, is_reversed=self._is_reversed)
         self._dtype = next((p.dtype for p in task.parameters), None)
         self._steps_taken = 0
+        self._lr = 0.0
+        self._of_this_step: list[Any] = []
+        self._again: list[Any] = []
         self._is_in_step = False
         self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
         for model in workpiece.models:
@@ -113,6 +116,7 @@ class Trainer:
         ``with trainer.stretch(lr): loss = trainer.take_step()`` as often as wanted; no yield inside. The caller's
         random streams are out of reach meanwhile, so it should last no longer than some hundredths of a second.
         """
+        self._lr = lr
         self._set_lr(lr)
         self._is_in_step = True
         with self._streams, torch.inference_mode(False) if torch.is_inference_mode_enabled() else torch.enable_grad():
@@ -122,6 +126,25 @@ class Trainer:
                 self._feed.mark()
                 self._is_in_step = False
 
+    @property
+    def steps_taken(self) -> int:
+        """How many updates came to their end."""
+        return self._steps_taken
+
+    @property
+    def batches_of_step(self) -> list[Any]:
+        """Of the step that has just raised: the batches it had drawn."""
+        return list(self._of_this_step)
+
+    def fails_again(self) -> bool:
+        """Whether the step that has just raised raises once more, on the same batches."""
+        self._again, self._of_this_step = self._of_this_step, []
+        try:
+            self.step(self._lr)
+        except Exception:
+            return True
+        return False
+
     def take_step(self) -> torch.Tensor:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
         if self._steps_taken == 0 and self._is_watched:
@@ -129,12 +152,14 @@ class Trainer:
                 loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         else:
             loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+        self._of_this_step = []
         self._steps_taken += 1
         return self._lowered(loss)
 
     def look(self) -> torch.Tensor:
         """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
         losses = [self._look_at_next() for _ in range(self._task.accumulate)]
+        self._of_this_step = []
         return self._lowered(losses[0] if len(losses) == 1 else torch.stack(losses).mean())
 
     def _look_at_next(self) -> torch.Tensor:
@@ -201,8 +226,9 @@ class Trainer:
 
     def _next_batch(self) -> Any:
         self.waiting_for = LOADING
-        batch = next(self._feed)
+        batch = self._again.pop(0) if self._again else next(self._feed)
         self.waiting_for = STEPPING
+        self._of_this_step.append(batch)  # no copy: a step that writes into its batch repeats it as it left it
         return batches.to_device(batch, self._task.device)
 
     def _update(self) -> torch.Tensor:

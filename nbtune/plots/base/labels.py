@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from .columns import Columns, floats
 
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in px from the frame's top left corner."""
+
+LABEL_COLOURS = {"muted": "muted", "ink": "ink", "answer": "answer_text", "danger": "danger_text"}
+"""Group of labels → token."""
 
 LINE_PX = 18.0
 GAP_PX = 8.0
@@ -123,7 +128,7 @@ def _touch(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def label_columns(placed: list[Placed], colour: str) -> dict[str, Any]:
+def label_columns(placed: Iterable[Placed], colour: str) -> Columns:
     """The placed labels of one colour, places still in px of the frame."""
     chosen = [p for p in placed if p.label.colour == colour]
     return {
@@ -133,5 +138,81 @@ def label_columns(placed: list[Placed], colour: str) -> dict[str, Any]:
         "align": [p.align for p in chosen],
         "weight": ["bold" if p.label.bold else "normal" for p in chosen],
         "size": ["13px" if p.label.bold else "12px" for p in chosen],
-        "box_alpha": [1.0 if p.label.boxed else 0.0 for p in chosen],
+        "box_alpha": floats(1.0 if p.label.boxed else 0.0 for p in chosen),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Units of an axis ↔ px of a frame.
+
+    Attributes:
+        length: px.
+        start: What lies at 0 px.
+        end: What lies at ``length`` px.
+        is_log: Whether the axis is logarithmic.
+    """
+
+    length: float
+    start: float
+    end: float
+    is_log: bool = False
+
+    def px(self, value: float) -> float:
+        """Where ``value`` lies."""
+        start, end, at = map(math.log, (self.start, self.end, value)) if self.is_log else (self.start, self.end, value)
+        return (at - start) / (end - start) * self.length
+
+    def at(self, px: float) -> float:
+        """What lies there."""
+        start, end = map(math.log, (self.start, self.end)) if self.is_log else (self.start, self.end)
+        value = start + px / self.length * (end - start)
+        return math.exp(value) if self.is_log else value
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame of a plot in px from its top left corner: where labels are placed, and what lies there."""
+
+    across: Scale
+    down: Scale
+
+    @classmethod
+    def of(
+        cls, size: tuple[float, float], x_range: tuple[float, float], y_range: tuple[float, float], *, logs: str = ""
+    ) -> Frame:
+        """A frame of a size in px, with the ends of its axes; ``logs`` names those that are logarithmic."""
+        (width, height), (bottom, top) = size, y_range
+        return cls(Scale(width, *x_range, is_log="x" in logs), Scale(height, top, bottom, is_log="y" in logs))
+
+    @property
+    def width(self) -> float:
+        return self.across.length
+
+    @property
+    def height(self) -> float:
+        return self.down.length
+
+    def x(self, value: float) -> float:
+        """px from the left."""
+        return self.across.px(value)
+
+    def y(self, value: float) -> float:
+        """px from above."""
+        return self.down.px(value)
+
+    def place(self, labels: Iterable[Label], taken: Iterable[Box] = ()) -> list[Placed]:
+        """Each label in the first of its places that is free."""
+        return place(labels, self.width, self.height, taken)
+
+    def columns(
+        self, prefix: str, placed: Iterable[Placed], colours: Mapping[str, str] = LABEL_COLOURS
+    ) -> dict[str, Columns]:
+        """The sources ``prefix_colour`` of placed labels, with places in the units of the axes."""
+        found, known = {}, list(placed)
+        for colour in colours:
+            columns = label_columns(known, colour)
+            columns["x"] = floats(self.across.at(px) for px in columns["x"])
+            columns["y"] = floats(self.down.at(px) for px in columns["y"])
+            found[f"{prefix}_{colour}"] = columns
+        return found

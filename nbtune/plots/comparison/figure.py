@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bokeh.models import CustomJS, CustomJSHover, FixedTicker, HoverTool
-from bokeh.models.annotations import Title
-from bokeh.models.renderers import GlyphRenderer
+from bokeh.models import CustomJS
 from bokeh.plotting import figure
 
-from ..base.frame import Sources, bare_figure, caption, draw_labels, fill, sources_of, style_words
-from ..base.tokens import themed
+from ..base.columns import View
+from ..base.frame import caption, fill
+from ..base.live import drawn
+from ..base.marks import BOTH_WIDTHS, Axis, Hover, Mark, Marks, Panel, Part, labels
+from ..base.series import DASHES, LOOKS
 from .labels import LABEL_COLOURS
-from .rows import LOOKS
-from .scene import AXES, EMPTY_Y, FRAME_WIDTHS, HEIGHT, NARROW_BELOW
-from .view import SOURCES, ComparisonView, comparison_view
+from .scene import AXES, EMPTY_Y, HEIGHT, NARROW_BELOW
+from .view import SOURCES, comparison_view
 
 if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison
 
-__all__ = ["ComparisonView", "comparison_figure", "comparison_plot", "comparison_view", "fill"]
+__all__ = ["comparison_figure", "comparison_panel", "comparison_part", "comparison_plot", "comparison_view"]
 
 WIDE_BORDER, NARROW_BORDER = 70, 50
 """Room for numbers such as 0.001 and, where it is wide, the axis' title: so the frame keeps its place."""
 
-DASHES: dict[str, list[int] | str] = {"dashed": [9, 4], "solid": "solid", "dotted": [3, 3]}
+LEFT, TOP, BELOW = 66, 26, 46
+"""Room around the frame in a picture."""
 
 # Both axes are plain ones of logarithms, so that one figure serves every x axis and every kind of loss: what is
 # written on them is data too. A view knows its own width, Python does not.
@@ -54,104 +56,93 @@ HELD_OUT_JS = "return Number.isFinite(value) ? ` · held-out ${Number(value.toPr
 SECONDS_JS = "return value < 100 ? `${Number(value.toPrecision(2))} s` : `${Math.round(value / 60)} min`"
 
 
-def comparison_figure(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0)) -> figure:
-    """An empty figure; ``fill`` or a browser gives it data, and with them its axes.
+def _curve(slot: str) -> tuple[Mark, ...]:
+    token, marker, dash = LOOKS[slot]
+    return (
+        Mark("patch", f"band_{slot}", fill=token, alpha=0.15),
+        Mark("line", f"held_out_{slot}", line=token, width=1.3, dash=(4, 3)),
+        Mark("line", f"line_{slot}", line=token, width=1.6 if slot == "rest" else 2.6, dash=DASHES[dash]),
+        Mark("points", f"marks_{slot}", line="background", fill=token, width=1.5, marker=marker, size=9),
+    )
+
+
+MARKS: Marks = (
+    Mark("rule", "target", line="ink", width=1.6, dash=(2, 3)),
+    # The answer's curve lies above the rest.
+    *(mark for slot in ("rest", "high", "low", "middle") for mark in _curve(slot)),
+    Mark("points", "off", line="danger", width=1.3, marker="triangle"),
+    Mark("points", "ended", line="danger", width=2.4, marker="x", size=10),
+    *labels(BOTH_WIDTHS, LABEL_COLOURS),
+    Mark("points", "hit", size=11, name="hit"),
+)
+HOVER = Hover(
+    "hit",
+    "<div>k @k{0} · loss @loss{custom}@held_out{custom}</div>"
+    "<div>@samples{custom} samples, @updates{custom} updates, @seconds{custom}</div>",
+    {"@loss": LOSS_JS, "@held_out": HELD_OUT_JS, "@samples": COUNT_JS, "@updates": COUNT_JS, "@seconds": SECONDS_JS},
+    is_near=True,
+)
+
+
+def comparison_panel(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0)) -> Panel:
+    """The figure, with nothing written on its axes yet.
 
     Args:
-        axis: Named until then; a view of any other axis may be shown in the same figure.
+        axis: Named until a view brings its words; one of any other axis may be shown in the same figure.
         x_range: Until then.
+    """
+    x = Axis(f"{AXES[axis]} (log scale)", x_range, ticks=(), texts=())
+    y = Axis(range=EMPTY_Y, ticks=(), texts=(), has_line=False, title_px=52)
+    return Panel(SOURCES, MARKS, x, y, HEIGHT, {"left": WIDE_BORDER, "right": 4, "top": 4}, (HOVER,))
+
+
+def comparison_figure(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0)) -> figure:
+    """An empty figure of ``comparison_panel``; ``fill`` or a browser gives it data, and with them its axes.
+
     Returns:
         A figure with one named ``ColumnDataSource`` per entry of ``SOURCES``.
     """
-    fig = bare_figure(HEIGHT, x_range, EMPTY_Y, min_border_left=WIDE_BORDER, min_border_right=4, min_border_top=4)
-    sources = sources_of(SOURCES)
-    target = fig.hspan(y="y", source=sources["target"], line_width=1.6, line_dash=[2, 3])
-    themed(target.glyph, line_color="ink")
-    # The answer's curve lies above the rest.
-    for slot in ("rest", "high", "low", "middle"):
-        _draw_curve(fig, sources, slot)
-    _draw_endings(fig, sources)
-    labels = {
-        prefix: list(draw_labels(fig, sources, prefix, not prefix.startswith("narrow"), colours=LABEL_COLOURS))
-        for prefix in FRAME_WIDTHS
-    }
-    _add_hover(fig, sources)
-    _style_axes(fig)
-    fig.xaxis[0].axis_label = f"{AXES[axis]} (log scale)"
-    _write_axes_in_browser(fig, sources, labels, caption(fig, " "))
-    return fig
+    return _with_axes(comparison_panel(axis, x_range), " ")
 
 
 def comparison_plot(comparison: Comparison) -> figure:
     """The finished figure of ``comparison``, against samples."""
     held_out = any(loss is not None for curve in comparison.by_batch_size for loss in curve.held_out_losses)
     view = comparison_view(comparison, held_out=held_out)
-    fig = comparison_figure(x_range=view.x_range)
+    # The browser writes the axes again, but not all that read a figure are browsers.
+    fig = _with_axes(_panel_of(view), view.columns["words"]["wide"][0])
     fill(fig, view)
-    # The browser writes them again, but not all that read a figure are browsers.
-    words = {name: texts[0] for name, texts in view.columns["words"].items()}
-    for axis, ticks in ((fig.xaxis[0], view.columns["ticks"]), (fig.yaxis[0], view.columns["y_ticks"])):
-        axis.major_label_overrides = dict(zip(ticks["at"].tolist(), ticks["text"], strict=True))
-        axis.ticker = FixedTicker(ticks=ticks["at"].tolist())
-    fig.yaxis[0].axis_label = words["y_title"]
-    title: Any = fig.select_one({"type": Title, "name": "caption"})
-    title.text = words["wide"]
     return fig
 
 
-def _draw_curve(fig: figure, sources: Sources, slot: str) -> None:
-    token, marker, dash = LOOKS[slot]
-    band = fig.patch("x", "y", source=sources[f"band_{slot}"], fill_alpha=0.15, line_color=None)
-    themed(band.glyph, fill_color=token)
-    held_out = fig.line("x", "y", source=sources[f"held_out_{slot}"], line_width=1.3, line_dash=[4, 3])
-    themed(held_out.glyph, line_color=token)
-    line = fig.line(
-        "x", "y", source=sources[f"line_{slot}"], line_width=1.6 if slot == "rest" else 2.6, line_join="round",
-        line_dash=DASHES[dash],
-    )  # fmt: skip
-    themed(line.glyph, line_color=token)
-    marks = fig.scatter("x", "y", source=sources[f"marks_{slot}"], marker=marker, size=9, line_width=1.5)
-    themed(marks.glyph, fill_color=token, line_color="background")
+def comparison_part(view: View, width: float) -> Part:
+    """What ``view`` shows as a part of a picture, at its upper left corner and ``width`` px wide."""
+    panel = replace(_panel_of(view), caption=view.columns["words"]["wide"][0])
+    return Part(panel, view, (LEFT, TOP, width - LEFT - 4, HEIGHT - TOP - BELOW))
 
 
-def _draw_endings(fig: figure, sources: Sources) -> None:
-    off = fig.scatter("x", "y", source=sources["off"], marker="triangle", size=8, fill_color=None, line_width=1.3)
-    themed(off.glyph, line_color="danger")
-    ended = fig.scatter("x", "y", source=sources["ended"], marker="x", size=10, line_width=2.4)
-    themed(ended.glyph, line_color="danger")
-
-
-def _add_hover(fig: figure, sources: Sources) -> None:
-    hit = fig.scatter("x", "y", source=sources["hit"], size=11, fill_alpha=0, line_alpha=0, name="hit")
-    codes = {
-        "@loss": LOSS_JS, "@held_out": HELD_OUT_JS, "@samples": COUNT_JS, "@updates": COUNT_JS, "@seconds": SECONDS_JS,
-    }  # fmt: skip
-    tooltip = (
-        "<div>k @k{0} · loss @loss{custom}@held_out{custom}</div>"
-        "<div>@samples{custom} samples, @updates{custom} updates, @seconds{custom}</div>"
+def _panel_of(view: View) -> Panel:
+    """With what a view writes on the axes."""
+    panel, words = comparison_panel(), view.columns["words"]
+    x, y = (
+        replace(axis, title=words[title][0], ticks=tuple(ticks["at"].tolist()), texts=tuple(ticks["text"]))
+        for axis, title, ticks in (
+            (panel.x, "x_title", view.columns["ticks"]),
+            (panel.y, "y_title", view.columns["y_ticks"]),
+        )
     )
-    formatters: dict[str, Any] = {name: CustomJSHover(code=code) for name, code in codes.items()}
-    renderers: Any = [hit]
-    fig.add_tools(HoverTool(renderers=renderers, tooltips=tooltip, formatters=formatters, point_policy="snap_to_data"))
+    return replace(panel, x=x, y=y)
 
 
-def _style_axes(fig: figure) -> None:
-    x_axis, y_axis = fig.xaxis[0], fig.yaxis[0]
-    x_axis.update(ticker=FixedTicker(ticks=[]), major_tick_in=0, major_tick_out=4)
-    y_axis.update(ticker=FixedTicker(ticks=[]), axis_line_color=None, major_tick_line_color=None)
-    fig.ygrid[0].axis = y_axis
-    themed(x_axis, axis_line_color="axis", major_tick_line_color="axis")
-    themed(fig.ygrid[0], grid_line_color="grid")
-    for axis in (x_axis, y_axis):
-        style_words(axis)
-
-
-def _write_axes_in_browser(
-    fig: figure, sources: Sources, labels: dict[str, list[GlyphRenderer[Any]]], title: Title
-) -> None:
+def _with_axes(panel: Panel, text: str) -> figure:
+    """A figure whose axes, and the line above, are written by a view's own words and its width."""
+    fig, sources = drawn(panel)
+    title = caption(fig, text)
     title.name = "caption"
+    only = [mark.only for mark in panel.marks]
+    wide, narrow = ([r for r, of in zip(fig.renderers, only, strict=True) if of == kind] for kind in ("wide", "narrow"))
     args = {
-        "limit": NARROW_BELOW, "wide_labels": labels["labels"], "narrow_labels": labels["narrow_labels"], "fig": fig,
+        "limit": NARROW_BELOW, "wide_labels": wide, "narrow_labels": narrow, "fig": fig,
         "x_axis": fig.xaxis[0], "y_axis": fig.yaxis[0], "caption": title, "wide_border": WIDE_BORDER,
         "narrow_border": NARROW_BORDER,
         **{name: sources[name] for name in ("ticks", "narrow_ticks", "y_ticks", "words")},
@@ -160,3 +151,4 @@ def _write_axes_in_browser(
     fig.js_on_change("outer_width", write)
     # A view's last of the four.
     sources["words"].js_on_change("data", write)
+    return fig

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...formats import format_loss, format_target
-from ..base.labels import LINE_PX, Box, Label, label_columns, place, text_px
-from .scene import FRAME_HEIGHT, FRAME_WIDTHS, TRIANGLE_PX, Floats, Points, Scene
+from ..base.columns import Columns, Floats
+from ..base.labels import LINE_PX, Box, Frame, Label, text_px
+from ..base.scale import TRIANGLE_PX
+from .scene import FRAME_HEIGHT, FRAME_WIDTHS, Points, Scene
 
 LABEL_COLOURS = {"low": "series2", "middle": "data", "high": "series3", "rest": "muted", "ink": "ink"}
 """Group of labels → token. The rest's grey of lines is too weak for text."""
@@ -29,48 +31,39 @@ SEEN_THROUGH = 0.75
 ENDINGS = ("diverged", "failed")
 
 
-def comparison_labels(scene: Scene, prefix: str) -> dict[str, dict[str, Any]]:
+def comparison_labels(scene: Scene, prefix: str) -> dict[str, Columns]:
     """The label sources of one kind of width, placed in px of the frame and given in the axes' units.
 
     Args:
         scene: What is drawn.
         prefix: A key of ``FRAME_WIDTHS``.
     """
-    width = FRAME_WIDTHS[prefix]
-    frame = _Frame(scene, width)
-    placed = place(frame.labels(), width, FRAME_HEIGHT, frame.taken())
-    (left, right), top = scene.x_range, scene.y_range[1]
-    columns = {}
-    for colour in LABEL_COLOURS:
-        of_colour = label_columns(placed, colour)
-        of_colour["x"] = left + np.array(of_colour["x"], dtype=np.float64) / width * (right - left)
-        of_colour["y"] = top - np.array(of_colour["y"], dtype=np.float64) * scene.unit_of_px
-        of_colour["box_alpha"] = SEEN_THROUGH * np.array(of_colour["box_alpha"], dtype=np.float64)
-        columns[f"{prefix}_{colour}"] = of_colour
+    frame = Frame.of((FRAME_WIDTHS[prefix], FRAME_HEIGHT), scene.x_range, scene.y_range)
+    words = _Words(scene, frame)
+    columns = frame.columns(prefix, frame.place(words.labels(), words.taken()), LABEL_COLOURS)
+    for one in columns.values():
+        one["box_alpha"] *= SEEN_THROUGH
     return columns
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """The scene in px of a frame of some width, from its top left corner."""
+class _Words:
+    """What is said of a scene in a frame of some width."""
 
     scene: Scene
-    width: float
+    frame: Frame
     heights: Floats = field(init=False)
     """Of each curve and the target in each column of ``COLUMN_PX``, shape (lines, columns); NaN where there is none."""
 
     def __post_init__(self) -> None:
         left, right = self.scene.x_range
-        columns = np.arange(0.0, self.width, COLUMN_PX) / self.width * (right - left) + left
-        rows = [self.y(np.interp(columns, p.x, p.y, np.nan, np.nan)) for p in self.scene.points]
-        rows += [] if self.scene.target is None else [np.full(len(columns), self.y(self.scene.target))]
+        columns = np.arange(0.0, self.frame.width, COLUMN_PX) / self.frame.width * (right - left) + left
+        rows = [self._rows(np.interp(columns, p.x, p.y, np.nan, np.nan)) for p in self.scene.points]
+        rows += [] if self.scene.target is None else [np.full(len(columns), self.frame.y(self.scene.target))]
         object.__setattr__(self, "heights", np.array(rows, dtype=np.float64).reshape(len(rows), len(columns)))
 
-    def x(self, x: float) -> float:
-        left, right = self.scene.x_range
-        return (x - left) / (right - left) * self.width
-
-    def y(self, y: Any) -> Any:
+    def _rows(self, y: Floats) -> Floats:
+        """px of a whole column."""
         return (self.scene.y_range[1] - y) / self.scene.unit_of_px
 
     def taken(self) -> Iterator[Box]:
@@ -80,7 +73,12 @@ class _Frame:
             yield x - TRIANGLE_PX, y - TRIANGLE_PX, x + TRIANGLE_PX, y + TRIANGLE_PX
             off = points.x[points.y > self.scene.y_range[1]]
             if len(off):
-                yield self.x(float(off[0])) - TRIANGLE_PX, 0.0, self.x(float(off[-1])) + TRIANGLE_PX, 2 * TRIANGLE_PX
+                yield (
+                    self.frame.x(float(off[0])) - TRIANGLE_PX,
+                    0.0,
+                    self.frame.x(float(off[-1])) + TRIANGLE_PX,
+                    2 * TRIANGLE_PX,
+                )
 
     def labels(self) -> Iterator[Label]:
         """The most important first: it takes its place before the others."""
@@ -90,7 +88,7 @@ class _Frame:
         if self.scene.target is not None:
             yield self._target(self.scene.target)
         if not self.scene.points and self.scene.running:
-            yield Label("no loss yet", "rest", ((self.width / 2, FRAME_HEIGHT / 2, "center"),))
+            yield Label("no loss yet", "rest", ((self.frame.width / 2, FRAME_HEIGHT / 2, "center"),))
 
     def _name(self, points: Points) -> Label:
         ending = f" {points.curve.outcome}" if points.curve.outcome in ENDINGS else ""
@@ -100,7 +98,7 @@ class _Frame:
         rows = np.unique(np.clip(y + STEPS, LINE_PX / 2, FRAME_HEIGHT - LINE_PX / 2))
         sides = [(x + 9, "left", 0.0), (x - 9, "right", 25.0)]
         # A longer name may have no room beside its end.
-        sides += [(self.width - 2, "right", 10.0)] if ending else []
+        sides += [(self.frame.width - 2, "right", 10.0)] if ending else []
         costs, places = [], []
         for px, align, cost in sides:
             hidden = self._hides(px, rows, align, text_px(text, bold=True))
@@ -110,7 +108,7 @@ class _Frame:
         return Label(text, points.series.slot, tuple(places[i] for i in order), bold=True, boxed=True)
 
     def _end(self, points: Points) -> tuple[float, float]:
-        return self.x(float(points.x[-1])), float(self.y(self.scene.in_frame(float(points.y[-1]))))
+        return self.frame.x(float(points.x[-1])), self.frame.y(self.scene.in_frame(float(points.y[-1])))
 
     def _hides(self, x: float, rows: Floats, align: str, width: float) -> Floats:
         """In how many columns words in each of ``rows`` would lie on a curve or on the target, shape (rows,)."""
@@ -127,13 +125,15 @@ class _Frame:
             if not curve.losses and curve.outcome in ENDINGS:
                 series = by_size[curve.batch_size]
                 text = f"{series.text} {curve.outcome} at once"
-                yield Label(text, series.slot, tuple((self.width - 4, y, "right") for y in rows.tolist()), bold=True)
+                yield Label(
+                    text, series.slot, tuple((self.frame.width - 4, y, "right") for y in rows.tolist()), bold=True
+                )
 
     def _target(self, target: float) -> Label:
         text = f"target loss {format_target(self._target_loss)}"
-        y = float(self.y(target))
-        ends = [(4.0, "left"), (self.width - 4, "right")]
-        starts = ends + [(float(x), "left") for x in range(40, int(self.width), 40)]
+        y = self.frame.y(target)
+        ends = [(4.0, "left"), (self.frame.width - 4, "right")]
+        starts = ends + [(float(x), "left") for x in range(40, int(self.frame.width), 40)]
         places = [(x, y + below, align) for x, align in starts for below in (12, -11)]
         hides = [self._hides(x, np.array([row]), align, text_px(text))[0] > 0 for x, row, align in places]
         free_first = sorted(range(len(places)), key=hides.__getitem__)

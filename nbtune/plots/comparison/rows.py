@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...formats import format_count, format_gib, format_loss, format_lr, format_mib, format_target
+from ..base.series import Series, series_of_sizes
 
 if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison
 
 UNKNOWN = "–"
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """How one k is told from the others, in the plot and at the head of its column.
-
-    Attributes:
-        batch_size: k.
-        slot: Its place in the figure: "low", "middle", "high", or "rest", which several share.
-        token: Its colour.
-        marker: "square", "circle" or "triangle".
-        dash: "dashed", "solid" or "dotted".
-        text: Such as "k = 32".
-    """
-
-    batch_size: int
-    slot: str
-    token: str
-    marker: str
-    dash: str
-    text: str
-
-
-LOOKS = {
-    "low": ("series2", "square", "dashed"),
-    "middle": ("data", "circle", "solid"),
-    "high": ("series3", "triangle", "dotted"),
-    "rest": ("axis", "circle", "solid"),
-}
-"""Slot → token, marker and dash."""
 
 
 def sizes_of(comparison: Comparison) -> tuple[int, ...]:
@@ -51,10 +21,7 @@ def sizes_of(comparison: Comparison) -> tuple[int, ...]:
 
 
 def series_of(comparison: Comparison, selected: int | None = None, *, running: bool = False) -> list[Series]:
-    """One entry per k, in rising k.
-
-    The smallest k is purple, the largest ochre, one between them blue: of three the middle one, of more the selected;
-    the rest are grey. Of two there is no middle, and one alone is blue.
+    """One entry per k, in rising k; see ``series_of_sizes``.
 
     Args:
         comparison: Of any length.
@@ -63,23 +30,6 @@ def series_of(comparison: Comparison, selected: int | None = None, *, running: b
     """
     told = selected if selected is not None or running else comparison.batch_size
     return series_of_sizes(sizes_of(comparison), told)
-
-
-def series_of_sizes(sizes: Sequence[int], selected: int | None = None) -> list[Series]:
-    """The same for any k, rising; ``selected`` is the one told from the rest where there are more than three."""
-    return [_series(k, _slot(sizes, i, selected)) for i, k in enumerate(sizes)]
-
-
-def _slot(sizes: Sequence[int], i: int, selected: int | None) -> str:
-    if len(sizes) == 1:
-        return "middle"
-    if i in (0, len(sizes) - 1):
-        return "low" if i == 0 else "high"
-    return "middle" if len(sizes) == 3 or sizes[i] == selected else "rest"
-
-
-def _series(k: int, slot: str) -> Series:
-    return Series(k, slot, *LOOKS[slot], f"k = {k}")
 
 
 def summary_rows(comparison: Comparison, *, running: bool = False) -> list[tuple[str, list[str]]]:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.columns import Floats
 from ..base.labels import text_px
-from .rows import Series, series_of, sizes_of
+from ..base.scale import TRIANGLE_PX
+from ..base.series import Series
+from ..base.typed_again import FIRST_SAMPLES
+from .rows import series_of, sizes_of
 from .ticks import round_down, round_up
 
 if TYPE_CHECKING:
     from ...engine.comparison.curves import BatchCurve
     from ...engine.comparison.result import Comparison
-
-Floats = NDArray[np.float64]
 
 AXES = {"samples": "samples seen", "updates": "updates", "seconds": "seconds of the run's own"}
 """Name of an x axis → its title."""
@@ -27,14 +29,10 @@ AXES = {"samples": "samples seen", "updates": "updates", "seconds": "seconds of 
 MAX_POINTS = 2000
 HEIGHT = 262
 FRAME_HEIGHT = 186.0
-TRIANGLE_PX = 7.0
 
 NARROW_BELOW = 500
 FRAME_WIDTHS = {"labels": 425.0, "narrow_labels": 390.0}
 """Labels are placed at the least width of their kind: in a figure of 500 px, and of 450. More only parts them."""
-
-FIRST_SAMPLES = 16
-"""The engine's first point of a curve holds at least as many."""
 
 OFF_SCALE = 2.0
 """The loss axis ends at this many times the loss at the start."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...formats import format_count, format_loss
-from ..learning_rate.sweep.scene import loss_ticks
+from ..base.scale import round_ticks, tick_number
 
 MOST_LOSSES = 4
 FINER = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5))
@@ -65,8 +65,8 @@ def _within(bottom: float, top: float, mantissas: Sequence[int]) -> list[float]:
 def ticks_of(bottom: float, top: float, most: int, is_log: bool = True) -> tuple[list[float], list[str]]:
     """Places on the axis (log10, if it is logarithmic), and the numbers written there."""
     if not is_log:
-        at = loss_ticks(bottom, top)
-        return at, [f"{tick:g}".replace("-", "−") for tick in at]
+        at = round_ticks(bottom, top)
+        return at, [tick_number(tick) for tick in at]
     ticks = log_ticks(bottom, top, most)
     return [math.log10(tick) for tick in ticks], [tick_text(tick) for tick in ticks]
 

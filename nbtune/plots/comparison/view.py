@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..base.columns import Columns, Floats, View
+from ..base.marks import LABEL
+from ..base.scale import TRIANGLE_PX
+from ..base.series import LOOKS
 from .labels import ENDINGS, LABEL_COLOURS, captions, comparison_labels, in_words, y_title
-from .rows import LOOKS
-from .scene import AXES, FRAME_WIDTHS, TRIANGLE_PX, Floats, Points, Scene, scene_of
+from .scene import AXES, FRAME_WIDTHS, Points, Scene, scene_of
 from .ticks import MOST_LOSSES, ticks_of
 
 if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison
-
-Columns = dict[str, Any]
 
 EVERY = 5
 """Points from one marker to the next."""
@@ -27,7 +27,6 @@ FIRST_MARK = {"low": 1, "middle": 3, "high": 0}
 HIT = ("x", "y", "k", "loss", "samples", "updates", "seconds", "held_out")
 MOST_TICKS = {"ticks": 6, "narrow_ticks": 4}
 XY = ("x", "y")
-LABEL = ("x", "y", "text", "align", "weight", "size", "box_alpha")
 SOURCES: dict[str, tuple[str, ...]] = {
     **{f"{what}_{slot}": XY for slot in LOOKS for what in ("band", "line", "held_out", "marks")},
     "off": XY,
@@ -43,23 +42,6 @@ SOURCES: dict[str, tuple[str, ...]] = {
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonView:
-    """All that changes in the figure, the axes with it.
-
-    Attributes:
-        columns: Source name → column name → float64 array or short list of strings.
-        x_range: Left and right of the x axis, in log10 of its unit.
-        y_range: Bottom and top of the loss axis, in log10 unless a loss is below 0.
-        label: The result in words, for those who cannot see the plot.
-    """
-
-    columns: dict[str, Columns]
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-    label: str
-
-
 def comparison_view(
     comparison: Comparison,
     *,
@@ -68,7 +50,7 @@ def comparison_view(
     selected: int | None = None,
     running: bool = False,
     x_end: float | None = None,
-) -> ComparisonView:
+) -> View:
     """Every mark of the figure for what is known of ``comparison``.
 
     Args:
@@ -85,7 +67,7 @@ def comparison_view(
     columns = {**_curve_columns(scene), **_mark_columns(scene), **_axis_columns(scene)}
     for prefix in FRAME_WIDTHS:
         columns |= comparison_labels(scene, prefix)
-    return ComparisonView(columns, scene.x_range, scene.y_range, in_words(scene))
+    return View(columns, scene.y_range, in_words(scene), scene.x_range)
 
 
 def _curve_columns(scene: Scene) -> dict[str, Columns]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.core.properties import value
-from bokeh.models import FixedTicker
 from bokeh.plotting import figure
 
 from ...formats import format_loss
-from ..base.frame import bare_figure, sources_of, style_axes
-from ..base.labels import LINE_PX, Label, Placed, apart, place, text_px
-from ..base.tokens import FONT, themed
-from .view import FAMILIES, TEXT_TOKENS, TINY, Columns, DescentView, family_of
+from ..base.columns import Columns, View
+from ..base.labels import LINE_PX, Frame, Label, Placed, apart, place, text_px
+from ..base.live import live
+from ..base.marks import Axis, Mark, Marks, Panel, Words
+from .view import FAMILIES, TEXT_TOKENS, TINY, family_of
 
 if TYPE_CHECKING:
     from ...engine.descent.path import DescentPath
@@ -25,7 +23,7 @@ FRAME = (420.0, 72.0)
 """Width and height of the frame in px, at the least width."""
 
 Y_RANGE = (1e-5, 5e4)
-Y_TICKS, Y_TEXTS = [1e-4, 1.0, 1e4], ["1e-4", "1", "1e4"]
+Y_TICKS, Y_TEXTS = (1e-4, 1.0, 1e4), ("1e-4", "1", "1e4")
 ROOM = 1.2
 """Of the steps: the rest is for the labels at the ends."""
 
@@ -38,29 +36,28 @@ COLOURS = {"small": "data", "good": "answer", **{family: family for family in FA
 """Line → token; the reader's own has one line for each thing that it may do."""
 
 
+MARKS: Marks = (
+    *(
+        Mark("line", f"line_{name}", line=token, width=2.6, dash=(6, 3) if name == "danger" else ())
+        for name, token in COLOURS.items()
+    ),
+    *(
+        Words(f"labels_{family}", TEXT_TOKENS[family], weight="bold", padding=(0, 2), offset=(6, 0))
+        for family in FAMILIES
+    ),
+)
+
+
+def strip_panel(steps: int) -> Panel:
+    """The figure over the steps of a descent."""
+    x = Axis("step", (0.0, ROOM * steps), ticks=tuple(step_ticks(steps)), standoff=0)
+    y = Axis("loss", Y_RANGE, is_log=True, ticks=Y_TICKS, texts=Y_TEXTS, has_line=False, standoff=4)
+    return Panel(SOURCES, MARKS, x, y, HEIGHT, {"left": 50, "right": 6, "top": 4})
+
+
 def strip_figure(steps: int) -> figure:
-    """An empty figure over the steps of a descent; ``fill`` or a browser gives it data."""
-    fig = bare_figure(
-        HEIGHT, (0.0, ROOM * steps), Y_RANGE, y_axis_type="log", min_border_left=50, min_border_right=6,
-        min_border_top=4,
-    )  # fmt: skip
-    sources = sources_of(SOURCES)
-    for name, token in COLOURS.items():
-        dash: Any = [6, 3] if name == "danger" else "solid"
-        line = fig.line("x", "y", source=sources[f"line_{name}"], line_width=2.6, line_dash=dash)
-        themed(line.glyph, line_color=token)
-    look: dict[str, Any] = {
-        "text_font": value(FONT), "text_font_size": "12px", "text_font_style": "bold", "text_baseline": "middle",
-        "padding": (0, 2),
-    }  # fmt: skip
-    for family in FAMILIES:
-        words = fig.text("x", "y", "text", source=sources[f"labels_{family}"], x_offset=6, **look)
-        themed(words.glyph, text_color=TEXT_TOKENS[family])
-    style_axes(fig, [1])
-    fig.xaxis[0].update(ticker=FixedTicker(ticks=step_ticks(steps)), axis_label="step", axis_label_standoff=0)
-    fig.yaxis[0].update(ticker=FixedTicker(ticks=Y_TICKS), axis_label="loss", axis_label_standoff=4)
-    fig.yaxis[0].major_label_overrides = dict(zip(Y_TICKS, Y_TEXTS, strict=True))
-    return fig
+    """An empty figure of ``strip_panel``; ``fill`` or a browser gives it data."""
+    return live(strip_panel(steps))
 
 
 def step_ticks(steps: int) -> list[int]:
@@ -74,7 +71,7 @@ def step_ticks(steps: int) -> list[int]:
     return list(range(0, steps + 1, every))
 
 
-def strip_view(paths: Sequence[DescentPath], until: int | None = None) -> DescentView:
+def strip_view(paths: Sequence[DescentPath], until: int | None = None) -> View:
     """Every mark of the figure.
 
     Args:
@@ -89,9 +86,10 @@ def strip_view(paths: Sequence[DescentPath], until: int | None = None) -> Descen
         f"line_{name}": {"x": line[:, 0].copy(), "y": line[:, 1].copy()} for name, line in lines.items()
     }
     families = ("data", "answer", family)
-    placed = _placed(paths, families, (small, good, yours))
-    columns |= {f"labels_{name}": _label_columns(placed, name, ROOM * paths[0].settings.steps) for name in FAMILIES}
-    return DescentView(columns, (0.0, ROOM * paths[0].settings.steps), Y_RANGE, _in_words(paths, until))
+    frame = Frame.of(FRAME, (0.0, ROOM * paths[0].settings.steps), Y_RANGE, logs="y")
+    placed = frame.columns("labels", _placed(paths, families, (small, good, yours), frame), TEXT_TOKENS)
+    columns |= {name: {column: of[column] for column in ("x", "y", "text")} for name, of in placed.items()}
+    return View(columns, Y_RANGE, _in_words(paths, until), (0.0, ROOM * paths[0].settings.steps))
 
 
 def _line(path: DescentPath, until: int | None) -> Any:
@@ -110,10 +108,9 @@ def _line(path: DescentPath, until: int | None) -> Any:
     return np.column_stack([x, np.exp(logs)])
 
 
-def _placed(paths: Sequence[DescentPath], families: Sequence[str], lines: Sequence[Any]) -> list[Placed]:
+def _placed(paths: Sequence[DescentPath], families: Sequence[str], lines: Sequence[Any], frame: Frame) -> list[Placed]:
     """At the lines' ends; those that meet there are moved apart, the uppermost line's on top."""
-    last = [(line[-1][0], line[-1][1]) for line in lines]
-    ends = [_px(x, y, ROOM * path.settings.steps) for path, (x, y) in zip(paths, last, strict=True)]
+    ends = [(frame.x(line[-1][0]), frame.y(line[-1][1])) for line in lines]
     texts = [f"{'yours: ' if path is paths[2] else ''}η = {path.rate_text}" for path in paths]
     labels = []
     for i in range(len(paths)):
@@ -121,27 +118,12 @@ def _placed(paths: Sequence[DescentPath], families: Sequence[str], lines: Sequen
         rows = dict(zip(near, apart([ends[j][1] for j in near], LINE_PX, FRAME[1]), strict=True))
         labels.append(Label(texts[i], families[i], ((ends[i][0], rows[i], "left"),), bold=True))
     # Wider than the frame: how far a label may go to the right depends on the view's width.
-    return place(labels, 2 * FRAME[0], FRAME[1])
+    return place(labels, 2 * frame.width, frame.height)
 
 
 def _touch(x: float, text: str, other_x: float, other_text: str) -> bool:
     """Whether the label further left reaches the other one's end."""
     return abs(x - other_x) < text_px(text if x < other_x else other_text, bold=True) or x == other_x
-
-
-def _px(step: float, loss: float, steps: float) -> tuple[float, float]:
-    low, high = math.log(Y_RANGE[0]), math.log(Y_RANGE[1])
-    return step / steps * FRAME[0], (high - math.log(loss)) / (high - low) * FRAME[1]
-
-
-def _label_columns(placed: Sequence[Placed], family: str, steps: float) -> Columns:
-    chosen = [label for label in placed if label.label.colour == family]
-    low, high = math.log(Y_RANGE[0]), math.log(Y_RANGE[1])
-    return {
-        "x": np.array([label.x / FRAME[0] * steps for label in chosen]),
-        "y": np.array([math.exp(high - label.y / FRAME[1] * (high - low)) for label in chosen]),
-        "text": [label.label.text for label in chosen],
-    }
 
 
 def _in_words(paths: Sequence[DescentPath], until: int | None) -> str:

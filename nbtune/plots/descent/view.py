@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...formats import format_loss, format_lr
+from ..base.columns import Columns, View
 from .contours import contours_of
 
 if TYPE_CHECKING:
     from ...engine.descent.path import DescentPath
     from ...engine.descent.surfaces import Surface
-
-Columns = dict[str, Any]
 
 FAMILIES = ("data", "answer", "danger")
 """Kinds of paths, each named by its token: on its way, arrived, too large an η."""
@@ -27,16 +25,6 @@ FRAME = (205.0, 130.0)
 """Width and height of a frame in px, at the least width."""
 
 TINY = 1e-300
-
-
-@dataclass(frozen=True, slots=True)
-class DescentView:
-    """Columns by source, the ranges, and the label for screen readers."""
-
-    columns: dict[str, Columns]
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-    label: str
 
 
 def family_of(path: DescentPath) -> str:
@@ -53,7 +41,7 @@ def path_title(path: DescentPath, name: str = "", until: int | None = None) -> s
     return f"{head}η = {path.rate_text}, {path.outcome if is_over else f'step {until}'}"
 
 
-def path_view(path: DescentPath, until: int | None = None, family: str = "") -> DescentView:
+def path_view(path: DescentPath, until: int | None = None, family: str = "") -> View:
     """Every mark of a path.
 
     Args:
@@ -75,7 +63,7 @@ def path_view(path: DescentPath, until: int | None = None, family: str = "") -> 
     columns |= {f"dots_{name}": _xy(dots if name == chosen else empty) for name in FAMILIES}
     columns |= {"contours": contours_of(surface), "minima": _xy(np.array(surface.minima))}
     columns |= {"start": _xy(points[:1]), "note": _note(surface, points[-1], leaves_at)}
-    return DescentView(columns, surface.x_range, surface.y_range, _in_words(path, len(steps) - 1, leaves_at))
+    return View(columns, surface.y_range, _in_words(path, len(steps) - 1, leaves_at), surface.x_range)
 
 
 def _at_edge(inside: Any, outside: Any, surface: Surface) -> Any:

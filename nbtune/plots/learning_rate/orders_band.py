@@ -13,7 +13,6 @@ from ..base.labels import Box, Label
 if TYPE_CHECKING:
     from ...engine.learning_rate.curve import LRCurve
 
-BAND = ("x", "low", "high")
 TICK_PX = 9.0
 """Height of the ticks on the η axis, one for each order's suggestion."""
 

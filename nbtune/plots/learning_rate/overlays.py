@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
+from ..base.marks import Mark
 
-from ..base.tokens import themed
+UPRIGHT = ("x", "bottom", "top")
+REGION = ("left", "right", "bottom", "top")
+BAND = ("x", "low", "high")
+SOURCES = {"start": ("y",), "theory": UPRIGHT, "orders": BAND, "order_ticks": UPRIGHT}
+"""Columns of the marks below."""
 
-
-def draw_theory(fig: figure, source: ColumnDataSource) -> None:
-    """The line, from the columns x, bottom and top."""
-    line = fig.segment("x", "bottom", "x", "top", source=source, line_width=1.2, line_dash=[8, 3, 2, 3])
-    themed(line.glyph, line_color="ink")
-
-
-def draw_band(fig: figure, source: ColumnDataSource) -> None:
-    """The band, from the columns x, low and high."""
-    area = fig.varea("x", "low", "high", source=source, fill_alpha=0.22)
-    themed(area.glyph, fill_color="data")
-
-
-def draw_ticks(fig: figure, source: ColumnDataSource) -> None:
-    """A tick for each order's suggestion, from the columns x, bottom and top."""
-    tick = fig.segment("x", "bottom", "x", "top", source=source, line_width=1.6)
-    themed(tick.glyph, line_color="answer")
+START = Mark("rule", "start", line="axis", width=1.2, dash=(2, 4))
+THEORY = Mark("segment", "theory", line="ink", width=1.2, dash=(8, 3, 2, 3))
+ORDERS = Mark("area", "orders", fill="data", alpha=0.22)
+ORDER_TICKS = Mark("segment", "order_ticks", line="answer", width=1.6)
+OFF = Mark("points", "off", line="danger", width=1.3, marker="triangle")

@@ -2,87 +2,102 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, FixedTicker
 from bokeh.plotting import figure
 
-from ..base.frame import bare_figure, caption, style_words
-from ..base.tokens import FONT, themed
+from ..base.columns import Columns, View, floats, table
+from ..base.live import live
+from ..base.marks import LABEL, Axis, Hatch, Mark, Marks, Panel, Part, Words
+from ..base.picture import WIDTH
+from ..base.sentence import sentence_png
 from .labels import capacity_in_words
-from .rows import GridCell, grid_rows
+from .rows import GridCell, GridRow, grid_rows
 
 if TYPE_CHECKING:
     from ...engine.batch_size.grid import MemoryGrid
 
 ROW = 36
+HALF_WIDTH, HALF_HEIGHT = 0.475, 0.45
 STEPS = ("heat0", "heat1", "heat2")
-
-
-def grid_figure(grid: MemoryGrid) -> figure:
-    """The finished figure of ``grid``: its numbers, what does not fit hatched, the largest k of each row framed."""
-    rows = grid_rows(grid)
-    places = {k: i for i, k in enumerate(sorted({k for row in rows for k in row.batch_sizes}))}
-    cells = [
-        (places[k], y, cell) for y, row in enumerate(rows) for k, cell in zip(row.batch_sizes, row.cells, strict=True)
-    ]
-    fig = bare_figure(
-        ROW * max(1, len(rows)) + 70, (-0.5, max(1, len(places)) - 0.5), (max(1, len(rows)) - 0.5, -0.5),
-        min_border_left=56, min_border_right=10,
-    )  # fmt: skip
-    for step, token in enumerate(STEPS):
-        _boxes(fig, [c for c in cells if c[2].fits and c[2].step == step], fill_color=token, line_color="background")
-    _hatched(fig, [cell for cell in cells if not cell[2].fits])
-    frames = _boxes(fig, [cell for cell in cells if cell[2].is_largest], line_color="answer")
-    frames.glyph.update(fill_color=None, line_width=3)
-    _numbers(fig, cells)
-    _style_axes(fig, list(places), [row.image_size for row in rows])
-    card = "" if grid.capacity_bytes is None else f"; {capacity_in_words(grid.capacity_name, grid.capacity_bytes)}"
-    caption(fig, f"GiB at the peak, predicted{card}. Hatched: does not fit. Framed: largest 2ⁿ that fits.", token="ink")
-    return fig
+EDGES = ("left", "right", "bottom", "top")
+SOURCES = {**dict.fromkeys((*STEPS, "too_big", "largest"), EDGES), "fits": LABEL, "does_not": LABEL}
+MARKS: Marks = (
+    *(Mark("quad", step, line="background", fill=step) for step in STEPS),
+    Mark("quad", "too_big", line="grid", hatch=Hatch("/", "danger", 9, 0.5, weight=0.6)),
+    Mark("quad", "largest", line="answer", width=3),
+    Words("fits", "ink"),
+    Words("does_not", "muted"),
+)
 
 
 Placed = tuple[int, int, GridCell]
 
 
-def _boxes(fig: figure, cells: list[Placed], **tokens: str) -> Any:
-    source = ColumnDataSource({"x": [x for x, _, _ in cells], "y": [y for _, y, _ in cells]})
-    boxes = fig.rect("x", "y", width=0.95, height=0.9, source=source)
-    themed(boxes.glyph, **tokens)
-    return boxes
+def grid_figure(grid: MemoryGrid) -> figure:
+    """The finished figure of ``grid``: its numbers, what does not fit hatched, the largest k of each row framed."""
+    return live(*_panel_and_view(grid))
 
 
-def _hatched(fig: figure, cells: list[Placed]) -> None:
-    boxes = _boxes(fig, cells, hatch_color="danger", line_color="grid")
-    boxes.glyph.update(fill_color=None, hatch_pattern="/", hatch_scale=9, hatch_weight=0.6, hatch_alpha=0.5)
+def grid_parts(grid: MemoryGrid) -> list[Part]:
+    """The same in a picture."""
+    panel, view = _panel_and_view(grid)
+    return [Part(panel, view, (64, 24, WIDTH - 70, panel.height - 70))]
 
 
-def _numbers(fig: figure, cells: list[Placed]) -> None:
-    for bold in (False, True):
-        for fits in (False, True):
-            chosen = [c for c in cells if c[2].is_largest is bold and c[2].fits is fits]
-            columns = {
-                "x": [x for x, _, _ in chosen],
-                "y": [y for _, y, _ in chosen],
-                "text": [c.text for *_, c in chosen],
-            }
-            look: dict[str, Any] = {
-                "text_align": "center", "text_baseline": "middle", "text_font": value(FONT), "text_font_size": "13px",
-                "text_font_style": "bold" if bold else "normal", "background_fill_alpha": 0.0 if fits else 1.0,
-                "padding": (1, 3),
-            }  # fmt: skip
-            numbers = fig.text("x", "y", "text", source=ColumnDataSource(columns), **look)
-            themed(numbers.glyph, text_color="ink" if fits else "muted", background_fill_color="background")
+def grid_png(grid: MemoryGrid) -> bytes | None:
+    """The light picture of ``grid`` with its sentence below; None where matplotlib is not installed."""
+    (part,) = parts = grid_parts(grid)
+    return sentence_png(parts, part.panel.height + 2, grid)
 
 
-def _style_axes(fig: figure, batch_sizes: list[int], image_sizes: list[int]) -> None:
-    for axis, names, title in (
-        (fig.xaxis[0], batch_sizes, "batch size k"),
-        (fig.yaxis[0], image_sizes, "image side, pixels"),
-    ):
-        axis.ticker = FixedTicker(ticks=list(range(len(names))))
-        axis.major_label_overrides = {i: str(name) for i, name in enumerate(names)}
-        axis.update(axis_label=title, axis_line_color=None, major_tick_line_color=None, minor_tick_line_color=None)
-        style_words(axis)
-    fig.ygrid.visible = False
+def _panel_and_view(grid: MemoryGrid) -> tuple[Panel, View]:
+    rows = grid_rows(grid)
+    sizes = sorted({k for row in rows for k in row.batch_sizes})
+    x = _names_axis("batch size k", sizes, (-0.5, max(1, len(sizes)) - 0.5))
+    y = _names_axis("image side, pixels", [row.image_size for row in rows], (max(1, len(rows)) - 0.5, -0.5))
+    card = "" if grid.capacity_bytes is None else f"; {capacity_in_words(grid.capacity_name, grid.capacity_bytes)}"
+    panel = Panel(
+        SOURCES, MARKS, x, y, ROW * max(1, len(rows)) + 70, {"left": 56, "right": 10}, has_grid=False,
+        caption=f"GiB at the peak, predicted{card}. Hatched: does not fit. Framed: largest 2ⁿ that fits.",
+        caption_token="ink",
+    )  # fmt: skip
+    return panel, View(_columns(list(_cells(rows, sizes))), y.range, "", x.range)
+
+
+def _names_axis(title: str, names: list[int], ends: tuple[float, float]) -> Axis:
+    ticks, texts = tuple(range(len(names))), tuple(map(str, names))
+    return Axis(title, ends, ticks=ticks, texts=texts, has_line=False, has_ticks=False)
+
+
+def _cells(rows: list[GridRow], sizes: list[int]) -> Iterable[Placed]:
+    for y, row in enumerate(rows):
+        for k, cell in zip(row.batch_sizes, row.cells, strict=True):
+            yield sizes.index(k), y, cell
+
+
+def _columns(cells: list[Placed]) -> dict[str, Columns]:
+    columns = {name: _boxes([c for c in cells if c[2].fits and c[2].step == step]) for step, name in enumerate(STEPS)}
+    columns["too_big"] = _boxes([cell for cell in cells if not cell[2].fits])
+    columns["largest"] = _boxes([cell for cell in cells if cell[2].is_largest])
+    columns["fits"] = _numbers([cell for cell in cells if cell[2].fits], 0.0)
+    columns["does_not"] = _numbers([cell for cell in cells if not cell[2].fits], 1.0)
+    return columns
+
+
+def _boxes(cells: list[Placed]) -> Columns:
+    rows = [(x - HALF_WIDTH, x + HALF_WIDTH, y + HALF_HEIGHT, y - HALF_HEIGHT) for x, y, _ in cells]
+    return table(rows, EDGES)
+
+
+def _numbers(cells: list[Placed], box_alpha: float) -> Columns:
+    return {
+        "x": floats(x for x, _, _ in cells),
+        "y": floats(y for _, y, _ in cells),
+        "text": [cell.text for *_, cell in cells],
+        "align": ["center" for _ in cells],
+        "weight": ["bold" if cell.is_largest else "normal" for *_, cell in cells],
+        "size": ["13px" for _ in cells],
+        "box_alpha": floats(box_alpha for _ in cells),
+    }

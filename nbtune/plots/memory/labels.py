@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ...formats import format_gib
-from ..base.labels import LINE_PX, Box, Label, label_columns, place, text_px
-from ..learning_rate.sweep.labels import LABEL_COLOURS
+from ..base.columns import Columns
+from ..base.labels import LINE_PX, Box, Frame, Label, text_px
 from .scene import FRAME_HEIGHT, Bar, MemoryScene
 
 NARROW_BELOW = 500
@@ -36,45 +34,35 @@ def capacity_in_words(name: str, capacity_bytes: int) -> str:
     return f"{name[:1].upper()}{name[1:]} = {format_gib(capacity_bytes)} GiB"
 
 
-def memory_labels(scene: MemoryScene, prefix: str) -> dict[str, dict[str, Any]]:
+def memory_labels(scene: MemoryScene, prefix: str) -> dict[str, Columns]:
     """The label sources of one kind of width, placed in px of the frame and given in places and GiB.
 
     Args:
         scene: What is drawn.
         prefix: A key of ``FRAME_WIDTHS``.
     """
-    width = FRAME_WIDTHS[prefix]
-    frame = _Frame(scene, width)
-    placed = place(frame.labels(), width, FRAME_HEIGHT, frame.taken())
-    left, right = x_edges(scene.sizes)
-    columns = {}
-    for colour in LABEL_COLOURS:
-        of_colour = label_columns(placed, colour)
-        of_colour["x"] = left + np.array(of_colour["x"], dtype=np.float64) / width * (right - left)
-        of_colour["y"] = scene.top - np.array(of_colour["y"], dtype=np.float64) * scene.gib_of_px
-        of_colour["box_alpha"] = np.array(of_colour["box_alpha"], dtype=np.float64)
-        columns[f"{prefix}_{colour}"] = of_colour
-    return columns
+    frame = Frame.of((FRAME_WIDTHS[prefix], FRAME_HEIGHT), x_edges(scene.sizes), (0.0, scene.top))
+    words = _Words(scene, frame)
+    return frame.columns(prefix, frame.place(words.labels(), words.taken()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """The scene in px of a frame of some width, from its top left corner."""
+class _Words:
+    """What is said of a scene in a frame of some width."""
 
     scene: MemoryScene
-    width: float
+    frame: Frame
 
     @property
     def slot(self) -> float:
         """From one bar to the next."""
-        left, right = x_edges(self.scene.sizes)
-        return self.width / (right - left)
+        return self.frame.x(1.0) - self.frame.x(0.0)
 
     def x(self, bar: Bar) -> float:
-        return (self.scene.x(bar) + MARGINS[0]) * self.slot
+        return self.frame.x(self.scene.x(bar))
 
     def y(self, gib: float) -> float:
-        return FRAME_HEIGHT - gib / self.scene.gib_of_px
+        return self.frame.y(gib)
 
     @property
     def capacity_y(self) -> float:
@@ -82,7 +70,7 @@ class _Frame:
 
     def taken(self) -> Iterator[Box]:
         if self.scene.capacity_gib is not None:
-            yield (0.0, self.capacity_y - 1, self.width, self.capacity_y + 1)
+            yield (0.0, self.capacity_y - 1, self.frame.width, self.capacity_y + 1)
 
     def labels(self) -> Iterator[Label]:
         """The most important first: it takes its place before the others."""
@@ -129,7 +117,7 @@ class _Frame:
     def _capacity(self, capacity_bytes: int) -> Label:
         text = capacity_in_words(self.scene.capacity_name, capacity_bytes)
         rows = [self.capacity_y - above for above in (13, 31, 49, -13, -31, -49)]
-        starts = range(2, max(3, int(self.width - text_px(text, True))), 12)
+        starts = range(2, max(3, int(self.frame.width - text_px(text, True))), 12)
         return Label(text, "ink", tuple((x, y, "left") for y in rows for x in starts), bold=True, boxed=True)
 
     def _too_big(self, bar: Bar) -> Iterator[Label]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from bokeh.core.properties import value
-from bokeh.models import HoverTool
 from bokeh.plotting import figure
 
 from ...formats import format_memory, format_percent
-from ..base.frame import bare_figure, fill, sources_of
-from ..base.tokens import FONT, themed
+from ..base.columns import Columns, View, floats, table
+from ..base.live import live
+from ..base.marks import Axis, Hover, Mark, Marks, Panel, Words
 from .rows import layer_rows
 from .treemap import HEADER, HEIGHT, WIDTH, Group, Tile, treemap
-from .view import Columns, MemoryView
 
 if TYPE_CHECKING:
     from ...engine.memory import MemoryEstimate
@@ -30,28 +27,28 @@ CAPTION_PX = 22.0
 Y_RANGE = (HEIGHT, -CAPTION_PX)
 
 
+MARKS: Marks = (
+    *(Mark("quad", shade, line="background", fill=shade, width=2, name=shade) for shade in SHADES),
+    Words("headers", "ink", weight="bold", padding=(0, 0)),
+    Words("names", "ink", padding=(0, 0)),
+    Words("caption", "ink", padding=(0, 0)),
+)
+HOVERS = tuple(Hover(shade, "<div>@head</div><div>@detail</div>") for shade in SHADES)
+
+
+def treemap_panel() -> Panel:
+    """The figure. Its table is for those who cannot see it."""
+    height, borders = int(HEIGHT + CAPTION_PX) + 4, {"left": 2, "right": 2, "bottom": 2}
+    x, y = Axis(range=(0.0, WIDTH)), Axis(range=Y_RANGE)
+    return Panel(SOURCES, MARKS, x, y, height, borders, HOVERS, has_axes=False, has_grid=False)
+
+
 def treemap_figure() -> figure:
-    """An empty figure; ``fill`` or a browser gives it data. Its table is for those who cannot see it."""
-    height = int(HEIGHT + CAPTION_PX) + 4
-    fig = bare_figure(height, (0.0, WIDTH), Y_RANGE, min_border_left=2, min_border_right=2, min_border_bottom=2)
-    sources = sources_of(SOURCES)
-    for shade in SHADES:
-        quad = fig.quad("left", "right", "top", "bottom", source=sources[shade], line_width=2)
-        themed(quad.glyph, fill_color=shade, line_color="background")
-        renderers: Any = [quad]
-        fig.add_tools(HoverTool(renderers=renderers, tooltips="<div>@head</div><div>@detail</div>"))
-    look: dict[str, Any] = {"text_baseline": "middle", "text_font": value(FONT), "text_font_size": "12px"}
-    header = fig.text("x", "y", "text", source=sources["headers"], text_font_style="bold", **look)
-    name = fig.text("x", "y", "text", source=sources["names"], **look)
-    title = fig.text("x", "y", "text", source=sources["caption"], **look)
-    for renderer in (header, name, title):
-        themed(renderer.glyph, text_color="ink")
-    fig.axis.visible = False
-    fig.ygrid.visible = False
-    return fig
+    """An empty figure of ``treemap_panel``; ``fill`` or a browser gives it data."""
+    return live(treemap_panel())
 
 
-def treemap_view(estimate: MemoryEstimate | None, k: int | None) -> MemoryView:
+def treemap_view(estimate: MemoryEstimate | None, k: int | None) -> View:
     """Every rectangle at batch size ``k``.
 
     Args:
@@ -71,7 +68,7 @@ def treemap_view(estimate: MemoryEstimate | None, k: int | None) -> MemoryView:
     )
     columns["caption"] = _text_columns([(0.0, 11 - CAPTION_PX, caption_of(k if tiles else None))])
     label = layer_rows(estimate, k).label if estimate is not None and k else "Nothing is known of the layers yet."
-    return MemoryView(columns, Y_RANGE, label)
+    return View(columns, Y_RANGE, label)
 
 
 def caption_of(k: int | None) -> str:
@@ -81,16 +78,13 @@ def caption_of(k: int | None) -> str:
 
 def modules_figure(estimate: MemoryEstimate, k: int) -> figure:
     """The finished figure at batch size ``k``."""
-    fig = treemap_figure()
-    fill(fig, treemap_view(estimate, k))
-    return fig
+    return live(treemap_panel(), treemap_view(estimate, k))
 
 
 def _tile_columns(tiles: list[Tile], whole: int) -> Columns:
     edges = [(t.rect.x, t.rect.x + t.rect.width, t.rect.y + t.rect.height, t.rect.y) for t in tiles]
-    table = np.array(edges, dtype=np.float64).reshape(-1, 4)
     return {
-        **{name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))},
+        **table(edges, ("left", "right", "bottom", "top")),
         "head": [f"{tile.group}, {tile.kind} · {format_memory(tile.activation_bytes, 'MiB')}" for tile in tiles],
         "detail": [f"{format_percent(tile.activation_bytes / whole)} of the activations" for tile in tiles],
     }
@@ -104,7 +98,7 @@ def _header_columns(groups: list[Group]) -> Columns:
 def _text_columns(texts: Iterable[tuple[float, float, str]]) -> Columns:
     rows = list(texts)
     return {
-        "x": np.array([x for x, _, _ in rows], dtype=np.float64),
-        "y": np.array([y for _, y, _ in rows], dtype=np.float64),
+        "x": floats(x for x, _, _ in rows),
+        "y": floats(y for _, y, _ in rows),
         "text": [text for _, _, text in rows],
     }

@@ -1,62 +1,67 @@
-"""Pictures of memory for notebooks without a browser's view: what the figures show, drawn by matplotlib."""
+"""Pictures of memory for notebooks without a browser's view: the figures, and tables that a widget sets as text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ..base.sentence import (
-    COLOURS,
-    POINT,
-    SMALL,
-    WIDTH,
-    Picture,
-    can_draw,
-    draw_labels,
-    picture_of,
-    style_axes,
-    words_of,
-)
-from ..learning_rate.sweep.labels import LABEL_COLOURS
-from .labels import x_edges
-from .rows import PartRow, parts_rows
-from .scene import BAR, HEIGHT, PARTS, memory_ticks, sizes_of
-from .speed import speed_ticks, speed_view, speed_x_edges
-from .table_pictures import draw_grid_png, draw_layers_png
-from .view import EDGES, Columns, memory_view
+from ..base.marks import Mark, Part
+from ..base.page import Cell, Drawn, page
+from ..base.picture import WIDTH
+from ..base.sentence import sentence_png
+from .bars import bars_panel
+from .grid import grid_png
+from .layers import Y_RANGE, treemap_panel, treemap_view
+from .rows import LayerTable, PartRow, layer_rows, parts_rows
+from .scene import HEIGHT, sizes_of
+from .speed import speed_panel, speed_view
+from .treemap import WIDTH as TREEMAP_WIDTH
+from .view import memory_view
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from ...engine.batch_size.limit import BatchLimit
     from ...engine.batch_size.trial import MemoryTrial
+    from ...engine.memory import MemoryEstimate
 
-__all__ = ["draw_grid_png", "draw_layers_png", "draw_memory_png"]
+__all__ = ["grid_png", "layers_parts", "layers_png", "memory_parts", "memory_png"]
 
 BARS = 540
+TABLE = (BARS + 14, 123)
+"""Left and upper edge of the table of parts, px."""
+
 ROW = 18
-TABLE = 132
-"""Where the table begins, px from above."""
-
 KEY = "solid: measured   ·   striped: predicted   ·   crossed: does not fit"
+MIDDLE, UNIT = 285, 110
+"""px of the middle between the shares of layers, and of the room on either side."""
+
+LAYER_ROW = 22
+SHARE_PX = 0.7 * UNIT
+"""Of a bar that is all."""
 
 
-def draw_memory_png(limit: BatchLimit) -> bytes | None:
+def memory_png(limit: BatchLimit) -> bytes | None:
     """The light picture of ``limit``: bars, what takes the memory, and the sentence; 820 px wide, twice the resolution.
 
     Returns:
         A PNG, or None where matplotlib is not installed.
     """
-    if not can_draw():
-        return None
-    words = words_of(limit, "ink" if limit.batch_size is None else "answer_text")
-    with picture_of(HEIGHT + 30, words) as picture:
-        picture.text(56, 13, KEY, color=COLOURS["muted"], **SMALL)
-        axes = picture.add_axes(56, 26, BARS - 66, HEIGHT - 46)
-        _draw_bars(axes, limit)
-        _draw_speed(picture, limit)
-        is_host = limit.estimate is not None and limit.estimate.device == "cpu"
-        _draw_parts(picture, _explained(limit), is_host)
-        return picture.png()
+    token = "ink" if limit.batch_size is None else "answer_text"
+    return sentence_png(memory_parts(limit), HEIGHT + 30, limit, token=token)
+
+
+def memory_parts(limit: BatchLimit) -> list[Part]:
+    """Bars, speed, and what takes the memory at the answer's k."""
+    view, sizes = memory_view(limit), sizes_of(limit.settings)
+    left = BARS + 14
+    is_host = limit.estimate is not None and limit.estimate.device == "cpu"
+    heads = [Cell(56, 13, KEY, "muted"), Cell(left, 13, "Speed, samples/s by k")]
+    return [
+        Part(bars_panel(sizes, view.y_range[1]), view, (56, 26, BARS - 66, HEIGHT - 46)),
+        Part(replace(speed_panel(sizes), caption=""), speed_view(limit), (left + 26, 26, WIDTH - left - 34, 70)),
+        page(heads, (0, 0, WIDTH, HEIGHT + 30)),
+        _parts_table(_explained(limit), is_host),
+    ]
 
 
 def _explained(limit: BatchLimit) -> MemoryTrial | None:
@@ -65,94 +70,78 @@ def _explained(limit: BatchLimit) -> MemoryTrial | None:
     return trials[0] if trials else None
 
 
-def _draw_bars(axes: Axes, limit: BatchLimit) -> None:
-    view, sizes = memory_view(limit), sizes_of(limit.settings)
-    axes.set_xlim(*x_edges(sizes))
-    axes.set_ylim(*view.y_range)
-    style_axes(axes)
-    every = 1 + len(sizes) // 14
-    axes.set_xticks(range(0, len(sizes), every), [str(k) for k in sizes[::every]])
-    axes.tick_params(axis="x", length=0)
-    ticks = memory_ticks(view.y_range[1])
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xlabel("batch size k", color=COLOURS["muted"], **SMALL)
-    axes.set_ylabel("memory, GiB", color=COLOURS["muted"], **SMALL)
-    _draw_stacks(axes, view.columns)
-    _draw_marks(axes, view.columns)
-    for colour, token in LABEL_COLOURS.items():
-        draw_labels(axes, view.columns[f"labels_{colour}"], COLOURS[token])
+def _parts_table(trial: MemoryTrial | None, is_host: bool) -> Part:
+    left, top = TABLE
+    rows = [] if trial is None else parts_rows(trial, is_host=is_host)
+    swatches = [
+        Drawn(Mark("quad", row.token, fill=row.token), [(0, 12, y + 6, y - 6)]) for row, y in _placed(rows) if row.token
+    ]
+    cells = [] if trial is None else [*_heads(trial), *(cell for row, y in _placed(rows) for cell in _part(row, y))]
+    return page(cells, (left, top, WIDTH - 4 - left, ROW * 10), swatches)
 
 
-def _draw_stacks(axes: Axes, columns: dict[str, Columns]) -> None:
-    for name, hatch in (("measured", None), ("predicted", "/////")):
-        # The hatch takes the edge's colour; the outline is drawn apart.
-        look: dict[str, Any] = {"width": BAR, "hatch": hatch, "edgecolor": COLOURS["background"], "linewidth": 0}
-        stacks, whole = columns[name], columns[f"{name}_whole"]
-        for part, low, high in zip(PARTS, EDGES, EDGES[1:], strict=False):
-            height = stacks[high] - stacks[low]
-            axes.bar(stacks["x"], height, bottom=stacks[low], color=COLOURS[f"part_{part}"], **look)
-        axes.bar(whole["x"], whole["top"], color=COLOURS["muted"], **look)
-    lines = columns["partings"]
-    axes.hlines(lines["y"], lines["left"], lines["right"], color=COLOURS["background"], linewidth=POINT)
-    dashed: dict[str, Any] = {"width": BAR, "color": "none", "linewidth": 1.5 * POINT, "linestyle": (0, (3, 2))}
-    axes.bar(columns["outline"]["x"], columns["outline"]["top"], edgecolor=COLOURS["ink"], **dashed)
-    crossed = columns["too_big"]
-    axes.bar(crossed["x"], crossed["top"], edgecolor=COLOURS["danger"], hatch="xx", alpha=0.45, **dashed)
-    axes.bar(crossed["x"], crossed["top"], edgecolor=COLOURS["danger"], **dashed)
+def _placed(rows: list[PartRow]) -> Iterator[tuple[PartRow, float]]:
+    for i, row in enumerate(rows):
+        yield row, ROW * (i + 1.5)
 
 
-def _draw_marks(axes: Axes, columns: dict[str, Columns]) -> None:
-    gaps, best = columns["headroom"], columns["best"]
-    dots: dict[str, Any] = {"linewidth": 1.3 * POINT, "linestyle": (0, (2, 3))}
-    axes.vlines(gaps["x"], gaps["top"], gaps["capacity"], color=COLOURS["answer"], **dots)
-    axes.bar(best["x"], best["capacity"], width=1.0, color=COLOURS["answer"], alpha=0.15, zorder=0)
-    axes.vlines(best["x"], best["top"], best["capacity"], color=COLOURS["answer"], linewidth=2.2 * POINT)
-    for capacity in columns["capacity"]["y"]:
-        axes.axhline(capacity, color=COLOURS["ink"], linewidth=2.2 * POINT)
-    halo: dict[str, Any] = {"markeredgecolor": COLOURS["background"], "markeredgewidth": 1.5 * POINT}
-    axes.plot(best["x"], best["top"], "d", color=COLOURS["answer"], markersize=11 * POINT, zorder=3, **halo)
+def _heads(trial: MemoryTrial) -> Iterator[Cell]:
+    right = WIDTH - 4 - TABLE[0]
+    yield Cell(0, ROW / 2, f"k = {trial.batch_size}, {'measured' if trial.is_measured else trial.why}", "muted")
+    yield Cell(right - 60, ROW / 2, "MiB", "muted", align="right")
+    yield Cell(right, ROW / 2, "%", "muted", align="right")
 
 
-def _draw_speed(picture: Picture, limit: BatchLimit) -> None:
-    view, left = speed_view(limit), BARS + 14
-    picture.text(left, 13, "Speed, samples/s by k", color=COLOURS["ink"], **SMALL)
-    axes = picture.add_axes(left + 26, 26, WIDTH - left - 34, 70)
-    axes.set_xlim(*speed_x_edges(sizes_of(limit.settings)))
-    axes.set_ylim(*view.y_range)
-    style_axes(axes)
-    ticks = speed_ticks(sizes_of(limit.settings))
-    axes.set_xticks(ticks, [str(2**tick) for tick in ticks])
-    axes.locator_params(axis="y", nbins=3)
-    speed, knee = view.columns["speed"], view.columns["knee"]
-    for y in view.columns["near_best"]["y"]:
-        axes.axhline(y, color=COLOURS["axis"], linewidth=1.2 * POINT, linestyle=(0, (2, 3)))
-    axes.plot(speed["x"], speed["y"], "o-", color=COLOURS["data"], linewidth=2.2 * POINT, markersize=7 * POINT)
-    hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 2 * POINT, "markersize": 12 * POINT}
-    axes.plot(knee["x"], knee["y"], "d", color=COLOURS["ink"], zorder=3, **hollow)
-    for colour, token in LABEL_COLOURS.items():
-        draw_labels(axes, view.columns[f"labels_{colour}"], COLOURS[token])
+def _part(row: PartRow, y: float) -> Iterator[Cell]:
+    right, weight = WIDTH - 4 - TABLE[0], "normal" if row.token else "bold"
+    yield Cell(18 if row.token else 0, y, row.name, weight=weight)
+    yield Cell(right - 60, y, row.mib, align="right", weight=weight)
+    yield Cell(right, y, row.percent, align="right", weight=weight)
 
 
-def _draw_parts(picture: Picture, trial: MemoryTrial | None, is_host: bool) -> None:
-    if trial is None:
-        return
-    left, name, right = BARS + 14, BARS + 32, WIDTH - 4
-    kind = "measured" if trial.is_measured else trial.why
-    head: dict[str, Any] = {"color": COLOURS["muted"], **SMALL}
-    picture.text(left, TABLE, f"k = {trial.batch_size}, {kind}", **head)
-    picture.text(right - 60, TABLE, "MiB", ha="right", **head)
-    picture.text(right, TABLE, "%", ha="right", **head)
-    for i, row in enumerate(parts_rows(trial, is_host=is_host)):
-        _draw_part(picture, row, TABLE + ROW * (i + 1), (left, name, right))
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    verdict: str
+    reason: str
+    limit: str
 
 
-def _draw_part(picture: Picture, row: PartRow, y: float, columns: tuple[float, float, float]) -> None:
-    left, name, right = columns
-    look: dict[str, Any] = {"color": COLOURS["ink"], "fontweight": "normal" if row.token else "bold", **SMALL}
-    if row.token:
-        swatch = picture.add_axes(left, y - 6, 12, 12)
-        swatch.set(xticks=[], yticks=[], facecolor=COLOURS[row.token])
-        swatch.spines[:].set_visible(False)
-    picture.text(name if row.token else left, y, row.name, **look)
-    picture.text(right - 60, y, row.mib, ha="right", **look)
-    picture.text(right, y, row.percent, ha="right", **look)
+def layers_png(estimate: MemoryEstimate, k: int) -> bytes | None:
+    """The light picture of what takes the memory at batch size ``k``; None where matplotlib is not installed."""
+    rows = layer_rows(estimate, k)
+    parts = layers_parts(estimate, k)
+    return sentence_png(parts, int(Y_RANGE[0]) + 30, _Answer(rows.verdict, rows.label, f"At k = {k}."))
+
+
+def layers_parts(estimate: MemoryEstimate, k: int) -> list[Part]:
+    """Shares of parameters and activations by kind of layer, and activations by module."""
+    height = Y_RANGE[0] - Y_RANGE[1]
+    place = (WIDTH - TREEMAP_WIDTH - 2, 4, TREEMAP_WIDTH, height)
+    return [_layers_table(layer_rows(estimate, k)), Part(treemap_panel(), treemap_view(estimate, k), place)]
+
+
+def _layers_table(rows: LayerTable) -> Part:
+    """Two shares of each kind back to back."""
+    at = [(row, 40 + LAYER_ROW * (i + 0.5)) for i, row in enumerate(rows.rows)]
+    half, left, right = 0.3 * LAYER_ROW, MIDDLE - 6, MIDDLE + 6
+    bars: list[tuple[str, list[tuple[float, ...]]]] = [
+        ("part_parameters", [(left - row.parameter_share * SHARE_PX, left, y + half, y - half) for row, y in at]),
+        ("part_activations", [(right, right + row.activation_share * SHARE_PX, y + half, y - half) for row, y in at]),
+    ]
+    drawn = [Drawn(Mark("quad", token, fill=token), edges) for token, edges in bars]
+    return page(_layer_cells(rows), (0, 0, WIDTH - TREEMAP_WIDTH - 8, Y_RANGE[0] + 26), drawn)
+
+
+def _layer_cells(rows: LayerTable) -> Iterator[Cell]:
+    left, right = MIDDLE - 6, MIDDLE + 6
+    for x, align, what, total in (
+        (left, "right", "share of parameters", rows.parameters),
+        (right, "left", "share of activations", rows.activations),
+    ):
+        yield Cell(x, 12, what, "muted", align=align)
+        yield Cell(x, 28, total, align=align, weight="bold")
+    for i, row in enumerate(rows.rows):
+        y = 40 + LAYER_ROW * (i + 0.5)
+        yield Cell(0, y, row.kind)
+        yield Cell(left - 6 - row.parameter_share * SHARE_PX, y, row.parameter_text, align="right")
+        yield Cell(right + 6 + row.activation_share * SHARE_PX, y, row.activation_text)

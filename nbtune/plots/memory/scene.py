@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ..base.typed_again import PARTS
 
 if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from ...engine.memory import MemoryEstimate
 
 GIB = 2**30
-PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
-"""From below, so that what grows with k lies on top. The engine's own, which this layer does not import."""
 
 HEIGHT = 276
 FRAME_HEIGHT = 224.0
@@ -153,17 +152,5 @@ def in_order(parts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     return tuple((name, sizes.get(name, 0)) for name in PARTS) if sizes else ()
 
 
-def memory_ticks(top: float) -> list[float]:
-    """Four ticks or fewer, by the rule of the figure's ticker: the interval nearest to three in all.
-
-    Examples:
-        >>> memory_ticks(11.6), memory_ticks(116.0)
-        ([0.0, 4.0, 8.0], [0.0, 40.0, 80.0])
-    """
-    power = 10.0 ** math.floor(math.log10(top / 3))
-    interval = min((power * m for m in (*MANTISSAS, 10)), key=lambda step: abs(top / step - 3))
-    return [interval * i for i in range(math.floor(top / interval) + 1)]
-
-
-MANTISSAS: list[float] = [1, 2, 4, 5, 8]
+MANTISSAS = (1, 2, 4, 5, 8)
 """Intervals in which cards are sold."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from bokeh.models import FixedTicker, HoverTool
 from bokeh.plotting import figure
 
 from ...formats import format_loss
-from ..base.frame import LABEL, bare_figure, caption, draw_labels, sources_of, style_axes
-from ..base.labels import Box, Label, label_columns, place
-from ..base.tokens import themed
-from ..learning_rate.sweep.labels import LABEL_COLOURS
+from ..base.columns import Columns, View, floats, table
+from ..base.labels import LABEL_COLOURS, Box, Frame, Label
+from ..base.live import drawn
+from ..base.marks import LABEL, Axis, Hover, Mark, Marks, Panel, labels
 from .scene import MOST_SIZES, sizes_of, sizes_up_to
-from .view import Columns, MemoryView
 
 if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit
@@ -35,43 +32,45 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 
 
-def speed_figure(batch_sizes: Sequence[int] = sizes_up_to(MOST_SIZES), title: str = "Speed, samples/s by k") -> figure:
-    """An empty figure over the doublings of the batch size; ``fill`` or a browser gives it data.
+MARKS: Marks = (
+    Mark("rule", "near_best", line="axis", width=1.2, dash=(2, 4)),
+    Mark("line", "speed", line="data", width=2.2),
+    Mark("points", "speed", fill="data", name="dots"),
+    Mark("points", "knee", line="ink", fill="background", width=2, marker="diamond", size=15),
+    *labels({"labels": ""}, LABEL_COLOURS),
+)
+HOVERS = (Hover("dots", "<div>@head</div><div>@detail</div>"),)
+
+
+def speed_panel(batch_sizes: Sequence[int], title: str = "Speed, samples/s by k") -> Panel:
+    """The figure over the doublings of the batch size.
 
     Args:
         batch_sizes: Those that have a place, as in the plot of memory.
         title: Above it, such as "Speed on this CPU, samples/s by k".
     """
-    fig = bare_figure(HEIGHT, speed_x_edges(batch_sizes), (0.0, EMPTY_TOP), min_border_left=34, min_border_right=10)
-    sources = sources_of(SOURCES)
-    near_best = fig.hspan(y="y", source=sources["near_best"], line_width=1.2, line_dash=[2, 4])
-    themed(near_best.glyph, line_color="axis")
-    line = fig.line("x", "y", source=sources["speed"], line_width=2.2, line_join="round")
-    themed(line.glyph, line_color="data")
-    dots = fig.scatter("x", "y", source=sources["speed"], size=8, line_color=None)
-    themed(dots.glyph, fill_color="data")
-    knee = fig.scatter("x", "y", source=sources["knee"], marker="diamond", size=15, line_width=2)
-    themed(knee.glyph, fill_color="background", line_color="ink")
-    list(draw_labels(fig, sources, "labels"))
-    renderers: Any = [dots]
-    fig.add_tools(HoverTool(renderers=renderers, tooltips="<div>@head</div><div>@detail</div>"))
-    _style_axes(fig, batch_sizes)
-    caption(fig, title, token="ink")
-    for colour, columns in _label_columns([_hint()], (), _Scale(*speed_x_edges(batch_sizes), EMPTY_TOP)).items():
-        sources[colour].data = columns
+    ticks = tuple(speed_ticks(batch_sizes))
+    x = Axis(range=speed_x_edges(batch_sizes), ticks=ticks, texts=tuple(str(2**i) for i in ticks))
+    y = Axis(range=(0.0, EMPTY_TOP), mantissas=(1, 2, 5), count=2, has_line=False)
+    borders = {"left": 34, "right": 10}
+    return Panel(SOURCES, MARKS, x, y, HEIGHT, borders, HOVERS, caption=title, caption_token="ink")
+
+
+def speed_figure(batch_sizes: Sequence[int] = sizes_up_to(MOST_SIZES), title: str = "Speed, samples/s by k") -> figure:
+    """A figure of ``speed_panel`` that says that nothing is known; ``fill`` or a browser gives it data."""
+    fig, sources = drawn(speed_panel(batch_sizes, title))
+    for name, columns in _label_columns([_hint()], (), _frame(batch_sizes, EMPTY_TOP)).items():
+        sources[name].data = columns
     return fig
+
+
+def _frame(batch_sizes: Sequence[int], top: float) -> Frame:
+    return Frame.of(FRAME, speed_x_edges(batch_sizes), (0.0, top))
 
 
 def speed_x_edges(batch_sizes: Sequence[int]) -> tuple[float, float]:
     """Both ends of the axis, in doublings of the batch size."""
     return -0.5, max(math.log2(max(batch_sizes)), 1.0) + 0.5
-
-
-def _style_axes(fig: figure, batch_sizes: Sequence[int]) -> None:
-    style_axes(fig, [1, 2, 5], ticks=2)
-    ticks = speed_ticks(batch_sizes)
-    fig.xaxis[0].ticker = FixedTicker(ticks=ticks)
-    fig.xaxis[0].major_label_overrides = {i: str(2**i) for i in ticks}
 
 
 def speed_ticks(batch_sizes: Sequence[int]) -> list[int]:
@@ -85,24 +84,7 @@ def speed_ticks(batch_sizes: Sequence[int]) -> list[int]:
     return doublings[:: -(-len(doublings) // 6)]
 
 
-class _Scale:
-    """px of the frame ↔ log2 k and samples per second."""
-
-    def __init__(self, left: float, right: float, top: float) -> None:
-        self.left, self.right, self.top = left, right, top
-
-    def px(self, x: float, y: float) -> tuple[float, float]:
-        return (x - self.left) / (self.right - self.left) * FRAME[0], (1 - y / self.top) * FRAME[1]
-
-    def data(self, columns: Columns) -> Columns:
-        x, y = (np.array(columns[name], dtype=np.float64) for name in ("x", "y"))
-        columns["x"] = self.left + x / FRAME[0] * (self.right - self.left)
-        columns["y"] = (1 - y / FRAME[1]) * self.top
-        columns["box_alpha"] = np.array(columns["box_alpha"], dtype=np.float64)
-        return columns
-
-
-def speed_view(limit: BatchLimit, running: bool = False) -> MemoryView:
+def speed_view(limit: BatchLimit, running: bool = False) -> View:
     """Every mark of the figure; only sizes that were run are in it.
 
     Args:
@@ -111,21 +93,22 @@ def speed_view(limit: BatchLimit, running: bool = False) -> MemoryView:
     """
     speeds = {t.batch_size: t.samples_per_second for t in limit.latest if t.samples_per_second}
     best = max(speeds.values(), default=0.0)
-    scale = _Scale(*speed_x_edges(sizes_of(limit.settings)), 1.35 * best or EMPTY_TOP)
+    top = 1.35 * best or EMPTY_TOP
+    frame = _frame(sizes_of(limit.settings), top)
     knee = None if running or limit.knee not in speeds else limit.knee
     points = [(math.log2(k), speed) for k, speed in speeds.items()]
-    labels = list(_labels(limit, speeds, scale, running)) if speeds else [_hint(running)]
+    said = list(_labels(limit, speeds, frame, running)) if speeds else [_hint(running)]
     columns = {
         "speed": {
             **_xy(points),
             "head": [f"k {k} · {format_loss(speed)} samples/s" for k, speed in speeds.items()],
             "detail": [f"{format_loss(1000 * k / speed)} ms a step" for k, speed in speeds.items()],
         },
-        "near_best": {"y": np.array([NEAR_BEST * best] if best else [], dtype=np.float64)},
+        "near_best": {"y": floats([NEAR_BEST * best] if best else [])},
         "knee": _xy([] if knee is None else [(math.log2(knee), speeds[knee])]),
-        **_label_columns(labels, _boxes(points, scale), scale),
+        **_label_columns(said, _boxes(points, frame), frame),
     }
-    return MemoryView(columns, (0.0, scale.top), _in_words(limit, speeds, knee, running))
+    return View(columns, (0.0, top), _in_words(limit, speeds, knee, running))
 
 
 def _hint(running: bool = False) -> Label:
@@ -133,34 +116,32 @@ def _hint(running: bool = False) -> Label:
     return Label(text, "muted", ((FRAME[0] / 2, FRAME[1] / 2, "center"),), boxed=True)
 
 
-def _labels(limit: BatchLimit, speeds: dict[int, float], scale: _Scale, running: bool) -> Iterator[Label]:
+def _labels(limit: BatchLimit, speeds: dict[int, float], frame: Frame, running: bool) -> Iterator[Label]:
     if not running and limit.knee in speeds and limit.knee is not None:
-        x, y = scale.px(math.log2(limit.knee), speeds[limit.knee])
+        x, y = frame.x(math.log2(limit.knee)), frame.y(speeds[limit.knee])
         rows = (y + 18, y - 18, y + 34)
         places = tuple((px, row, align) for row in rows for px, align in ((x, "center"), (x - 8, "left"), (2, "left")))
         yield Label(f"knee: k = {limit.knee}", "ink", places, bold=True, boxed=True)
     elif not running and limit.is_still_rising:
-        x, y = scale.px(math.log2(max(speeds)), speeds[max(speeds)])
+        x, y = frame.x(math.log2(max(speeds))), frame.y(speeds[max(speeds)])
         places = ((x + 10, y, "left"), (x - 10, y - 14, "right"), (x, y + 16, "center"))
         yield Label("still rising", "ink", places, boxed=True)
-    line = scale.px(0.0, NEAR_BEST * max(speeds.values()))[1]
+    line = frame.y(NEAR_BEST * max(speeds.values()))
     ends = tuple((px, line + dy, align) for px, align in ((FRAME[0] - 2, "right"), (2, "left")) for dy in (-10, 11))
     yield Label("90 % of best", "muted", ends, droppable=True)
 
 
-def _boxes(points: list[tuple[float, float]], scale: _Scale) -> list[Box]:
+def _boxes(points: list[tuple[float, float]], frame: Frame) -> list[Box]:
     """The dots, which no label may hide."""
-    return [(x - 4, y - 4, x + 4, y + 4) for x, y in (scale.px(*point) for point in points)]
+    return [(x - 4, y - 4, x + 4, y + 4) for x, y in ((frame.x(at), frame.y(speed)) for at, speed in points)]
 
 
-def _label_columns(labels: list[Label], taken: Sequence[Box], scale: _Scale) -> dict[str, Columns]:
-    placed = place(labels, *FRAME, taken)
-    return {f"labels_{colour}": scale.data(label_columns(placed, colour)) for colour in LABEL_COLOURS}
+def _label_columns(words: list[Label], taken: Sequence[Box], frame: Frame) -> dict[str, Columns]:
+    return frame.columns("labels", frame.place(words, taken))
 
 
 def _xy(points: list[tuple[float, float]]) -> Columns:
-    table = np.array(points, dtype=np.float64).reshape(-1, 2)
-    return {"x": table[:, 0].copy(), "y": table[:, 1].copy()}
+    return table(points, ("x", "y"))
 
 
 def _in_words(limit: BatchLimit, speeds: dict[int, float], knee: int | None, running: bool) -> str:

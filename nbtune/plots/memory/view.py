@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...formats import format_gib
+from ..base.columns import Columns, View, floats, table
+from ..base.typed_again import PARTS
 from .labels import FRAME_WIDTHS, memory_labels
-from .scene import BAR, GIB, PARTS, Bar, MemoryScene, scene_of
+from .scene import BAR, GIB, Bar, MemoryScene, scene_of
 
 if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit
 
-Columns = dict[str, Any]
 EDGES = tuple(f"edge{i}" for i in range(len(PARTS) + 1))
 """Lower edge of each part from below, and the upper end."""
 
@@ -23,22 +23,7 @@ THINNEST_PX = 4.0
 """A part thinner than this is not parted from its neighbour: the line would hide it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryView:
-    """All that changes in a figure while a search runs.
-
-    Attributes:
-        columns: Source name → column name → float64 array or short list of strings.
-        y_range: Bottom and top of the y axis.
-        label: The result in words, for those who cannot see the plot.
-    """
-
-    columns: dict[str, Columns]
-    y_range: tuple[float, float]
-    label: str
-
-
-def memory_view(limit: BatchLimit, running: bool = False) -> MemoryView:
+def memory_view(limit: BatchLimit, running: bool = False) -> View:
     """Every mark of the figure for what is known of ``limit``.
 
     Args:
@@ -48,12 +33,12 @@ def memory_view(limit: BatchLimit, running: bool = False) -> MemoryView:
     return view_of(scene_of(limit, running))
 
 
-def view_of(scene: MemoryScene) -> MemoryView:
+def view_of(scene: MemoryScene) -> View:
     """The same for a scene from elsewhere, such as an estimate."""
     columns = {**_bar_columns(scene), **_mark_columns(scene), "hit": _hit_columns(scene)}
     for prefix in FRAME_WIDTHS:
         columns |= memory_labels(scene, prefix)
-    return MemoryView(columns, (0.0, scene.top), _in_words(scene))
+    return View(columns, (0.0, scene.top), _in_words(scene))
 
 
 def _bar_columns(scene: MemoryScene) -> dict[str, Columns]:
@@ -70,8 +55,7 @@ def _bar_columns(scene: MemoryScene) -> dict[str, Columns]:
 
 
 def _stacks(scene: MemoryScene, bars: list[Bar]) -> Columns:
-    edges = np.array([_edges(bar) for bar in bars], dtype=np.float64).reshape(-1, len(EDGES))
-    return {"x": _floats([scene.x(bar) for bar in bars]), **{name: edges[:, i].copy() for i, name in enumerate(EDGES)}}
+    return table([(scene.x(bar), *_edges(bar)) for bar in bars], ("x", *EDGES))
 
 
 def _edges(bar: Bar) -> list[float]:
@@ -80,13 +64,12 @@ def _edges(bar: Bar) -> list[float]:
 
 
 def _boxes(scene: MemoryScene, bars: list[Bar]) -> Columns:
-    return {"x": _floats([scene.x(bar) for bar in bars]), "top": _floats([scene.height(bar) for bar in bars])}
+    return {"x": floats([scene.x(bar) for bar in bars]), "top": floats([scene.height(bar) for bar in bars])}
 
 
 def _partings(scene: MemoryScene, bars: list[Bar]) -> Columns:
     rows = [(scene.x(bar), y) for bar in bars for y in _parting_heights(_edges(bar), THINNEST_PX * scene.gib_of_px)]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 2)
-    return {"left": table[:, 0] - BAR / 2, "right": table[:, 0] + BAR / 2, "y": table[:, 1].copy()}
+    return table([(x - BAR / 2, x + BAR / 2, y) for x, y in rows], ("left", "right", "y"))
 
 
 def _parting_heights(edges: list[float], thinnest: float) -> Iterator[float]:
@@ -102,7 +85,7 @@ def _mark_columns(scene: MemoryScene) -> dict[str, Columns]:
     gaps = [bar for bar in scene.bars if scene.headroom_bytes(bar)]
     best = [bar for bar in gaps if bar.batch_size == scene.best]
     return {
-        "capacity": {"y": _floats(capacity)},
+        "capacity": {"y": floats(capacity)},
         "headroom": _gaps(scene, [bar for bar in gaps if bar not in best]),
         "best": _gaps(scene, best),
     }
@@ -110,13 +93,13 @@ def _mark_columns(scene: MemoryScene) -> dict[str, Columns]:
 
 def _gaps(scene: MemoryScene, bars: list[Bar]) -> Columns:
     capacity = scene.capacity_gib or 0.0
-    return {**_boxes(scene, bars), "capacity": _floats([capacity] * len(bars))}
+    return {**_boxes(scene, bars), "capacity": floats([capacity] * len(bars))}
 
 
 def _hit_columns(scene: MemoryScene) -> Columns:
     return {
-        "x": _floats([scene.x(bar) for bar in scene.bars]),
-        "top": _floats([scene.top] * len(scene.bars)),
+        "x": floats([scene.x(bar) for bar in scene.bars]),
+        "top": floats([scene.top] * len(scene.bars)),
         "head": [_head(scene, bar) for bar in scene.bars],
         "detail": [_detail(bar) for bar in scene.bars],
     }
@@ -188,7 +171,3 @@ def _evidence_in_words(scene: MemoryScene) -> str:
         if sizes:
             kinds.append(f"{sizes[0]}{f' to {sizes[-1]}' if len(sizes) > 1 else ''} {name}")
     return ", ".join(kinds) + "."
-
-
-def _floats(values: list[float]) -> Any:
-    return np.array(values, dtype=np.float64)

@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...engine import Task
+from ...engine.batch_size.finding import finding_of, forecast_of
 from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow, sweep_image_sizes
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import PREDICTING, BatchProbe, probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
-from ...engine.finding import finding_of, forecast_of
 from ...engine.memory.cards import capacity_name, parse_capacity
 from ...engine.memory.samples import image_size_of
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
-from ...plots.memory.picture import draw_grid_png, draw_layers_png, draw_memory_png
+from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
 from ...plots.memory.speed import speed_figure, speed_view
 from ..panel import frontend
@@ -160,10 +160,10 @@ class BatchProber(Panel):
 
     def _picture(self) -> bytes | None:
         if self.mode == "grid" and self.grid is not None:
-            return draw_grid_png(self.grid)
+            return grid_png(self.grid)
         if self.mode == "layers" and self.result.estimate is not None:
-            return draw_layers_png(self.result.estimate, _size_shown(self.result) or 1)
-        return draw_memory_png(self.result)
+            return layers_png(self.result.estimate, _size_shown(self.result) or 1)
+        return memory_png(self.result)
 
     def _apply(self) -> Sentence:
         try:
@@ -205,8 +205,10 @@ class BatchProber(Panel):
             self._draw_refusal(error)
             return
         # A grid of the host's memory says nothing of a card, nor the other way round.
-        is_card = self.grid is not None and self.grid.settings.capacity is not None and settings.capacity is not None
-        self.grid = self.grid.with_capacity(settings.capacity) if is_card else None
+        if self.grid is not None and self.grid.settings.capacity is not None and settings.capacity is not None:
+            self.grid = self.grid.with_capacity(settings.capacity)
+        else:
+            self.grid = None
         self.settings, self.problem = settings, None
         if self._limit is not None and self._limit.estimate is not None:
             self.result = self._limit = judged(self._limit, settings.capacity)
@@ -242,7 +244,9 @@ class BatchProber(Panel):
         self._picked_size, self.notes = None, []
         text = self.values["capacity"]
         with suppress(ValueError):  # a size being typed; Start says what is wrong with it
-            card = {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)} if text else {}
+            card: dict[str, Any] = (
+                {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)} if text else {}
+            )
             self._draw_limit(BatchLimit.from_trials([], settings=self.settings, **card), running=running)
         self._draw_grid()
 

@@ -1,5 +1,7 @@
-/* The comparison's table is the legend too: each head is a button that asks for its k.
-   blocks.js stands above this file: see frontend.py. */
+/* The comparison's table is the legend too: each head is a button that asks for its k. */
+
+import { BLOCKS, drawTable } from "../panel/blocks.js";
+import { element } from "../panel/elements.js";
 
 BLOCKS.summary = (el, { picks, ...table }) => {
   const fresh = element("div", "");
@@ -18,11 +20,14 @@ BLOCKS.summary = (el, { picks, ...table }) => {
 };
 
 function pickButton([value, isPicked], content) {
-  const button = element("button", "nbtune-pick", { type: "button", name: `k=${value}`, ariaPressed: String(isPicked) });
+  const button = element("button", "nbtune-pick", {
+    type: "button",
+    name: `k=${value}`,
+    ariaPressed: String(isPicked),
+  });
   button.append(...content);
   button.addEventListener("click", () => {
     button.dispatchEvent(new CustomEvent("nbtune-pick", { bubbles: true, detail: { value } }));
   });
   return button;
 }
-

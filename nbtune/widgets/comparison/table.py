@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...plots.comparison.rows import Series, series_of, summary_rows
+from ...plots.base.series import Series
+from ...plots.comparison.rows import series_of, summary_rows
 
 if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison

@@ -12,13 +12,13 @@ from typing import Any
 from ...engine import LRStep, Task
 from ...engine.comparison.curves import RunFold
 from ...engine.comparison.events import LossStep
+from ...engine.comparison.finding import finding_of
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
-from ...engine.finding import finding_of
 from ...engine.training.trainer import LOADING
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.comparison.figure import comparison_figure, comparison_view
-from ...plots.comparison.picture import draw_comparison_png
+from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import IS_RUNNING, Panel, Sentence
@@ -106,7 +106,8 @@ class BatchComparison(Panel):
     @property
     def plot(self) -> BokehPlot:
         """The live view of the curves."""
-        return self.plots["curves"]
+        shown: BokehPlot = self.plots["curves"]
+        return shown
 
     # The life of a run
 
@@ -183,7 +184,7 @@ class BatchComparison(Panel):
         return f"Your {whose} raised an error{'' if k is None else f' at k = {k}'}"
 
     def _picture(self) -> bytes | None:
-        return draw_comparison_png(self.result, axis=self.values["axis"], held_out=self._shows_held_out)
+        return comparison_png(self.result, axis=self.values["axis"], held_out=self._shows_held_out)
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

@@ -13,7 +13,7 @@ from ...engine.descent.settings import DescentSettings
 from ...engine.descent.surfaces import SAMPLES, SURFACES, lr_limit
 from ...formats import format_loss, format_lr
 from ...plots.descent.figure import descent_figure
-from ...plots.descent.picture import draw_descent_png
+from ...plots.descent.picture import descent_png
 from ...plots.descent.strip import NAMES, strip_figure, strip_view
 from ...plots.descent.view import family_of, path_title, path_view
 from ..panel import frontend
@@ -99,7 +99,7 @@ class DescentExplorer(Panel):
         return "The descent raised an error"
 
     def _picture(self) -> bytes | None:
-        return draw_descent_png([self._until_shown(name) for name in NAMES])
+        return descent_png([self._until_shown(name) for name in NAMES])
 
     def _ipython_display_(self) -> None:
         # It has something to show before any run.

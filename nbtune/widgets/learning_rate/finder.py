@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, LRStep, RaceStep, Task
-from ...engine.finding import finding_of, kind_of
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...engine.learning_rate.find import lr_result
+from ...engine.learning_rate.finding import finding_of, kind_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...engine.training.trainer import LOADING
 from ...formats import format_lr
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
+from ...plots.learning_rate.dispatch import lr_png
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
-from ...plots.learning_rate.sweep.picture import draw_png
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import IS_RUNNING, Panel, Sentence
@@ -34,7 +34,7 @@ from .words import (
     starting_sentence,
 )
 
-_BLOCKS = [
+_BLOCKS: list[dict[str, Any]] = [
     {"name": "course", "kind": "plot", "modes": ["race"], "is_unspoken": True},
     {"name": "scores", "kind": "plot", "modes": ["race"]},
     {"name": "plot", "kind": "plot", "modes": ["quick"]},
@@ -82,7 +82,8 @@ class LRFinder(Panel):
     @property
     def plot(self) -> BokehPlot:
         """The live view of loss against η."""
-        return self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
+        shown: BokehPlot = self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
+        return shown
 
     def _new_run(self) -> Iterator[Any]:
         if self._adds_theory:
@@ -240,7 +241,7 @@ class LRFinder(Panel):
         return f"Your {whose} raised an error at step {self._taken + 1}"
 
     def _picture(self) -> bytes | None:
-        return draw_png(self._shown(self.result))
+        return lr_png(self._shown(self.result))
 
     def _apply(self) -> Sentence:
         with warnings.catch_warnings(record=True) as caught:

@@ -8,7 +8,7 @@ from typing import Any
 from ...engine import LRCurve, LRSettings
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...formats import format_lr, format_remaining, format_seconds
-from ...plots.learning_rate.race.scene import CLEAR_PART
+from ...plots.base.typed_again import CLEAR_PART
 from ..panel.panel import Sentence
 
 IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]

@@ -1,5 +1,7 @@
 /* What stands in a panel's stage beside plots: tables, keys and captions, from plain data. */
 
+import { element } from "./elements.js";
+
 /** Text that screen readers hear in place of what is seen. */
 function spoken(text) {
   return element("span", "nbtune-unseen", { textContent: text });
@@ -56,11 +58,15 @@ function tableCell({ text, detail, spoken: words, swatch: mark, bar, steps, styl
 }
 
 /** {caption, head, body, foot}, rows of cells each; the caption is for screen readers alone. */
-function drawTable(el, { caption, head = [], body = [], foot = [] }) {
+export function drawTable(el, { caption, head = [], body = [], foot = [] }) {
   const focused = el.contains(document.activeElement) ? document.activeElement.name : "";
   const table = element("table", "nbtune-table");
   table.append(element("caption", "nbtune-unseen", { textContent: caption }));
-  for (const [part, rows] of [["thead", head], ["tbody", body], ["tfoot", foot]]) {
+  for (const [part, rows] of [
+    ["thead", head],
+    ["tbody", body],
+    ["tfoot", foot],
+  ]) {
     const section = element(part, "");
     for (const cells of rows) {
       const row = element("tr", "");
@@ -89,5 +95,4 @@ function drawText(el, pieces) {
   el.replaceChildren(...spans);
 }
 
-const BLOCKS = { table: drawTable, key: drawKey, text: drawText };
-
+export const BLOCKS = { table: drawTable, key: drawKey, text: drawText };

@@ -1,5 +1,6 @@
-/* A view of a Bokeh figure: its own document, filled from the model's synced `data`, coloured by the page's theme.
-   theme.js stands above this file: see frontend.py. */
+/* A view of a Bokeh figure: its own document, filled from the model's synced `data`, coloured by the page's theme. */
+
+import { isDark, surface, watchTheme } from "./theme.js";
 
 const CALM_MS = 500; // between two drawings where the reader prefers reduced motion
 const FRAME_MS = 16; // between two drawings where nobody does
@@ -41,16 +42,18 @@ async function evaluate(gzipped) {
 }
 
 /** Bytes of little-endian float64 (a DataView), or a list as it is. */
-function column(values) {
+export function column(values) {
   if (Array.isArray(values)) return values;
   const bytes = values.buffer.slice(values.byteOffset, values.byteOffset + values.byteLength);
   return new Float64Array(bytes);
 }
 
 /** Whether two sets of columns hold the same. */
-function isSame(before, after) {
+export function isSame(before, after) {
   const names = Object.keys(after);
-  return before && Object.keys(before).length === names.length && names.every((name) => isEqual(before[name], after[name]));
+  return (
+    before && Object.keys(before).length === names.length && names.every((name) => isEqual(before[name], after[name]))
+  );
 }
 
 function isEqual(a, b) {
@@ -111,17 +114,24 @@ class PlotView {
   apply() {
     if (!this.document) return;
     const { columns, x_range, y_range, label, sequence } = this.model.get("data");
-    for (const [name, values] of Object.entries(columns)) {
-      if (isSame(this.shown.get(name), values)) continue; // what stays costs a redraw of its own
-      this.shown.set(name, values);
-      const entries = Object.entries(values).map(([key, value]) => [key, column(value)]);
-      this.sources.get(name)?.setv({ data: Object.fromEntries(entries) });
-    }
+    for (const [name, values] of Object.entries(columns)) this.fill(name, values);
     if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
     this.el.setAttribute("aria-label", label);
-    this.el.dataset.points = ["raw", "hit", "alive"].map((name) => this.sources.get(name)).find(Boolean)?.get_length() ?? 0;
+    this.el.dataset.points =
+      ["raw", "hit", "alive"]
+        .map((name) => this.sources.get(name))
+        .find(Boolean)
+        ?.get_length() ?? 0;
     this.el.dataset.sequence = sequence;
+  }
+
+  /** Give a source its columns, unless it has them: what stays costs a redraw of its own. */
+  fill(name, values) {
+    if (isSame(this.shown.get(name), values)) return;
+    this.shown.set(name, values);
+    const entries = Object.entries(values).map(([key, value]) => [key, column(value)]);
+    this.sources.get(name)?.setv({ data: Object.fromEntries(entries) });
   }
 
   recolour() {

@@ -1,27 +1,14 @@
 /* The settings of a panel. Each kind makes an object: its element, and read(), write(text), lock(bool), since values
    are text: of a switch "on" or "". Locked fields keep the focus, which disabled ones would lose. */
 
+import { element, lowered } from "./elements.js";
+
 const ANSWER_MS = 300;
 const HELD_MS = 500;
-
-function element(name, className, properties = {}) {
-  return Object.assign(document.createElement(name), { className, ...properties });
-}
-
-/** A button whose sign in front is hidden from screen readers. */
-function label(button, sign, text) {
-  const glyph = element("span", "", { textContent: `${sign} `, ariaHidden: "true" });
-  button.replaceChildren(...(sign ? [glyph] : []), text);
-}
-
-/** "λmax" as it is written, with its max set low. */
-function lowered(text) {
-  const parts = text.split("λmax");
-  return parts.flatMap((part, i) => (i ? ["λ", element("sub", "", { textContent: "max" }), part] : [part]));
-}
+const OTHER = "\0other";
 
 /** Buttons of which one is chosen: arrows move inside, Tab goes past. */
-function radioGroup(name, label, options, onPick) {
+export function radioGroup(name, label, options, onPick) {
   const group = element("div", "nbtune-segments");
   group.setAttribute("role", "radiogroup");
   group.setAttribute("aria-label", label);
@@ -88,37 +75,23 @@ function freeze(control, events) {
   };
 }
 
-/** One of several; with `other`, the name of a last entry, also what is typed in the picker's place. */
-function choiceField(field, onChange) {
-  const picker = element("select", "", { name: field.name });
-  if (field.other) picker.dataset.givesWay = ""; // of all pickers the one that grows without limit
+/** What a picker lists: its options, a value that is none of them, and the way to type another. */
+export function entries({ options, other }, value) {
+  const isListed = options.some(([option]) => option === value);
+  return [...options, ...(isListed ? [] : [[value, value]]), ...(other ? [[OTHER, other]] : [])];
+}
+
+/** A place to type what `picker` does not list: open() shows it instead, and what was typed goes to `take`. */
+function otherEntry(field, picker, take) {
   const typed = element("input", "", { name: `${field.name}-other`, type: "text", hidden: true, autocomplete: "off" });
   typed.setAttribute("aria-label", field.other ? `${field.label}: ${field.other}` : field.label);
   typed.placeholder = field.example ?? "";
-  const OTHER = "\0other";
-  let value = "";
-  const draw = () => {
-    const known = field.options.some(([option]) => option === value);
-    const options = [...field.options, ...(known ? [] : [[value, value]]), ...(field.other ? [[OTHER, field.other]] : [])];
-    picker.replaceChildren(...options.map(([option, text]) => element("option", "", { value: option, textContent: text })));
-    picker.value = value;
-  };
-  const swap = (isTyping) => {
-    typed.style.width = `${picker.offsetWidth || 130}px`;
-    [typed.hidden, picker.hidden] = [!isTyping, isTyping];
-    (isTyping ? typed : picker).focus();
-  };
-  const take = (text) => {
-    value = text;
-    draw();
-    onChange(true);
-  };
-  picker.addEventListener("change", () => {
-    if (picker.value !== OTHER) return take(picker.value);
-    picker.value = value;
+  const open = () => {
     typed.value = "";
-    swap(true);
-  });
+    typed.style.width = `${picker.offsetWidth || 130}px`;
+    [typed.hidden, picker.hidden] = [false, true];
+    typed.focus();
+  };
   const leave = (text) => {
     if (typed.hidden) return;
     const hadFocus = document.activeElement === typed;
@@ -135,10 +108,30 @@ function choiceField(field, onChange) {
   });
   // A view that is made anew takes the focus away too, and must not take half a text for a whole one.
   typed.addEventListener("blur", () => setTimeout(() => typed.isConnected && leave(typed.value.trim())));
+  return { el: typed, open };
+}
+
+/** One of several; with `other`, the name of a last entry, also what is typed in the picker's place. */
+function choiceField(field, onChange) {
+  const picker = element("select", "", { name: field.name });
+  if (field.other) picker.dataset.givesWay = ""; // of all pickers the one that grows without limit
+  let value = "";
+  const write = (text) => {
+    value = text;
+    const options = entries(field, value).map(([option, shown]) => ({ value: option, textContent: shown }));
+    picker.replaceChildren(...options.map((option) => element("option", "", option)));
+    picker.value = value;
+  };
+  const take = (text) => (write(text), onChange(true));
+  const other = otherEntry(field, picker, take);
+  picker.addEventListener("change", () => {
+    if (picker.value !== OTHER) return take(picker.value);
+    picker.value = value;
+    other.open();
+  });
   const el = labelled(field, picker);
-  el.append(typed);
-  const lock = freeze(picker, ["mousedown", "keydown"]);
-  return { el, read: () => value, write: (text) => ((value = text), draw()), lock };
+  el.append(other.el);
+  return { el, read: () => value, write, lock: freeze(picker, ["mousedown", "keydown"]) };
 }
 
 function segmentsField(field, onChange) {
@@ -165,52 +158,70 @@ function switchField(field, onChange) {
   return { el, read: () => (box.checked ? "on" : ""), write: (text) => (box.checked = Boolean(text)), lock };
 }
 
-/** A number to type or to drag; what lies beyond `limit` is hatched, and `limit_text` says what the limit is. */
-function sliderField(field, onChange) {
-  const typed = textField({ ...field, kind: "number" }, onChange);
-  const input = typed.el.querySelector("input");
+/** A hand moves faster than all is computed and drawn: the next value is told once the last one was answered. */
+class Teller {
+  constructor(range, onChange) {
+    Object.assign(this, { range, onChange, known: "", awaited: 0 });
+  }
+
+  tell() {
+    this.settle();
+    if (this.range.value === this.known) return;
+    this.known = this.range.value;
+    this.awaited = setTimeout(() => this.tell(), ANSWER_MS);
+    this.onChange(true);
+  }
+
+  settle() {
+    clearTimeout(this.awaited);
+    this.awaited = 0;
+  }
+}
+
+/** Where on a slider the limit is, 0 to 1; 1 without one. */
+export function limitShare({ min, max, limit = max }) {
+  return Math.max(0, Math.min(1, (limit - min) / (max - min)));
+}
+
+function sliderTrack(field) {
   const range = element("input", "", { type: "range", min: field.min, max: field.max, step: field.step });
   range.name = `${field.name}-slider`;
   range.setAttribute("aria-label", field.label);
   const track = element("span", "nbtune-slider");
-  const share = field.limit === undefined ? 1 : (field.limit - field.min) / (field.max - field.min);
-  track.style.setProperty("--nbtune-limit", Math.max(0, Math.min(1, share)));
+  track.style.setProperty("--nbtune-limit", limitShare(field));
   track.append(range);
-  // A hand moves faster than all is computed and drawn: the next value is told once the last one was answered.
-  let known = "";
-  let awaited = 0;
+  return [track, range];
+}
+
+/** A number to type or to drag; what lies beyond `limit` is hatched, and `limit_text` says what the limit is. */
+function sliderField(field, onChange) {
+  const typed = textField({ ...field, kind: "number" }, onChange);
+  const input = typed.el.querySelector("input");
+  const [track, range] = sliderTrack(field);
+  const teller = new Teller(range, onChange);
   let movedAt = -Infinity;
-  const tell = () => {
-    clearTimeout(awaited);
-    awaited = 0;
-    if (range.value === known) return;
-    known = range.value;
-    awaited = setTimeout(tell, ANSWER_MS);
-    onChange(true);
-  };
   range.addEventListener("input", () => {
     movedAt = performance.now();
     typed.write(range.value);
-    if (!awaited) tell();
+    if (!teller.awaited) teller.tell();
   });
-  input.addEventListener("change", () => (range.value = known = input.value));
+  input.addEventListener("change", () => (range.value = teller.known = input.value));
   const limit = element("span", "nbtune-limit", { hidden: !field.limit_text });
   limit.append(...lowered(field.limit_text ?? ""));
   const el = element("div", "nbtune-field");
   el.append(typed.el, track, limit);
   const write = (text) => {
     // The answer is older than what a hand on the slider, or on an arrow key, says by now.
-    if (text !== range.value && performance.now() - movedAt < HELD_MS) return tell();
-    clearTimeout(awaited);
-    awaited = 0;
+    if (text !== range.value && performance.now() - movedAt < HELD_MS) return teller.tell();
+    teller.settle();
     typed.write(text);
-    range.value = known = text;
+    range.value = teller.known = text;
   };
   const lock = freeze(range, ["mousedown", "keydown"]);
   return { el, read: typed.read, write, lock: (isLocked) => (typed.lock(isLocked), lock(isLocked)) };
 }
 
-const FIELDS = {
+export const FIELDS = {
   number: textField,
   integer: textField,
   text: textField,
@@ -221,9 +232,8 @@ const FIELDS = {
 };
 
 /** How the folded settings of a narrow panel show one of them: its label where it has one, nothing for a switch off. */
-function inShort({ kind, short, options = [] }, text) {
+export function inShort({ kind, short, options = [] }, text) {
   if (kind === "switch" && !text) return "";
   const [, shown] = options.find(([value]) => value === text) ?? [text, text];
   return short.replace("{}", () => shown);
 }
-

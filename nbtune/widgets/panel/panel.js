@@ -1,9 +1,21 @@
-/* What every tool's panel shares, from the model's synced traits. It sets none: it sends messages.
-   theme.js and the others stand above this file: see frontend.py. */
+/* What every tool's panel shares, from the model's synced traits. It sets none: it sends messages. */
+
+import { Answer } from "./answer.js";
+import { BLOCKS } from "./blocks.js";
+import { element, label } from "./elements.js";
+import { FIELDS, inShort, radioGroup } from "./fields.js";
+import { ProblemBox } from "./problem.js";
+import { Progress } from "./progress.js";
+import { isDark, surface, watchTheme } from "./theme.js";
 
 /* What outlives a view: when a run ends, the output gets its picture, and Lab then makes the view anew. */
 const kept = { isUnfolded: false, focus: "", lostAt: -Infinity };
 const REMADE_MS = 1500;
+
+/** How to find an element again in a view made anew: by its name, or by the class that is its own. */
+export function placeOf({ name, classList }) {
+  return name ? `[name="${name}"]` : `.${classList[1] ?? classList[0]}`;
+}
 
 class PanelView {
   constructor(model, el, signal) {
@@ -16,13 +28,12 @@ class PanelView {
       this.send("pick", { name: name ?? target.closest(".nbtune-block").dataset.block, value });
     });
     this.problem = new ProblemBox();
-    this.buildProgress();
-    this.buildSentence();
-    this.root.append(this.controls, this.problem.el, this.stage, this.progress, this.answer);
+    this.progress = new Progress();
+    this.answer = new Answer((values) => this.send("try", { values }));
+    this.root.append(this.controls, this.problem.el, this.stage, this.progress.el, this.answer.el);
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.addEventListener("focusin", ({ target }) => {
-      kept.focus = target.name ? `[name="${target.name}"]` : `.${target.classList[1] ?? target.classList[0]}`;
-      kept.lostAt = Infinity;
+      Object.assign(kept, { focus: placeOf(target), lostAt: Infinity });
     });
     this.root.addEventListener("focusout", ({ relatedTarget }) => {
       if (this.isRebuilding) return; // the focus comes back at once
@@ -57,35 +68,6 @@ class PanelView {
     return button;
   }
 
-  buildProgress() {
-    this.progress = element("div", "nbtune-progress");
-    this.bar = element("div", "nbtune-bar");
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-label", "progress of the run");
-    this.bar.setAttribute("aria-valuemin", "0");
-    this.bar.setAttribute("aria-valuemax", "100");
-    this.done = element("div", "nbtune-bar-done");
-    this.bar.append(this.done);
-    this.long = element("span", "nbtune-long");
-    this.short = element("span", "nbtune-short", { ariaHidden: "true" });
-    this.progress.append(this.bar, this.long, this.short);
-  }
-
-  buildSentence() {
-    this.answer = element("div", "nbtune-result");
-    this.sentence = element("span", "nbtune-sentence");
-    this.sentence.setAttribute("aria-live", "polite");
-    this.next = element("button", "nbtune-button nbtune-next", { type: "button", hidden: true });
-    this.next.addEventListener("click", () => {
-      const action = this.model.get("suggestion_action");
-      if (action) this.send("try", { values: action.values });
-    });
-    this.notes = element("ul", "nbtune-notes", { hidden: true });
-    this.more = element("button", "nbtune-link nbtune-more", { type: "button", hidden: true });
-    this.more.addEventListener("click", () => this.toggleNotes(this.notes.hidden));
-    this.answer.append(this.sentence, this.next, this.more, this.notes);
-  }
-
   isRunning() {
     return ["running", "stopping"].includes(this.model.get("state"));
   }
@@ -116,12 +98,12 @@ class PanelView {
   }
 
   onKey(event) {
-    // Else Lab takes the arrows that move a slider or a picker for steps from cell to cell.
-    if (event.key.startsWith("Arrow") && event.target.matches("select, [type=range], [role=radio]")) event.stopPropagation();
-    if (event.key === "Escape" && this.isRunning()) this.send("stop");
-    else if (event.key === "Enter" && event.target.type === "text" && !this.isRunning()) {
-      this.act(this.runAction.sends === "start" ? "start" : "set");
-    }
+    const { key, target } = event;
+    const isMove = key.startsWith("Arrow") && target.matches("select, [type=range], [role=radio]");
+    if (isMove) event.stopPropagation(); // else Lab takes it for a step from cell to cell
+    const isTyped = key === "Enter" && target.type === "text";
+    if (key === "Escape" && this.isRunning()) this.send("stop");
+    else if (isTyped && !this.isRunning()) this.act(this.runAction.sends === "start" ? "start" : "set");
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -212,49 +194,16 @@ class PanelView {
   }
 
   drawProgress() {
-    const { fraction, text, short, kind } = this.model.get("progress");
-    this.progress.hidden = kind === undefined; // a tool whose plot is its progress
-    if (this.progress.hidden) return;
-    const percent = Math.round(1000 * Math.min(1, fraction)) / 10;
-    this.done.style.width = `${percent}%`;
-    this.bar.dataset.kind = kind;
-    this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.setAttribute("aria-valuetext", text);
-    this.long.textContent = text;
-    this.short.textContent = short ?? text;
+    this.progress.draw(this.model.get("progress"));
   }
 
   drawSentence() {
-    // Only when it changed: a live region that is written again is read again.
-    const pieces = this.model.get("sentence");
-    const text = JSON.stringify(pieces);
-    if (text !== this.said) {
-      this.said = text;
-      const spans = pieces.map(([words, style]) => {
-        // "k = 8" stays on one line.
-        const span = element("span", style && `nbtune-${style}`);
-        span.append(...lowered(words.replace(/(k|η|λmax) = /g, "$1\u00a0=\u00a0")));
-        return span;
-      });
-      this.sentence.replaceChildren(...spans);
-    }
-    const action = this.model.get("suggestion_action");
-    this.next.hidden = !action;
-    this.next.textContent = action?.label ?? "";
+    this.answer.drawSentence(this.model.get("sentence"));
+    this.answer.drawSuggestion(this.model.get("suggestion_action"));
   }
 
   drawNotes() {
-    const notes = this.model.get("notes");
-    this.more.hidden = !notes.length;
-    this.notes.replaceChildren(...notes.map((textContent) => element("li", "", { textContent })));
-    this.toggleNotes(notes.length > 0 && !this.notes.hidden);
-  }
-
-  toggleNotes(isShown) {
-    const count = this.model.get("notes").length;
-    this.notes.hidden = !isShown;
-    this.more.ariaExpanded = String(isShown);
-    label(this.more, isShown ? "▾" : "▸", count === 1 ? "1 note" : `${count} notes`);
+    this.answer.drawNotes(this.model.get("notes"));
   }
 
   drawProblem() {
@@ -286,7 +235,9 @@ class PanelView {
   }
 
   async drawPlots() {
-    await Promise.all(Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)));
+    await Promise.all(
+      Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)),
+    );
   }
 
   async drawPlot(name, reference) {

@@ -1,9 +1,11 @@
 /* An error in a panel: said at once, quoted with its place, the traceback behind a link. */
 
-class ProblemBox {
+import { element, label } from "./elements.js";
+
+export class ProblemBox {
   constructor() {
     this.el = element("div", "nbtune-problem", { hidden: true });
-    this.alert = element("div", "nbtune-problem-alert");
+    this.alert = element("div", "");
     this.alert.setAttribute("role", "alert");
     this.el.append(this.alert);
   }
@@ -26,7 +28,8 @@ class ProblemBox {
     const link = element("button", "nbtune-link", { type: "button", ariaExpanded: "false" });
     const trace = element("pre", "nbtune-traceback", { textContent: text, hidden: true, tabIndex: 0 });
     this.el.append(trace);
-    const draw = () => label(link, trace.hidden ? "▸" : "▾", trace.hidden ? "Show the traceback" : "Hide the traceback");
+    const draw = () =>
+      label(link, trace.hidden ? "▸" : "▾", trace.hidden ? "Show the traceback" : "Hide the traceback");
     link.addEventListener("click", () => {
       trace.hidden = !trace.hidden;
       link.ariaExpanded = String(!trace.hidden);
@@ -36,4 +39,3 @@ class ProblemBox {
     return link;
   }
 }
-

@@ -17,6 +17,7 @@ from tasks import blobs, everything, hard_task, plain_task
 from torch import nn
 
 from nbtune.engine import Task
+from nbtune.engine.comparison import training_run
 from nbtune.engine.comparison.budget import Budget
 from nbtune.engine.comparison.compare import compare_batch_sizes
 from nbtune.engine.comparison.curves import RunCurve
@@ -87,10 +88,9 @@ def test_two_calls_give_the_same_curves_whatever_the_timing() -> None:
     assert [r.losses for r in first.curves] == [pytest.approx(r.losses, rel=1e-12) for r in second.curves]
 
 
-def slow(task: Task, seconds: float, only_singles: bool = False) -> Task:
+def slow(task: Task, seconds: float) -> Task:
     def loss_fn(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if not only_singles or len(target) == 1:
-            time.sleep(seconds)
+        time.sleep(seconds)
         return CE(output, target)
 
     return task.with_(loss_fn=loss_fn)
@@ -266,19 +266,47 @@ def test_a_budget_is_the_same_for_all(budget: str) -> None:
     assert {r.outcome for r in comparison.curves} == {"finished"}
 
 
-def test_a_budget_of_seconds_is_each_run_s_own_time() -> None:
-    begun = time.perf_counter()
-    comparison = compared(slow(plain_task(), 0.05, only_singles=True), [1, 16], budget="0.5 s")
-    wall = time.perf_counter() - begun
+class Clock:
+    """The time that training runs read: it goes on with the steps alone."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def timed(self, task: Task, single_seconds: float, batch_seconds: float) -> Task:
+        """The task with steps that take so long by this clock."""
+
+        def loss_fn(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            self.now += single_seconds if len(target) == 1 else batch_seconds
+            return CE(output, target)
+
+        return task.with_(loss_fn=loss_fn)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(training_run, "time", made)
+    return made
+
+
+def test_a_budget_of_seconds_is_each_run_s_own_time(clock: Clock) -> None:
+    begun = clock.now
+    comparison = compared(clock.timed(plain_task(), 0.05, 0.002), [1, 16], budget="0.5 s")
     single, batched = (run_of(comparison, k) for k in (1, 16))
     assert all(r.seconds[-1] >= 0.5 and r.outcome == "finished" for r in (single, batched))
-    assert single.seconds[-1] + batched.seconds[-1] <= wall
+    assert single.seconds[-1] + batched.seconds[-1] <= clock.now - begun + 1e-6
     # A single sample's step takes 50 ms, a batch's next to nothing: nobody pays for the other.
-    assert single.seconds[-1] / single.updates[-1] >= 0.05 > batched.seconds[-1] / batched.updates[-1]
+    assert single.seconds[-1] / single.updates[-1] == pytest.approx(0.05)
+    assert batched.seconds[-1] / batched.updates[-1] == pytest.approx(0.002)
 
 
-def test_all_curves_grow_together() -> None:
-    run = train_batch_sizes(plain_task(), ComparisonSettings(batch_sizes=[1, 4, 16], budget="960 samples"))
+@pytest.mark.parametrize("step_seconds", [0.0003, 0.003, 0.3])
+def test_all_curves_grow_together(clock: Clock, step_seconds: float) -> None:
+    task = clock.timed(plain_task(), step_seconds, step_seconds)
+    run = train_batch_sizes(task, ComparisonSettings(batch_sizes=[1, 4, 16], budget="960 samples"))
     seen: dict[Run, int] = {}
     with closing(run):
         for step in run:

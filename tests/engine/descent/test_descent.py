@@ -15,12 +15,13 @@ from nbtune.engine.descent.path import DescentPath
 from nbtune.engine.descent.settings import DescentSettings
 from nbtune.engine.descent.surfaces import SAMPLES, SURFACES, Surface, lr_limit
 from nbtune.engine.descent.walk import FAR, descend, sample_noise
+from nbtune.plots.base.columns import View
 from nbtune.plots.descent.contours import contours_of
 from nbtune.plots.descent.figure import SOURCES, descent_path_figure
-from nbtune.plots.descent.picture import draw_descent_png
+from nbtune.plots.descent.picture import descent_png
 from nbtune.plots.descent.strip import SOURCES as STRIP_SOURCES
 from nbtune.plots.descent.strip import Y_RANGE, strip_view
-from nbtune.plots.descent.view import DescentView, family_of, path_title, path_view
+from nbtune.plots.descent.view import family_of, path_title, path_view
 
 QUADRATICS = ("bowl", "narrow valley")
 VALLEY = SURFACES["narrow valley"]
@@ -220,7 +221,7 @@ def test_a_path_becomes_plain_json() -> None:
 # What is drawn
 
 
-def assert_filled(view: DescentView, sources: dict[str, tuple[str, ...]]) -> None:
+def assert_filled(view: View, sources: dict[str, tuple[str, ...]]) -> None:
     assert {name: set(columns) for name, columns in view.columns.items()} == {n: set(c) for n, c in sources.items()}
     for columns in view.columns.values():
         assert len({len(column) for column in columns.values()}) == 1
@@ -293,5 +294,5 @@ def test_the_figure_of_a_path_shows_it_under_a_title() -> None:
 def test_the_picture_for_saved_notebooks_is_a_png_of_any_state() -> None:
     for path in (path_of(0.19), path_of(0.3, surface="two minima", batch_size=1), path_of(2.5, surface="bowl")):
         calm = replace(path.settings, lr=0.01)
-        png = draw_descent_png([DescentPath.of(calm), DescentPath.of(calm.at_share(0.72)), path])
+        png = descent_png([DescentPath.of(calm), DescentPath.of(calm.at_share(0.72)), path])
         assert png is not None and png.startswith(b"\x89PNG")

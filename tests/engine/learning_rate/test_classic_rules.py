@@ -14,9 +14,11 @@ from nbtune.engine import LRCurve, LRSettings
 from nbtune.engine.learning_rate.events import LRStep
 from nbtune.engine.learning_rate.sweep.classic_rules import ClassicRule, averaged, classic_rules
 from nbtune.formats import format_lr
-from nbtune.plots.base.labels import text_px
-from nbtune.plots.learning_rate.sweep.figure import SOURCES, LRView, lr_curve_figure, lr_view
-from nbtune.plots.learning_rate.sweep.labels import FRAME_WIDTHS, LABEL_COLOURS
+from nbtune.plots.base.columns import View
+from nbtune.plots.base.labels import LABEL_COLOURS, text_px
+from nbtune.plots.learning_rate.dispatch import lr_plot
+from nbtune.plots.learning_rate.sweep.figure import SOURCES, lr_view
+from nbtune.plots.learning_rate.sweep.labels import FRAME_WIDTHS
 from nbtune.plots.learning_rate.sweep.rule_marks import RULES
 
 INF, NAN = math.inf, math.nan
@@ -148,7 +150,7 @@ def test_a_race_is_no_sweep() -> None:
 # In the plot
 
 
-def flags(view: LRView, prefix: str = "labels") -> list[tuple[str, float, str, float]]:
+def flags(view: View, prefix: str = "labels") -> list[tuple[str, float, str, float]]:
     """(name, x, align, y) of each."""
     c = view.columns[f"{prefix}_muted"]
     rows = zip(c["text"], c["x"], c["align"], c["y"], strict=True)
@@ -200,7 +202,7 @@ def test_what_the_rules_say_is_said_in_words_too() -> None:
 
 
 def test_the_figure_of_a_sweep_takes_rules() -> None:
-    fig = lr_curve_figure(usual(), rules=classic_rules(usual()))
+    fig = lr_plot(usual(), rules=classic_rules(usual()))
     (source,) = fig.select({"type": ColumnDataSource, "name": "rules"})
     assert len(source.data["x"]) == 4
     poles = [r for r in fig.renderers if getattr(r, "data_source", None) is source]
@@ -212,7 +214,7 @@ class Named:
         self.name, self.lr = name, lr
 
 
-def _boxes(view: LRView, prefix: str, width: float) -> Any:
+def _boxes(view: View, prefix: str, width: float) -> Any:
     left_edge, right_edge = -5 - 6 * 0.016, 1 + 6 * 0.016
     for colour in LABEL_COLOURS:
         c = view.columns[f"{prefix}_{colour}"]

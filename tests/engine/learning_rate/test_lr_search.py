@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -19,6 +20,7 @@ from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, find_lr, race_lr
 from nbtune.engine.curvature import estimate as curvature
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
+from nbtune.engine.learning_rate.race import run as race
 from nbtune.engine.learning_rate.search import search_lr
 from nbtune.engine.task.order import reordered
 from nbtune.formats import format_lr
@@ -56,8 +58,29 @@ def test_another_order_is_that_of_its_seed() -> None:
     task = mlp_task()
     second = searched(task, repeats=2).orders[1]
     with race_closed(task.with_(data=reordered(task.loader, 16, 1), collate_fn=None)) as run:
-        expected = [step.loss for step in run]
-    assert [step.loss for step in second.steps] == expected[: len(second.steps)]
+        expected = losses_by_lr(run)
+    assert losses_by_lr(second.steps) == expected
+
+
+def losses_by_lr(steps: Iterable[RaceStep]) -> dict[float, list[float]]:
+    """In which order rates have their turns is a matter of the clock; what each of them does is not."""
+    found: dict[float, list[float]] = {}
+    for step in steps:
+        found.setdefault(step.lr, []).append(step.loss)
+    return found
+
+
+def test_how_long_the_turns_of_a_race_are_changes_nothing_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = []
+    for seconds in (1e-9, 1e9):
+        monkeypatch.setattr(race, "SLICE_SECONDS", seconds)
+        monkeypatch.setattr(race, "TURN_SECONDS", seconds)
+        curves.append(searched(hard_task(), mode="race"))
+    short, long = curves
+    assert [step.lr for step in short.steps] != [step.lr for step in long.steps]
+    assert losses_by_lr(short.steps) == losses_by_lr(long.steps)
+    assert short.candidates == long.candidates and short.rounds == long.rounds
+    assert short.suggestion == long.suggestion and short.reason == long.reason
 
 
 def race_closed(task: Task) -> Any:
@@ -300,15 +323,31 @@ def test_an_estimate_that_fails_costs_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_an_estimate_takes_no_longer_than_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     from nbtune.engine.learning_rate import search as lr_search
 
-    limits = []
+    limits, clock = [], Clock()
 
     def noted(task: Task, *, max_seconds: float, is_stopped: Any) -> Curvature:
         limits.append(max_seconds)
         return Curvature(reason="not asked")
 
+    def loss_fn(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        clock.now += 0.01
+        return nn.functional.cross_entropy(output, targets)
+
     monkeypatch.setattr(lr_search, "measured", noted)
-    curve = searched(mlp_task(), curvature=True)
-    assert len(limits) == 1 and curve.seconds <= limits[0] < curve.seconds + 1
+    for module in (lr_search, race):
+        monkeypatch.setattr(module, "time", clock)
+    curve = searched(mlp_task().with_(loss_fn=loss_fn), curvature=True)
+    assert len(limits) == 1 and 2 < curve.seconds <= limits[0] < curve.seconds + 1
+
+
+class Clock:
+    """What a search takes for the time: it goes on with the steps alone."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def perf_counter(self) -> float:
+        return self.now
 
 
 def test_an_estimate_ends_after_the_product_under_way_when_hurried() -> None:

@@ -34,6 +34,7 @@ def test_a_model_that_rounds_otherwise_would_be_found_out(monkeypatch: pytest.Mo
     assert check_allocator(events).differing > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit_base", "gpt2", "t5_small", "resnet50", "unet"])
 def test_estimates_are_within_five_per_cent_of_the_cards_peak(name: str) -> None:
     case = next(c for c in CASES if c["model"] == name and "amp" not in c)

@@ -181,7 +181,10 @@ def test_allocator_counts_are_zero_again_when_all_is_freed() -> None:
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "size"), [("unet", 64), ("t5_small", 32), ("lstm", 16), ("mlp", 0)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("unet", 64), pytest.param("t5_small", 32, marks=pytest.mark.slow), ("lstm", 16), ("mlp", 0)],
+)
 def test_replay_at_any_batch_size_is_the_rehearsal_at_that_size(name: str, size: int) -> None:
     model, sample = ZOO[name](*([size] if size else []))
     task = task_of(model, sample, "AdamW")
@@ -378,6 +381,7 @@ def test_checkpointing_lowers_the_activations_of_plain_blocks_and_says_what_it_a
     assert any("heckpointing" in caveat for caveat in saving.caveats) and not plain.caveats
 
 
+@pytest.mark.slow
 def test_checkpointing_uses_the_models_own_switch_and_leaves_it_as_it_was() -> None:
     model, sample = tiny_bert()
     task = task_of(model, sample)
@@ -406,6 +410,7 @@ def test_evaluation_takes_less_than_training() -> None:
     assert estimate.evaluation_peak_bytes(LARGE) < estimate.peak_bytes(LARGE)
 
 
+@pytest.mark.slow
 def test_activations_grow_with_the_square_of_the_image_side() -> None:
     model, sample = ZOO["densenet121"](64)
     task = task_of(model, sample)

@@ -18,13 +18,15 @@ from comparison_results import QUARTET, SAMPLES, TRIO, comparison_of, diverged, 
 from nbtune.engine.comparison import training_run
 from nbtune.engine.comparison.result import Comparison
 from nbtune.plots import plot
+from nbtune.plots.base.columns import View
 from nbtune.plots.base.labels import text_px
+from nbtune.plots.base.series import LOOKS
 from nbtune.plots.base.tokens import TOKENS
 from nbtune.plots.comparison import scene as comparison_scene
-from nbtune.plots.comparison.figure import SOURCES, ComparisonView, comparison_figure, comparison_view
+from nbtune.plots.comparison.figure import SOURCES, comparison_figure, comparison_view
 from nbtune.plots.comparison.labels import LABEL_COLOURS
-from nbtune.plots.comparison.picture import draw_comparison_png
-from nbtune.plots.comparison.rows import LOOKS, series_of, summary_rows
+from nbtune.plots.comparison.picture import comparison_png
+from nbtune.plots.comparison.rows import series_of, summary_rows
 from nbtune.plots.comparison.scene import AXES, FRAME_HEIGHT, FRAME_WIDTHS, MAX_POINTS
 from nbtune.plots.comparison.ticks import log_ticks
 
@@ -49,15 +51,15 @@ def states() -> Iterator[tuple[Comparison, bool]]:
     yield comparison_of(settings={"budget": "2000 updates", "target_loss": 1e-9}), False
 
 
-def texts(view: ComparisonView, prefix: str = "labels") -> list[str]:
+def texts(view: View, prefix: str = "labels") -> list[str]:
     return [text for name, c in view.columns.items() if name.startswith(f"{prefix}_") for text in c["text"]]
 
 
-def words(view: ComparisonView) -> dict[str, str]:
+def words(view: View) -> dict[str, str]:
     return {name: column[0] for name, column in view.columns["words"].items()}
 
 
-def boxes(view: ComparisonView, prefix: str) -> list[tuple[float, float, float, float]]:
+def boxes(view: View, prefix: str) -> list[tuple[float, float, float, float]]:
     """left, top, right, bottom of every label, in px of its frame."""
     (left, right), (bottom, top), width = view.x_range, view.y_range, FRAME_WIDTHS[prefix]
     found = []
@@ -289,7 +291,7 @@ def test_every_mark_but_the_tooltips_is_coloured_by_the_theme() -> None:
 @pytest.mark.parametrize("axis", AXES)
 def test_the_picture_is_drawn_in_every_state(axis: str) -> None:
     for comparison, _ in list(states())[:: 2 if axis == "samples" else 7]:
-        png = draw_comparison_png(comparison, axis=axis, held_out=True)
+        png = comparison_png(comparison, axis=axis, held_out=True)
         assert png is not None
         width, height = struct.unpack(">II", io.BytesIO(png).read(24)[16:])
         assert width == 1640 and 524 <= height <= 1400
@@ -297,7 +299,7 @@ def test_the_picture_is_drawn_in_every_state(axis: str) -> None:
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert draw_comparison_png(comparison_of()) is None
+    assert comparison_png(comparison_of()) is None
 
 
 def test_the_axis_begins_where_the_engine_s_first_point_can_lie() -> None:

@@ -16,14 +16,13 @@ from nbtune.engine import LRSettings
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
 from nbtune.engine.learning_rate.events import Ended
 from nbtune.plots import plot
+from nbtune.plots.base.columns import View
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px
 from nbtune.plots.base.tokens import TOKENS
-from nbtune.plots.learning_rate.by_size.figure import CURVES, MOVES, by_size_figures, by_size_view
-from nbtune.plots.learning_rate.by_size.picture import draw_by_size_png
+from nbtune.plots.learning_rate.by_size.figure import CURVES, MOVES, by_size_figures, by_size_png, by_size_view
 from nbtune.plots.learning_rate.by_size.scene import by_size_scene
-from nbtune.plots.learning_rate.race.scene import FRAME_HEIGHT, FRAME_WIDTHS
-from nbtune.plots.learning_rate.race.view import RaceView
+from nbtune.plots.learning_rate.pair import FRAME_HEIGHT, FRAME_WIDTHS
 
 KINDS = {"curves": CURVES, "moves": MOVES}
 
@@ -57,7 +56,7 @@ def states() -> list[tuple[LRByBatchSize, bool]]:
     ]  # fmt: skip
 
 
-def texts(view: RaceView, prefix: str = "labels") -> list[str]:
+def texts(view: View, prefix: str = "labels") -> list[str]:
     return [t for name, c in view.columns.items() if name.startswith(f"{prefix}_") for t in c["text"]]
 
 
@@ -154,5 +153,5 @@ def test_the_picture_has_its_sentence_below() -> None:
     from io import BytesIO
 
     for result in (growing(8, 32, 128), result_of({8: flat, 32: flat}), result_of({}, (8, 32))):
-        png = draw_by_size_png(result)
+        png = by_size_png(result)
         assert png is not None and image.imread(BytesIO(png)).shape[0] >= 2 * (256 + FRAME_HEIGHT / 10)

@@ -22,14 +22,14 @@ from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
 from nbtune.engine.learning_rate.race.standings import END, PLATEAU_END, ROUNDS
 from nbtune.formats import format_lr
 from nbtune.plots import plot
+from nbtune.plots.base.columns import View
 from nbtune.plots.base.frame import fill
-from nbtune.plots.base.labels import Label, all_fit, text_px
+from nbtune.plots.base.labels import LABEL_COLOURS, Label, all_fit, text_px
 from nbtune.plots.base.tokens import TOKENS
+from nbtune.plots.learning_rate.dispatch import lr_png
+from nbtune.plots.learning_rate.pair import FRAME_HEIGHT, FRAME_WIDTHS
 from nbtune.plots.learning_rate.race import scene as race_scene
-from nbtune.plots.learning_rate.race.figure import COURSE, SCORES, RaceView, race_figures, race_view
-from nbtune.plots.learning_rate.race.scene import FRAME_HEIGHT, FRAME_WIDTHS
-from nbtune.plots.learning_rate.sweep.labels import LABEL_COLOURS
-from nbtune.plots.learning_rate.sweep.picture import draw_png
+from nbtune.plots.learning_rate.race.figure import COURSE, SCORES, race_figures, race_view
 
 INF, NAN = math.inf, math.nan
 KINDS = {"course": COURSE, "scores": SCORES}
@@ -89,15 +89,15 @@ def over_orders(*losses: LossOf) -> LRCurve:
     return LRCurve.from_steps(steps, settings=LRSettings(repeats=len(losses)))
 
 
-def texts(view: RaceView, prefix: str = "labels") -> list[str]:
+def texts(view: View, prefix: str = "labels") -> list[str]:
     return [t for colour in LABEL_COLOURS for t in view.columns[f"{prefix}_{colour}"]["text"]]
 
 
-def x_values(view: RaceView, *names: str) -> list[float]:
+def x_values(view: View, *names: str) -> list[float]:
     return sorted(x for name in names for x in view.columns[name]["x"].tolist())
 
 
-def boxes(view: RaceView, prefix: str, is_log: bool) -> list[tuple[float, float, float, float]]:
+def boxes(view: View, prefix: str, is_log: bool) -> list[tuple[float, float, float, float]]:
     """left, top, right, bottom of every label, in px of its frame."""
     scale: Callable[[float], float] = math.log if is_log else float
     (left_end, right_end), (bottom, top) = map(scale, view.x_range), view.y_range
@@ -525,7 +525,7 @@ def test_a_plot_of_a_race_is_both_figures_and_can_be_sent_to_a_browser() -> None
 def test_the_picture_has_room_for_both_plots_and_the_sentence() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states()[::4]:
-        png = draw_png(curve)
+        png = lr_png(curve)
         assert png is not None
         width, height = struct.unpack(">II", png[16:24])
         assert width == 1640 and (height / 2 - 256 - 8) % 22 == 0
@@ -533,13 +533,13 @@ def test_the_picture_has_room_for_both_plots_and_the_sentence() -> None:
 
 def test_the_picture_is_green_only_with_an_answer() -> None:
     pytest.importorskip("matplotlib")
-    with_answer, without = (_green_pixels(draw_png(race_of(loss_of))) for loss_of in (bowl, flat))
+    with_answer, without = (_green_pixels(lr_png(race_of(loss_of))) for loss_of in (bowl, flat))
     assert with_answer > 1000 and without == 0
 
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert draw_png(race_of()) is None
+    assert lr_png(race_of()) is None
 
 
 def _green_pixels(png: bytes | None) -> int:

@@ -16,12 +16,15 @@ from bokeh.models import ColumnDataSource, GlyphRenderer
 from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
 from nbtune.engine.learning_rate.events import LRStep
 from nbtune.plots import plot
+from nbtune.plots.base.columns import View
+from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import Label, place, text_px
+from nbtune.plots.base.scale import decades, round_ticks
+from nbtune.plots.base.sentence import words_of
 from nbtune.plots.base.tokens import TOKENS, themed
-from nbtune.plots.learning_rate.sweep.figure import SOURCES, LRView, fill, lr_figure, lr_view
+from nbtune.plots.learning_rate.dispatch import lr_png
+from nbtune.plots.learning_rate.sweep.figure import SOURCES, lr_figure, lr_view
 from nbtune.plots.learning_rate.sweep.labels import FRAME_WIDTHS
-from nbtune.plots.learning_rate.sweep.picture import _words, draw_png
-from nbtune.plots.learning_rate.sweep.scene import decades, loss_ticks
 
 INF, NAN = math.inf, math.nan
 
@@ -54,7 +57,7 @@ def curve_of(
     return LRCurve.from_steps(events, settings=settings)
 
 
-def texts(view: LRView, prefix: str = "labels") -> list[str]:
+def texts(view: View, prefix: str = "labels") -> list[str]:
     return [text for name, c in view.columns.items() if name.startswith(f"{prefix}_") for text in c["text"]]
 
 
@@ -206,7 +209,7 @@ def test_no_two_labels_of_any_length_of_sweep_touch() -> None:
                 assert not any(left < r and x < right and abs(y - other) < 18 for x, r, other in boxes[:i])
 
 
-def _label_boxes(view: LRView, prefix: str, width: float) -> Iterator[tuple[float, float, float]]:
+def _label_boxes(view: View, prefix: str, width: float) -> Iterator[tuple[float, float, float]]:
     left_edge, right_edge = -5 - 6 * 0.016, 1 + 6 * 0.016
     for name, c in view.columns.items():
         for i in range(len(c["text"]) if name.startswith(f"{prefix}_") else 0):
@@ -284,7 +287,7 @@ def test_a_sweep_within_one_decade_is_labelled_at_its_ends() -> None:
 
 def test_no_range_of_losses_has_more_than_four_ticks() -> None:
     for top in np.geomspace(1e-6, 1e6, 500):
-        assert 2 <= len(loss_ticks(0.0, float(top))) <= 4
+        assert 2 <= len(round_ticks(0.0, float(top))) <= 4
 
 
 def test_the_loss_axis_says_which_loss_it_shows() -> None:
@@ -306,7 +309,7 @@ def test_plotting_something_else_names_what_can_be_plotted() -> None:
 def test_the_picture_has_room_for_the_plot_and_its_sentence_in_every_state() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states():
-        png = draw_png(curve)
+        png = lr_png(curve)
         assert png is not None
         width, height = struct.unpack(">II", png[16:24])
         assert width == 1640
@@ -316,7 +319,7 @@ def test_the_picture_has_room_for_the_plot_and_its_sentence_in_every_state() -> 
 def test_the_picture_says_the_sentence_in_words_that_stay_inside() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states():
-        words = _words(curve)
+        words = words_of(curve, "ink", curve.theory)
         assert " ".join(w.text for w in words).startswith(curve.verdict)
         assert all(curve.reason.split()[-1] in text for text in [" ".join(w.text for w in words)])
         assert all(w.x < 820 for w in words)
@@ -324,7 +327,7 @@ def test_the_picture_says_the_sentence_in_words_that_stay_inside() -> None:
 
 def test_the_picture_shows_the_suggestion_in_green() -> None:
     pytest.importorskip("matplotlib")
-    with_answer, without = (_green_pixels(draw_png(curve_of(valley, n))) for n in (81, 62))
+    with_answer, without = (_green_pixels(lr_png(curve_of(valley, n))) for n in (81, 62))
     assert with_answer > 1000
     assert without == 0
 
@@ -338,4 +341,4 @@ def _green_pixels(png: bytes | None) -> int:
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert draw_png(curve_of(valley, 81)) is None
+    assert lr_png(curve_of(valley, 81)) is None

@@ -32,18 +32,20 @@ from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.memory.parts import PARTS
 from nbtune.plots import plot
+from nbtune.plots.base.columns import View
 from nbtune.plots.base.frame import fill
 from nbtune.plots.base.labels import text_px
+from nbtune.plots.base.scale import round_ticks
 from nbtune.plots.base.sentence import words_of
 from nbtune.plots.base.tokens import TOKENS
 from nbtune.plots.memory import scene as memory_scene
-from nbtune.plots.memory.bars import SOURCES, MemoryView, memory_figure, memory_view
+from nbtune.plots.memory.bars import SOURCES, memory_figure, memory_view
 from nbtune.plots.memory.labels import FRAME_WIDTHS, x_edges
 from nbtune.plots.memory.layers import SOURCES as LAYER_SOURCES
 from nbtune.plots.memory.layers import treemap_figure, treemap_view
-from nbtune.plots.memory.picture import draw_grid_png, draw_layers_png, draw_memory_png
+from nbtune.plots.memory.picture import grid_png, layers_png, memory_png
 from nbtune.plots.memory.rows import grid_rows, layer_rows, parts_rows
-from nbtune.plots.memory.scene import FRAME_HEIGHT, memory_ticks, sizes_of
+from nbtune.plots.memory.scene import FRAME_HEIGHT, MANTISSAS, sizes_of
 from nbtune.plots.memory.speed import SOURCES as SPEED_SOURCES
 from nbtune.plots.memory.speed import speed_figure, speed_view
 from nbtune.plots.memory.treemap import HEIGHT, WIDTH, treemap
@@ -68,7 +70,7 @@ def states() -> Iterator[BatchLimit]:
     yield densenet(settings=BatchSettings(max_batch_size=1))
 
 
-def texts(view: MemoryView, prefix: str = "labels") -> list[str]:
+def texts(view: View, prefix: str = "labels") -> list[str]:
     return [text for name, c in view.columns.items() if name.startswith(f"{prefix}_") for text in c["text"]]
 
 
@@ -196,7 +198,7 @@ def test_no_two_labels_of_any_state_touch() -> None:
                 assert not any(left < r and x < right and abs(y - other) < 17.9 for x, r, other in boxes[:i])
 
 
-def _label_boxes(view: MemoryView, prefix: str, width: float, sizes: int) -> Iterator[tuple[float, float, float]]:
+def _label_boxes(view: View, prefix: str, width: float, sizes: int) -> Iterator[tuple[float, float, float]]:
     first, last = x_edges(tuple(range(sizes)))
     for name, c in view.columns.items():
         for i in range(len(c["text"]) if name.startswith(f"{prefix}_") else 0):
@@ -208,7 +210,7 @@ def _label_boxes(view: MemoryView, prefix: str, width: float, sizes: int) -> Ite
 
 def test_no_card_has_more_than_four_ticks() -> None:
     for top in np.geomspace(0.1, 1000, 500):
-        assert 2 <= len(memory_ticks(float(top))) <= 4
+        assert 2 <= len(round_ticks(0.0, float(top), MANTISSAS)) <= 4
 
 
 def test_the_labels_for_screen_readers_are_the_results() -> None:
@@ -390,9 +392,9 @@ def test_nothing_of_a_treemap_is_written_outside_its_tile() -> None:
 def test_pictures_have_room_for_the_plot_and_the_sentence_in_every_state() -> None:
     pytest.importorskip("matplotlib")
     pictures = [
-        *(draw_memory_png(limit) for limit in states()),
-        draw_grid_png(grid()),
-        draw_layers_png(MemoryEstimate(), 8),
+        *(memory_png(limit) for limit in states()),
+        grid_png(grid()),
+        layers_png(MemoryEstimate(), 8),
     ]
     for png in pictures:
         assert png is not None
@@ -404,7 +406,7 @@ def test_pictures_have_room_for_the_plot_and_the_sentence_in_every_state() -> No
 def test_the_picture_shows_the_answer_in_green_and_what_does_not_fit_in_vermilion() -> None:
     pytest.importorskip("matplotlib")
     green, vermilion = TOKENS["light"]["answer"], TOKENS["light"]["danger"]
-    answered, nothing_fits = draw_memory_png(densenet()), draw_memory_png(densenet(0, capacity=GIB // 2))
+    answered, nothing_fits = memory_png(densenet()), memory_png(densenet(0, capacity=GIB // 2))
     assert _pixels(answered, green) > 500
     assert _pixels(nothing_fits, green) == 0
     assert _pixels(nothing_fits, vermilion) > _pixels(answered, vermilion) > 500
@@ -430,6 +432,6 @@ def test_a_sentence_keeps_numbers_and_their_k_on_one_line() -> None:
 
 def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert draw_memory_png(densenet()) is None
-    assert draw_grid_png(grid()) is None
-    assert draw_layers_png(MemoryEstimate(), 8) is None
+    assert memory_png(densenet()) is None
+    assert grid_png(grid()) is None
+    assert layers_png(MemoryEstimate(), 8) is None

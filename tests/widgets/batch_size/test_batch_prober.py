@@ -278,6 +278,7 @@ prober
 """
 
 
+@pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
     cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "limit = await prober")]
     notebook = nbformat.v4.new_notebook(cells=cells)

@@ -204,6 +204,7 @@ explorer
 """
 
 
+@pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
     cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "path = await explorer")]
     notebook = nbformat.v4.new_notebook(cells=cells)

@@ -6,7 +6,7 @@ from typing import Any
 
 import driver
 import pytest
-from driver import Gate, at_step, click, ended, said, wait_for
+from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, wait_for
 from tasks import adversaries, everything, hard_task, plain_task
 
 from nbtune.engine import LRSettings
@@ -76,7 +76,7 @@ def test_a_stopped_search_has_no_theory() -> None:
     gate = Gate()
     finder = LRFinder(at_step(40, gate))
     finder.start()
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(PATIENCE_SECONDS)
     finder.stop()
     gate.opened.set()
     assert finished(finder).curvature is None
@@ -175,6 +175,6 @@ def test_while_the_second_order_runs_it_is_said() -> None:
     # 269 steps are a whole race with its control.
     finder = LRFinder(at_step(300, gate), repeats=2)
     finder.start()
-    assert gate.reached.wait(20) and wait_for(lambda: "data order 2 of 2" in finder.progress["text"])
+    assert gate.reached.wait(PATIENCE_SECONDS) and wait_for(lambda: "data order 2 of 2" in finder.progress["text"])
     gate.opened.set()
     assert len(finished(finder).orders) == 2

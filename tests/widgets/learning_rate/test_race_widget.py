@@ -8,7 +8,7 @@ from typing import Any
 import driver
 import pytest
 import torch
-from driver import Gate, at_step, click, ended, said, wait_for
+from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, wait_for
 from tasks import blobs, everything, hard_task, plain_task
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep
@@ -60,7 +60,7 @@ def test_the_mode_cannot_be_changed_while_a_race_runs() -> None:
     gate = Gate()
     finder = LRFinder(at_step(3, gate))
     finder.start()
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(PATIENCE_SECONDS)
     click(finder, "set", mode="quick")
     assert finder.mode == "race"
     gate.opened.set()

@@ -300,6 +300,7 @@ finder
 """
 
 
+@pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
     cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "curve = await finder")]
     notebook = nbformat.v4.new_notebook(cells=cells)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ....formats import format_loss, format_lr
 from ..reading import Answer, Outcome, Reading
-from .standings import END, Standings, begin_of, score_of
+from .standings import END, Candidate, Standings, begin_of, score_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
 """× the minimum of the scores. At 3,000 steps a rate one step too high costs far more than one step too low, and a
@@ -34,10 +35,11 @@ def reading_of(standings: Standings, *, is_replayed: bool = False) -> Reading:
         is_replayed: Whether its rates began anew for every round.
     """
     answer = read(standings, is_stopped=not standings.is_over)
-    if is_replayed:
-        limit = f"{answer.limit} Each round began anew: copies of the model for all rates did not fit in memory."
-        answer = replace(answer, limit=limit.strip())
     candidates = standings.candidates()
+    limits = [answer.limit, *raised_by(candidates)]
+    if is_replayed:
+        limits.append("Each round began anew: copies of the model for all rates did not fit in memory.")
+    answer = replace(answer, limit=" ".join(filter(None, limits)))
     scores = {c.lr: c.score for c in candidates if c.score is not None}
     outcome: Outcome = "diverged" if not standings.alive else "finished" if standings.is_over else "stopped"
     return Reading(
@@ -45,6 +47,17 @@ def reading_of(standings: Standings, *, is_replayed: bool = False) -> Reading:
         smoothed_losses=tuple(scores.values()), candidates=candidates, rounds=tuple(standings.rounds),
         start_loss=sum(standings.control) / len(standings.control) if standings.control else None,
     )  # fmt: skip
+
+
+def raised_by(candidates: Sequence[Candidate]) -> list[str]:
+    """A sentence where rates left because their step raised an error: which, and what."""
+    failed = [c for c in candidates if c.error]
+    if not failed:
+        return []
+    above = [c for c in candidates if c.lr > failed[0].lr]
+    is_all_above = above and all(c.error or not all(map(math.isfinite, c.losses[-1:])) for c in above)
+    which = f"{format_lr(failed[0].lr)} and above" if is_all_above else ", ".join(format_lr(c.lr) for c in failed)
+    return [f"η = {which}: {failed[0].error.rstrip('.')}."]
 
 
 def read(standings: Standings, *, is_stopped: bool) -> Answer:

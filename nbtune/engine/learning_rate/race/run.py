@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
@@ -17,6 +18,7 @@ from ...task.task import Task
 from ...training.feeds import LoaderFeed, SharedBatches, Tape
 from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
+from ...training.provoked import Failure
 from ...training.trainer import LOADING
 from ...training.workpiece import copies_at_once, held
 from ..events import RaceStep
@@ -70,6 +72,7 @@ class LRRace(GeneratorRun[RaceStep]):
         self._tape: Tape | None = None
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
+        self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun = 0.0
         super().__init__(self._events())
@@ -133,19 +136,21 @@ class LRRace(GeneratorRun[RaceStep]):
                         yield from self._arrived(everything=True)
                         return
                 yield from self._arrived(everything=True)
+                yield from self._left_by_failure()
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
 
     def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
         """One rate through the batches that lie ready; False where the memory ran out."""
         taken = 0
-        while taken < count and not self._is_done and (runner.lr == CONTROL or runner.lr in self.standings.alive):
+        while taken < count and not self._is_done and self._goes_on(runner.lr):
             part = min(count - taken, self._steps_in(SLICE_SECONDS))
             losses = self._guarded(self._slice, runner, part)
             if losses is None:
                 return False
-            self._reader.put((runner.lr, part), losses)
+            self._reader.put((runner.lr, len(losses)), losses)
             yield from self._arrived()
+            self._note_failure(runner)
             taken += part
         return True
 
@@ -159,6 +164,7 @@ class LRRace(GeneratorRun[RaceStep]):
                     is_through = yield from self._from_the_start(lr, end, in_place)
                     if not is_through:
                         return
+            yield from self._left_by_failure()
 
     def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
         """One rate to ``end``; False where memory or time did not suffice."""
@@ -171,18 +177,43 @@ class LRRace(GeneratorRun[RaceStep]):
                 return False
             undo.callback(runner.close)
             taken = 0
-            while taken < end and (lr == CONTROL or lr in self.standings.alive):
+            while taken < end and self._goes_on(lr):
                 count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
                 self._advance(shared, count)
                 losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
                 if losses is None or self._is_done:
                     return False
-                fresh = min(count, taken + count - self._taken(lr))
+                fresh = min(len(losses), taken + len(losses) - self._taken(lr))
                 if fresh > 0:
                     self._reader.put((lr, fresh), losses[-fresh:])
                     yield from self._arrived(everything=True)
+                self._note_failure(runner)
                 taken += count
         return True
+
+    def _goes_on(self, lr: float) -> bool:
+        return lr == CONTROL or (lr in self.standings.alive and lr not in self._failures)
+
+    def _note_failure(self, runner: Runner) -> None:
+        if runner.failure is None:
+            return
+        if runner.lr == next(iter(self.standings.losses)):
+            raise runner.failure.error  # nothing lower has gone well
+        self._failures[runner.lr] = runner.failure
+
+    def _left_by_failure(self) -> Iterator[RaceStep]:
+        """Rates whose step raised leave, unless all did at the same step: that is the user's fault, not theirs."""
+        failures, self._failures = self._failures, {}
+        alive = self.standings.alive
+        if failures and set(failures) == set(alive) and len({failure.step for failure in failures.values()}) == 1:
+            raise failures[alive[0]].error
+        seconds = time.perf_counter() - self._begun
+        for lr, failure in failures.items():
+            self.standings.add(lr, math.nan, failure.words)
+            yield RaceStep(
+                lr=lr, step=self._taken(lr), loss=math.nan, seconds=seconds, is_replayed=self.is_replaying,
+                error=failure.words,
+            )  # fmt: skip
 
     def _taken(self, lr: float) -> int:
         return len(self.standings.losses[lr] if lr else self.standings.control)

@@ -9,6 +9,7 @@ import torch
 
 from ...task.task import Task
 from ...training.feeds import SharedBatches
+from ...training.provoked import Failure, may_be_provoked
 from ...training.trainer import LOADING, Trainer
 from ...training.workpiece import lent
 
@@ -29,6 +30,8 @@ class Runner:
         has_room: Whether there is memory for a copy, as far as is known; else that is asked.
     Attributes:
         is_copy: Whether it trains a copy; else no other may be open.
+        taken: Its steps so far.
+        failure: What ended it, where a step raised.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Runner:
         self._undo.callback(self._trainer.close)
         # An update= of the user's own has no loss without a step, so its control takes steps of η = 0.
         self._only_looks = lr == CONTROL and task.update is None
+        self.taken = 0
+        self.failure: Failure | None = None
 
     @property
     def trainer(self) -> Trainer:
@@ -66,14 +71,37 @@ class Runner:
         self._trainer = None
 
     def losses(self, count: int, updates: int, held_out: list[Any]) -> torch.Tensor:
-        """Of ``count`` steps, each the mean over ``updates`` (or of ``held_out`` after them), shape (count,)."""
-        if held_out:
-            return torch.stack([self._held_out_loss(updates, held_out) for _ in range(count)])
+        """Of ``count`` steps, each the mean over ``updates`` (or of ``held_out`` after them), shape (count,).
+
+        Shorter where a step raised what its rate may have provoked: then ``failure`` says so.
+        """
+        losses: list[torch.Tensor] = []
+        error: Exception | None = None
+        try:
+            if held_out:
+                losses += (self._held_out_loss(updates, held_out) for _ in range(count))
+            else:
+                self._train(count * updates, losses)
+        except Exception as raised:
+            if self.lr == CONTROL:
+                raise  # without training, it is no rate's
+            error = raised
+        if error is not None and not may_be_provoked(error, self.trainer):
+            raise error
+        whole = len(losses) // (1 if held_out else updates)
+        self.taken += whole
+        if error is not None:
+            self.failure = Failure(self.taken, error)
+        if not whole:
+            return torch.empty(0, dtype=torch.float64)
+        made = torch.stack(losses[: whole * (1 if held_out else updates)]).double()
+        return made if held_out or updates == 1 else made.reshape(whole, updates).mean(1)
+
+    def _train(self, count: int, losses: list[torch.Tensor]) -> None:
         take = self.trainer.look if self._only_looks else self.trainer.take_step
         with self.trainer.stretch(self.lr):
-            taken = [take() for _ in range(count * updates)]
-        losses = torch.stack(taken).double()
-        return losses if updates == 1 else losses.reshape(count, updates).mean(1)
+            for _ in range(count):
+                losses.append(take())
 
     def _held_out_loss(self, updates: int, held_out: list[Any]) -> torch.Tensor:
         with self.trainer.stretch(self.lr):

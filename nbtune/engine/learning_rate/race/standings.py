@@ -40,6 +40,7 @@ class Candidate:
         is_harmful: Whether it has clearly raised the loss, compared with no training on the same batches.
         score: Mean loss over the last third of its steps; inf if one is not finite, None before the first round's end.
         score_error: Standard error of ``score`` about a straight line; None where it has too few steps.
+        error: What its last step raised, where it did; then the last loss is NaN.
     """
 
     lr: float
@@ -48,6 +49,7 @@ class Candidate:
     is_harmful: bool
     score: float | None
     score_error: float | None
+    error: str = ""
 
 
 class Standings:
@@ -68,6 +70,7 @@ class Standings:
         has_fallen: Whether, when the last round ended, a rate had clearly lowered the loss.
         harmful: The rates that have clearly raised the loss, or made it not finite.
         is_told_apart: Whether the rates have led to different losses.
+        errors: η → what its last step raised.
     """
 
     def __init__(self, lrs: Sequence[float]) -> None:
@@ -78,11 +81,20 @@ class Standings:
         self.rounds: list[tuple[int, int]] = []
         self.is_over = self.has_fallen = self.is_told_apart = False
         self.harmful: set[float] = set()
+        self.errors: dict[float, str] = {}
         self._left: dict[float, int] = {}
         self._candidates: dict[float, Candidate] = {}
 
-    def add(self, lr: float, loss: float) -> None:
-        """Take the next loss of a rate, or of the control for η = 0."""
+    def add(self, lr: float, loss: float, error: str = "") -> None:
+        """Take the next loss of a rate, or of the control for η = 0.
+
+        Args:
+            lr: Whose.
+            loss: The loss; NaN for a step that raised.
+            error: What it raised.
+        """
+        if error:
+            self.errors[lr] = error
         (self.losses[lr] if lr else self.control).append(loss)
         if not math.isfinite(loss) and lr in self.alive:
             self.harmful.add(lr)
@@ -127,7 +139,7 @@ class Standings:
             return known
         self._candidates[lr] = Candidate(
             lr=lr, losses=tuple(losses), left_after=left_after, is_harmful=is_harmful, score=score_of(losses),
-            score_error=_error_of(losses),
+            score_error=_error_of(losses), error=self.errors.get(lr, ""),
         )  # fmt: skip
         return self._candidates[lr]
 

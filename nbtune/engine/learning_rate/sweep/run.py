@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 
@@ -11,6 +12,7 @@ from ...device.default_device import CallersDevice
 from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
+from ...training.provoked import may_be_provoked, words_of
 from ...training.trainer import LOADING, Trainer, trainer
 from ..events import LRStep
 from ..settings import LRSettings
@@ -41,6 +43,7 @@ class LRSweep(GeneratorRun[LRStep]):
         self._task, self._settings = task, settings
         self._callers_device = CallersDevice()
         self._trainer: Trainer | None = None
+        self._is_hurried = False
         super().__init__(self._events())
 
     @property
@@ -53,26 +56,62 @@ class LRSweep(GeneratorRun[LRStep]):
         """How many steps it takes if it does not end early."""
         return self._settings.steps
 
+    def hurry(self) -> None:
+        """Let the check of an error end after the step under way; see ``_comes_from_the_rate``."""
+        self._is_hurried = True
+
     def _events(self) -> Generator[LRStep, None, None]:
-        begun, task, settings = time.perf_counter(), self._task, self._settings
-        reader, events = LossReader(task.device), _Events()
-        with trainer(task, tuned=settings.optimizer) as self._trainer:
-            held_out = self._fixed_held_out(settings)
-            growth = (settings.lr_max / settings.lr_min) ** (1 / (settings.steps - 1))
-            for index in range(settings.steps):
-                lr = settings.lr_min * growth**index
-                loss = self._step(lr, settings.updates_per_step or 1, held_out)
-                reader.put((index, lr, time.perf_counter() - begun), loss)
-                for tag, values in reader.ready():
+        begun, settings = time.perf_counter(), self._settings
+        events, failure = _Events(), None
+        with trainer(self._task, tuned=settings.optimizer) as self._trainer:
+            reader, held_out = LossReader(self._task.device), self._fixed_held_out(settings)
+            for index, lr in enumerate(settings.sweep_lrs):
+                loss, failure = self._tried(lr, held_out)
+                if loss is not None:
+                    reader.put((index, lr, time.perf_counter() - begun), loss)
+                for tag, values in reader.ready(everything=failure is not None):
                     yield (event := events.made(tag, values))
                     if event.diverged:
                         return
-                if settings.max_seconds is not None and time.perf_counter() - begun > settings.max_seconds:
+                is_late = settings.max_seconds is not None and time.perf_counter() - begun > settings.max_seconds
+                if failure is not None or is_late:
                     break
             for tag, values in reader.ready(everything=True):
                 yield (event := events.made(tag, values))
                 if event.diverged:
                     return
+        if failure is not None:
+            # Only here, when the trainer is closed, can the steps be taken anew.
+            if not self._comes_from_the_rate(events.count):
+                raise failure
+            yield events.failed(settings.sweep_lrs[events.count], time.perf_counter() - begun, words_of(failure))
+
+    def _tried(self, lr: float, held_out: list[object]) -> tuple[torch.Tensor | None, Exception | None]:
+        """The step's loss, or what it raised where that may be the rate's (see ``training.provoked``)."""
+        failure: Exception | None = None
+        try:
+            return self._step(lr, self._settings.updates_per_step or 1, held_out), None
+        except Exception as error:
+            failure = error
+        assert self._trainer is not None
+        with self._callers_device.in_force():
+            if not may_be_provoked(failure, self._trainer):
+                raise failure
+        return None, failure
+
+    def _comes_from_the_rate(self, steps: int) -> bool:
+        """Whether all steps to the one that raised, and that one, go well at the lowest rate."""
+        updates = (steps + 1) * (self._settings.updates_per_step or 1)
+        with trainer(self._task, tuned=self._settings.optimizer) as self._trainer:
+            for _ in range(updates):
+                if self._is_hurried:
+                    return True  # whoever stops the sweep wants what it found
+                try:
+                    with self._callers_device.in_force():
+                        self._trainer.step(self._settings.lr_min)
+                except Exception:
+                    return False
+        return True
 
     def _step(self, lr: float, updates: int, held_out: list[object]) -> torch.Tensor:
         assert self._trainer is not None
@@ -94,12 +133,18 @@ class _Events:
     def __init__(self) -> None:
         self._watch = lr_rules.DivergenceWatch()
         self._recent: list[float] = []
+        self.count = 0
 
     def made(self, tag: tuple[int, float, float], values: list[float]) -> LRStep:
         index, lr, seconds = tag
-        self._recent = [*self._recent[-7:], values[0]]
+        self._recent, self.count = [*self._recent[-7:], values[0]], self.count + 1
         validation = values[1] if len(values) > 1 else None
         return LRStep(
             index=index, lr=lr, loss=values[0], smoothed_loss=lr_rules.line_end(self._recent), seconds=seconds,
             validation_loss=validation, diverged=self._watch.sees(values[0] if validation is None else validation),
         )  # fmt: skip
+
+    def failed(self, lr: float, seconds: float, error: str) -> LRStep:
+        return LRStep(
+            index=self.count, lr=lr, loss=math.nan, smoothed_loss=math.nan, seconds=seconds, diverged=True, error=error
+        )

@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bokeh.layouts import row
-from bokeh.models import ColumnDataSource, FixedTicker
 from bokeh.plotting import figure
 
 from ....formats import format_lr
-from ...base.frame import LABEL, fill, sources_of, style_axes
-from ...base.tokens import themed
-from ...comparison.figure import DASHES
-from ...comparison.rows import LOOKS
-from ..race.figure import draw_words, half_figure, style_rates
-from ..race.scene import FRAME_WIDTHS
-from ..sweep.scene import x_edges
+from ...base.live import live
+from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Mark, Marks, Panel, Part, labels
+from ...base.sentence import sentence_png
+from ...base.series import DASHES, LOOKS
+from .. import overlays
+from ..pair import FRAME_WIDTHS, HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
 from .scene import NOTHING_YET, lr_ticks, size_edges, size_ticks
 from .view import COLOURS, by_size_view
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
 
-__all__ = ["by_size_figures", "by_size_plot", "by_size_view"]
+__all__ = ["by_size_figures", "by_size_panels", "by_size_parts", "by_size_plot", "by_size_png", "by_size_view"]
 
 _WORDS = {f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in COLOURS}
 CURVES: dict[str, tuple[str, ...]] = {
@@ -35,11 +33,34 @@ MOVES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
+SIZES = tuple(
+    Mark("points", f"marks_{slot}", line="background", fill=token, width=1.5, marker=marker, size=9)
+    for slot, (token, marker, _) in LOOKS.items()
+)
+CURVES_MARKS: Marks = (
+    overlays.START,
+    *(
+        Mark("line", f"line_{slot}", line=token, width=1.6 if slot == "rest" else 2.4, dash=DASHES[dash])
+        for slot, (token, _, dash) in LOOKS.items()
+    ),
+    *SIZES,
+    *labels(BOTH_WIDTHS, COLOURS),
+)
+MOVES_MARKS: Marks = (
+    Mark("line", "trend", line="answer", width=1.8, dash=(6, 4)),
+    *(
+        Mark("segment", f"range_{slot}", line=token, at=("x", "low", "x", "high"), width=5, alpha=0.35)
+        for slot, (token, *_) in LOOKS.items()
+    ),
+    *SIZES,
+    *labels(BOTH_WIDTHS, COLOURS),
+)
 
-def by_size_figures(
+
+def by_size_panels(
     lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False
-) -> dict[str, figure]:
-    """Two empty figures, "curves" and "moves"; ``fill`` or a browser gives them data.
+) -> dict[str, Panel]:
+    """Both figures, "curves" and "moves".
 
     Args:
         lr_min: The lowest rate.
@@ -47,60 +68,54 @@ def by_size_figures(
         batch_sizes: The k, rising.
         held_out: Whether the loss shown is that of held-out data.
     """
-    loss = "held-out loss" if held_out else "training loss"
-    return {"curves": _curves_figure(lr_min, lr_max, loss), "moves": _moves_figure(lr_min, lr_max, batch_sizes)}
+    rates, losses, sizes = rates_axis(lr_min, lr_max), loss_axis(held_out), _sizes_axis(batch_sizes)
+    return {
+        "curves": Panel(CURVES, CURVES_MARKS, rates, losses, HEIGHT, LEFT, narrow_below=NARROW_BELOW),
+        "moves": Panel(
+            MOVES, MOVES_MARKS, sizes, _moves_axis(lr_min, lr_max), HEIGHT, RIGHT, narrow_below=NARROW_BELOW
+        ),
+    }
+
+
+def _sizes_axis(batch_sizes: tuple[int, ...]) -> Axis:
+    ticks = tuple(size_ticks(batch_sizes))
+    texts = tuple(f"{int(k):,}" for k in ticks)
+    return Axis("batch size k (log scale)", size_edges(batch_sizes), is_log=True, ticks=ticks, texts=texts)
+
+
+def _moves_axis(lr_min: float, lr_max: float) -> Axis:
+    # A suggestion may lie below the lowest rate.
+    ticks = tuple(lr_ticks(lr_min / 100, 10 * lr_max))
+    texts = tuple(map(format_lr, ticks))
+    return Axis("suggested η", NOTHING_YET, is_log=True, ticks=ticks, texts=texts, has_line=False)
+
+
+def by_size_figures(
+    lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False
+) -> dict[str, figure]:
+    """Empty figures of ``by_size_panels``; ``fill`` or a browser gives them data."""
+    panels = by_size_panels(lr_min, lr_max, batch_sizes, held_out=held_out)
+    return {name: live(panel) for name, panel in panels.items()}
 
 
 def by_size_plot(result: LRByBatchSize) -> Any:
     """Both figures of ``result`` side by side."""
-    settings = result.settings
-    figures = by_size_figures(
-        settings.lr_min, settings.lr_max, settings.batch_sizes, held_out=settings.validation is not None
-    )
-    for name, view in by_size_view(result).items():
-        fill(figures[name], view)
-    return row(list(figures.values()), sizing_mode="stretch_width")
+    views = by_size_view(result)
+    figures = [live(panel, views[name]) for name, panel in _panels_of(result).items()]
+    return row(figures, sizing_mode="stretch_width")
 
 
-def _curves_figure(lr_min: float, lr_max: float, loss: str) -> figure:
-    fig = half_figure(x_edges(lr_min, lr_max), x_axis_type="log", min_border_right=4)
-    sources = sources_of(CURVES)
-    start = fig.hspan(y="y", source=sources["start"], line_width=1.2, line_dash=[2, 4])
-    themed(start.glyph, line_color="axis")
-    for slot, (token, _, dash) in LOOKS.items():
-        line = fig.line(
-            "x", "y", source=sources[f"line_{slot}"], line_width=1.6 if slot == "rest" else 2.4, line_join="round",
-            line_dash=DASHES[dash],
-        )  # fmt: skip
-        themed(line.glyph, line_color=token)
-    _draw_marks(fig, sources)
-    draw_words(fig, sources, "learning rate η (log scale)", COLOURS)
-    style_rates(fig, lr_min, lr_max, loss)
-    return fig
+def by_size_parts(result: LRByBatchSize) -> list[Part]:
+    """The same in a picture."""
+    return side_by_side(_panels_of(result), by_size_view(result))
 
 
-def _moves_figure(lr_min: float, lr_max: float, batch_sizes: tuple[int, ...]) -> figure:
-    fig = half_figure(size_edges(batch_sizes), NOTHING_YET, x_axis_type="log", y_axis_type="log", min_border_right=14)
-    sources = sources_of(MOVES)
-    trend = fig.line("x", "y", source=sources["trend"], line_width=1.8, line_dash=[6, 4])
-    themed(trend.glyph, line_color="answer")
-    for slot, (token, *_) in LOOKS.items():
-        span = fig.segment("x", "low", "x", "high", source=sources[f"range_{slot}"], line_width=5, line_alpha=0.35)
-        themed(span.glyph, line_color=token)
-    _draw_marks(fig, sources)
-    draw_words(fig, sources, "batch size k (log scale)", COLOURS)
-    style_axes(fig, [1, 2, 3, 5])
-    fig.xaxis[0].ticker = FixedTicker(ticks=size_ticks(batch_sizes))
-    fig.xaxis[0].major_label_overrides = {float(k): f"{k:,}" for k in batch_sizes}
-    # A suggestion may lie below the lowest rate.
-    ticks = lr_ticks(lr_min / 100, 10 * lr_max)
-    fig.yaxis[0].ticker = FixedTicker(ticks=ticks)
-    fig.yaxis[0].major_label_overrides = {tick: format_lr(tick) for tick in ticks}
-    fig.yaxis[0].axis_label = "suggested η"
-    return fig
+def by_size_png(result: LRByBatchSize) -> bytes | None:
+    """The light picture of ``result`` with its sentence below; None where matplotlib is not installed."""
+    token = "ink" if result.exponent is None else "answer_text"
+    return sentence_png(by_size_parts(result), HEIGHT, result, token=token)
 
 
-def _draw_marks(fig: figure, sources: dict[str, ColumnDataSource]) -> None:
-    for slot, (token, marker, _) in LOOKS.items():
-        marks = fig.scatter("x", "y", source=sources[f"marks_{slot}"], marker=marker, size=9, line_width=1.5)
-        themed(marks.glyph, fill_color=token, line_color="background")
+def _panels_of(result: LRByBatchSize) -> dict[str, Panel]:
+    asked = result.settings
+    return by_size_panels(asked.lr_min, asked.lr_max, asked.batch_sizes, held_out=asked.validation is not None)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...comparison.rows import Series, series_of_sizes
-from ..race.scene import FRAME_HEIGHT
-from ..sweep.scene import EMPTY_RANGE, Floats, loss_range, x_edges
+from ...base.columns import Floats
+from ...base.scale import EMPTY_RANGE, loss_range, x_edges
+from ...base.series import Series, series_of_sizes
+from ..pair import FRAME_HEIGHT
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize

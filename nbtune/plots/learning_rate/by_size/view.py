@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....formats import format_lr
-from ...base.labels import GAP_PX, Box, Label, label_columns, place
-from ...comparison.rows import LOOKS
-from ..race.scene import FRAME_HEIGHT, FRAME_WIDTHS
-from ..race.view import RaceView
+from ...base.columns import Columns, View
+from ...base.labels import GAP_PX, Box, Frame, Label
+from ...base.series import LOOKS
+from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
 from .scene import BySizeScene, by_size_scene
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
-
-Columns = dict[str, Any]
 
 COLOURS = {slot: token for slot, (token, *_) in LOOKS.items()} | {"muted": "muted", "answer": "answer_text"}
 """Group of labels → token: a k's words have its colour."""
@@ -30,7 +28,7 @@ MOST_POINTS = 300
 """Of one curve."""
 
 
-def by_size_view(result: LRByBatchSize, *, running: bool = False) -> dict[str, RaceView]:
+def by_size_view(result: LRByBatchSize, *, running: bool = False) -> dict[str, View]:
     """Every mark of both figures, "curves" and "moves", for what is known of ``result``.
 
     Args:
@@ -39,8 +37,8 @@ def by_size_view(result: LRByBatchSize, *, running: bool = False) -> dict[str, R
     """
     scene = by_size_scene(result, running)
     return {
-        "curves": RaceView(_curves(scene), scene.losses, _curves_in_words(scene), scene.rates),
-        "moves": RaceView(_moves(scene), scene.suggested, _moves_in_words(scene), scene.sizes),
+        "curves": View(_curves(scene), scene.losses, _curves_in_words(scene), scene.rates),
+        "moves": View(_moves(scene), scene.suggested, _moves_in_words(scene), scene.sizes),
     }
 
 
@@ -61,11 +59,9 @@ def _curves(scene: BySizeScene) -> dict[str, Columns]:
     }
     columns["start"] = {"y": np.array(starts[:1])}
     for prefix, width in FRAME_WIDTHS.items():
-        to_px = _log_px(scene.rates, width)
-        columns |= _placed(
-            prefix, _curve_labels(scene, to_px), width, _curve_boxes(scene, to_px), _log_value(scene.rates, width),
-            lambda px: scene.losses[1] - px * scene.loss_of_px,
-        )  # fmt: skip
+        frame = Frame.of((width, FRAME_HEIGHT), scene.rates, scene.losses, logs="x")
+        placed = frame.place(_curve_labels(scene, frame), _curve_boxes(scene, frame))
+        columns |= frame.columns(prefix, placed, COLOURS)
     return columns
 
 
@@ -85,21 +81,9 @@ def _moves(scene: BySizeScene) -> dict[str, Columns]:
         }
     columns["trend"] = _trend(scene)
     for prefix, width in FRAME_WIDTHS.items():
-        columns |= _move_words(scene, prefix, width)
+        frame = Frame.of((width, FRAME_HEIGHT), scene.sizes, scene.suggested, logs="xy")
+        columns |= frame.columns(prefix, frame.place(_move_labels(scene, frame), _move_boxes(scene, frame)), COLOURS)
     return columns
-
-
-def _move_words(scene: BySizeScene, prefix: str, width: float) -> dict[str, Columns]:
-    x, up = _log_px(scene.sizes, width), _log_px(scene.suggested, FRAME_HEIGHT)
-    lr_at = _log_value(scene.suggested, FRAME_HEIGHT)
-
-    def y(lr: float) -> float:
-        return FRAME_HEIGHT - up(lr)
-
-    return _placed(
-        prefix, _move_labels(scene, x, y), width, _move_boxes(scene, x, y), _log_value(scene.sizes, width),
-        lambda px: lr_at(FRAME_HEIGHT - px),
-    )  # fmt: skip
 
 
 def _trend(scene: BySizeScene) -> Columns:
@@ -123,27 +107,24 @@ def _thinned(count: int) -> Any:
     return np.unique(np.linspace(0, max(0, count - 1), min(count, MOST_POINTS)).astype(int))
 
 
-def _curve_labels(scene: BySizeScene, x: Callable[[float], float]) -> Iterator[Label]:
+def _curve_labels(scene: BySizeScene, frame: Frame) -> Iterator[Label]:
     lowest = [(s, at) for s, c in scene.curves for at in _lowest(scene, c)]
     # The lowest first: it has the least room.
     for series, (lr, loss) in sorted(lowest, key=lambda found: found[1][1]):
-        row = (scene.losses[1] - loss) / scene.loss_of_px
-        px = x(lr)
+        px, row = frame.x(lr), frame.y(loss)
         places = [(px + GAP_PX, row + shift, "left") for shift in (10, -4, 22, -18)]
         places += [(px - GAP_PX, row + shift, "right") for shift in (10, -4, 22, -18)]
         yield Label(series.text, series.slot if series.slot != "rest" else "muted", tuple(places), boxed=True)
 
 
-def _curve_boxes(scene: BySizeScene, x: Callable[[float], float]) -> list[Box]:
-    at = [
-        (x(lr), (scene.losses[1] - loss) / scene.loss_of_px) for _, c in scene.curves for lr, loss in _lowest(scene, c)
-    ]
+def _curve_boxes(scene: BySizeScene, frame: Frame) -> list[Box]:
+    at = [(frame.x(lr), frame.y(loss)) for _, c in scene.curves for lr, loss in _lowest(scene, c)]
     return [(px - 5, row - 5, px + 5, row + 5) for px, row in at]
 
 
-def _move_labels(scene: BySizeScene, x: Callable[[float], float], y: Callable[[float], float]) -> Iterator[Label]:
+def _move_labels(scene: BySizeScene, frame: Frame) -> Iterator[Label]:
     for answer in scene.answers:
-        px, row = x(answer.series.batch_size), y(answer.lr)
+        px, row = frame.x(answer.series.batch_size), frame.y(answer.lr)
         colour = answer.series.slot if answer.series.slot != "rest" else "muted"
         sides = ((px + GAP_PX, "left"), (px - GAP_PX, "right"))
         places = tuple((at, row + shift, align) for shift in (9, -10, 20, -22) for at, align in sides)
@@ -151,49 +132,23 @@ def _move_labels(scene: BySizeScene, x: Callable[[float], float], y: Callable[[f
     a = scene.result.exponent
     if a is not None and not scene.running and scene.result.does_move:
         rows = (FRAME_HEIGHT - 12, 14.0)
-        places = tuple((x(scene.sizes[1]) - 4, row, "right") for row in rows)
+        places = tuple((frame.x(scene.sizes[1]) - 4, row, "right") for row in rows)
         yield Label(f"η ∝ k^{a:.1f}".replace("-", "−"), "answer", places, bold=True, droppable=True)
 
 
-def _move_boxes(scene: BySizeScene, x: Callable[[float], float], y: Callable[[float], float]) -> list[Box]:
+def _move_boxes(scene: BySizeScene, frame: Frame) -> list[Box]:
     boxes: list[Box] = []
     for answer in scene.answers:
-        px, row = x(answer.series.batch_size), y(answer.lr)
-        top, bottom = y(answer.high or answer.lr), y(answer.low or answer.lr)
+        px, row = frame.x(answer.series.batch_size), frame.y(answer.lr)
+        top, bottom = frame.y(answer.high or answer.lr), frame.y(answer.low or answer.lr)
         boxes.append((px - 5, min(top, row - 5), px + 5, max(bottom, row + 5)))
     trend = _trend(scene)
-    ends = [(x(float(k)), y(float(lr))) for k, lr in zip(trend["x"], trend["y"], strict=True)]
+    ends = [(frame.x(float(k)), frame.y(float(lr))) for k, lr in zip(trend["x"], trend["y"], strict=True)]
     for (left, above), (right, below) in pairwise(ends):
         for part in np.linspace(0, 1, 2 + int((right - left) / TREND_EVERY_PX)).tolist():
             px, row = left + part * (right - left), above + part * (below - above)
             boxes.append((px - 2, row - 2, px + 2, row + 2))
     return boxes
-
-
-def _placed(
-    prefix: str, labels: Iterator[Label], width: float, taken: Sequence[Box], x_at: Callable[[float], float],
-    y_at: Callable[[float], float],
-) -> dict[str, Columns]:  # fmt: skip
-    """The label sources of ``prefix``, with places in the units of the axes."""
-    placed = place(labels, width, FRAME_HEIGHT, taken)
-    columns = {}
-    for colour in COLOURS:
-        found = label_columns(placed, colour)
-        found["x"] = np.array([x_at(px) for px in found["x"]], dtype=np.float64)
-        found["y"] = np.array([y_at(px) for px in found["y"]], dtype=np.float64)
-        found["box_alpha"] = np.array(found["box_alpha"], dtype=np.float64)
-        columns[f"{prefix}_{colour}"] = found
-    return columns
-
-
-def _log_px(edges: tuple[float, float], length: float) -> Callable[[float], float]:
-    left, right = map(math.log, edges)
-    return lambda value: (math.log(value) - left) / (right - left) * length
-
-
-def _log_value(edges: tuple[float, float], length: float) -> Callable[[float], float]:
-    left, right = map(math.log, edges)
-    return lambda px: math.exp(left + px / length * (right - left))
 
 
 def _curves_in_words(scene: BySizeScene) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from ....formats import format_lr
+from ...base.columns import Columns
 from ...base.labels import GAP_PX, LINE_PX, Box, Label, all_fit
+from ...base.scale import TRIANGLE_PX
 from ..orders_band import band_boxes, band_label, band_of
-from ..sweep.scene import TRIANGLE_PX
+from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
 from ..theory_mark import theory_box, theory_label
-from .labels import TOP_ROW, Frame
-from .scene import FRAME_HEIGHT, FRAME_WIDTHS, RaceScene, score_of
+from .labels import TOP_ROW, RaceFrame
+from .scene import RaceScene, score_of
 
 PEAK_PX = 14.0
 """Height of the one-cycle peak's tick."""
@@ -27,12 +28,11 @@ DOT_PX, CROSS_PX = 6.0, 5.0
 LINE_EVERY_PX = 5.0
 
 
-def scores_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
+def scores_labels(scene: RaceScene) -> dict[str, Columns]:
     """Of the right plot, at both widths."""
-    columns: dict[str, dict[str, Any]] = {}
-    left, right = map(math.log, scene.rates)
+    columns: dict[str, Columns] = {}
     for prefix, width in FRAME_WIDTHS.items():
-        frame = Frame(scene, width, left, right, is_log=True)
+        frame = RaceFrame.of(scene, width, scene.rates, logs="x")
         taken = list(_taken(frame))
         theory = theory_label(scene.curve, frame.x, scene.rates, FRAME_HEIGHT)
         orders = band_label(_band(scene), len(scene.orders), frame.x, frame.y)
@@ -41,7 +41,7 @@ def scores_labels(scene: RaceScene) -> dict[str, dict[str, Any]]:
     return columns
 
 
-def _answer(frame: Frame, taken: list[Box]) -> list[Label]:
+def _answer(frame: RaceFrame, taken: list[Box]) -> list[Label]:
     """The suggestion, its range and the peak below one another, beside the band where no mark is covered."""
     scene = frame.scene
     if scene.answer is None:
@@ -64,7 +64,7 @@ def _answer_texts(scene: RaceScene) -> list[str]:
     return texts
 
 
-def _at_peak(frame: Frame, texts: list[str]) -> list[Label]:
+def _at_peak(frame: RaceFrame, texts: list[str]) -> list[Label]:
     """The peak's words beside its tick, where they did not fit below the others."""
     if frame.scene.curve.peak is None:
         return []
@@ -73,7 +73,7 @@ def _at_peak(frame: Frame, texts: list[str]) -> list[Label]:
     return [Label(text, "answer", places, droppable=True) for text in texts[-1:]]
 
 
-def _places(frame: Frame) -> Iterator[tuple[float, float, str]]:
+def _places(frame: RaceFrame) -> Iterator[tuple[float, float, str]]:
     """Where the answer may stand: (x, its last row, align), beside the band at the bottom first, then farther off."""
     low, high = frame.scene.good or (frame.scene.answer, frame.scene.answer)
     at = [frame.x(lr) for lr in (low, high, frame.scene.answer) if lr is not None]
@@ -92,7 +92,7 @@ def _block(texts: list[str], px: float, last_row: float, align: str) -> list[Lab
     ]
 
 
-def _doubt(frame: Frame) -> Iterator[Label]:
+def _doubt(frame: RaceFrame) -> Iterator[Label]:
     """What a whisker is, beside the longest that can be seen."""
     scene = frame.scene
     widest = max(scene.alive, key=scene.doubt_of, default=None)
@@ -103,7 +103,7 @@ def _doubt(frame: Frame) -> Iterator[Label]:
     yield Label("score ± doubt", "ink", sides, droppable=True)
 
 
-def _references(frame: Frame) -> Iterator[Label]:
+def _references(frame: RaceFrame) -> Iterator[Label]:
     scene = frame.scene
     first = [(lr, loss) for lr, loss in scene.after_first_round() if not scene.is_off(loss)]
     if first:
@@ -117,7 +117,7 @@ def _references(frame: Frame) -> Iterator[Label]:
         yield Label("▲ off the scale", "danger", places, boxed=True, droppable=True)
 
 
-def _taken(frame: Frame) -> Iterator[Box]:
+def _taken(frame: RaceFrame) -> Iterator[Box]:
     """What no label may cover: lines, dots with their whiskers, ×, triangles."""
     scene = frame.scene
     if scene.answer is not None:
@@ -142,14 +142,13 @@ def _band(scene: RaceScene) -> list[tuple[float, float, float]]:
     return [row for row in band_of(scene.orders) if not scene.is_off(row[1])]
 
 
-def _off(frame: Frame) -> list[float]:
+def _off(frame: RaceFrame) -> list[float]:
     return [frame.x(c.lr) for c in frame.scene.off_scale]
 
 
-def _along(frame: Frame, points: Sequence[tuple[float, float]]) -> Iterator[Box]:
+def _along(frame: RaceFrame, points: Sequence[tuple[float, float]]) -> Iterator[Box]:
     """Small boxes along a line of (η, loss), where it lies in the frame."""
-    scene = frame.scene
-    corners = [(frame.x(lr), (scene.top - loss) / scene.height_of_px) for lr, loss in points if math.isfinite(loss)]
+    corners = [(frame.x(lr), frame.frame.y(loss)) for lr, loss in points if math.isfinite(loss)]
     for (x0, row0), (x1, row1) in pairwise(corners):
         rise = row1 - row0
         crossings = sorted((side - row0) / rise for side in (0.0, FRAME_HEIGHT)) if rise else [0.0, 1.0]

@@ -9,22 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...base.columns import Floats
+from ...base.scale import EMPTY_RANGE, TRIANGLE_PX, loss_range, x_edges
+from ...base.typed_again import CLEAR_PART, PLATEAU_END, ROUND_ENDS
 from ..orders_band import shown_of
-from ..sweep.scene import EMPTY_RANGE, TRIANGLE_PX, Floats, loss_range, x_edges
+from ..pair import FRAME_HEIGHT
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
 
-HEIGHT = 256
-FRAME_HEIGHT = 204.0
-NARROW_BELOW = 400
-FRAME_WIDTHS = {"labels": 344.0, "narrow_labels": 256.0}
-"""px of either frame: labels are placed at the least width of their kind, from ``NARROW_BELOW`` px of figure up, and in
-half of the narrowest panel that holds the two side by side. More room only parts them."""
-
-ROUND_ENDS = (5, 12, 30, 45)
-PLATEAU_END = 100
 STEPS = (0, *ROUND_ENDS, PLATEAU_END)
 """Where rounds end: the ticks of the left plot."""
 
@@ -33,9 +27,6 @@ NAMES_SHARE = 1.34
 
 LEADER_AFTER = 2
 """Rounds before one is marked as ahead: five steps say too little."""
-
-CLEAR_PART = 0.05
-"""And only one that has lowered the loss by this part: with noise alone there is always one in front."""
 
 LEAST_WHISKER_PX = 7.0
 """A doubt smaller than its dot is not drawn: only the ends of its whisker would look out."""
@@ -100,6 +91,7 @@ class RaceScene:
         start = self.curve.start_loss
         if best is None or start is None or len(self.curve.rounds) < LEADER_AFTER:
             return None
+        # With noise alone there is always one in front.
         is_ahead = start - score_of(best) >= CLEAR_PART * abs(start) if self.running else self.answer is not None
         return best if is_ahead else None
 

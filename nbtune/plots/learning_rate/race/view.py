@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....formats import format_loss, format_lr
+from ...base.columns import Columns, View, floats, table
 from ..orders_band import TICK_PX, band_of, suggestions_of
-from ..sweep.scene import Floats
+from ..overlays import REGION
+from ..pair import FRAME_HEIGHT
 from ..theory_mark import theory_lr
 from .answer import PEAK_PX, scores_labels
 from .labels import course_labels
-from .scene import FADES, FRAME_HEIGHT, NAMES_SHARE, RaceScene, race_scene, score_of
+from .scene import FADES, NAMES_SHARE, RaceScene, race_scene, score_of
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
 
-Columns = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class RaceView:
-    """All that changes in one of the two figures while a race runs.
-
-    Attributes:
-        columns: Source name → column name → float64 array or short list of strings.
-        y_range: Bottom and top of the loss axis, the same in both.
-        label: The result in words, for those who cannot see the plot.
-        x_range: Left and right of its other axis: a plateau is longer, and an answer may lie below the lowest rate.
-    """
-
-    columns: dict[str, Columns]
-    y_range: tuple[float, float]
-    label: str
-    x_range: tuple[float, float]
-
-
-def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, RaceView]:
+def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, View]:
     """Every mark of both figures, "course" and "scores", for what is known of ``curve``.
 
     Args:
@@ -52,8 +34,8 @@ def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, RaceView]:
     y_range = scene.bottom, scene.top
     steps = 0.0, NAMES_SHARE * scene.last
     return {
-        "course": RaceView(_course(scene), y_range, _course_in_words(scene), steps),
-        "scores": RaceView(_scores(scene), y_range, _scores_in_words(scene), scene.rates),
+        "course": View(_course(scene), y_range, _course_in_words(scene), steps),
+        "scores": View(_scores(scene), y_range, _scores_in_words(scene), scene.rates),
     }
 
 
@@ -82,14 +64,14 @@ def _scores(scene: RaceScene) -> dict[str, Columns]:
     fit = curve.fit if answer else ()
     theory = theory_lr(curve, scene.rates)
     return {
-        "first": {"x": _floats([lr for lr, _ in first]), "y": scene.clipped([loss for _, loss in first])},
+        "first": {"x": floats([lr for lr, _ in first]), "y": scene.clipped([loss for _, loss in first])},
         "crosses": _points(scene, [(c.lr, c.score) for c in scene.out if not scene.is_worse(c)]),
         "worse_crosses": _points(scene, [(c.lr, c.score) for c in scene.out if scene.is_worse(c)]),
         "off": _at_edge(scene, [c.lr for c in scene.off_scale]),
         "alive": _points(scene, [(c.lr, c.score) for c in scene.others]),
         "leader": _points(scene, [] if leader is None else [(leader.lr, leader.score)]),
         "whisker": _whiskers(scene),
-        "fit": {"x": _floats([lr for lr, _ in fit]), "y": scene.clipped([loss for _, loss in fit])},
+        "fit": {"x": floats([lr for lr, _ in fit]), "y": scene.clipped([loss for _, loss in fit])},
         "band": _band(scene),
         "suggestion": _uprights(scene, answer),
         "peak": _uprights(scene, [curve.peak] if answer and curve.peak is not None else [], PEAK_PX),
@@ -107,30 +89,30 @@ def _lines(scene: RaceScene, candidates: Iterable[Candidate]) -> Columns:
     for candidate in candidates:
         x += [*range(1, len(candidate.losses) + 1), math.nan]
         y += [*scene.clipped(candidate.losses), math.nan]
-    return {"x": _floats(x), "y": _floats(y)}
+    return {"x": floats(x), "y": floats(y)}
 
 
 def _points(scene: RaceScene, places: Iterable[tuple[float, float | None]]) -> Columns:
     """Those places that lie in the frame."""
     kept = [(x, y) for x, y in places if y is not None and not scene.is_off(y)]
-    return {"x": _floats([x for x, _ in kept]), "y": _floats([y for _, y in kept])}
+    return {"x": floats([x for x, _ in kept]), "y": floats([y for _, y in kept])}
 
 
 def _at_edge(scene: RaceScene, places: Iterable[float]) -> Columns:
-    x = _floats(sorted(places))
+    x = floats(sorted(places))
     return {"x": x, "y": np.full(len(x), scene.edge)}
 
 
 def _uprights(scene: RaceScene, places: Sequence[float], height_px: float = FRAME_HEIGHT) -> Columns:
     top = scene.bottom + height_px * scene.height_of_px
-    return {"x": _floats(places), "bottom": np.full(len(places), scene.bottom), "top": np.full(len(places), top)}
+    return {"x": floats(places), "bottom": np.full(len(places), scene.bottom), "top": np.full(len(places), top)}
 
 
 def _whiskers(scene: RaceScene) -> Columns:
     """± 2 standard errors of the scores in the frame."""
     doubts = [(c.lr, score_of(c), scene.doubt_of(c)) for c in scene.alive if scene.doubt_of(c)]
     return {
-        "x": _floats([lr for lr, *_ in doubts]),
+        "x": floats([lr for lr, *_ in doubts]),
         "low": scene.clipped([score - doubt for _, score, doubt in doubts]),
         "high": scene.clipped([score + doubt for _, score, doubt in doubts]),
     }
@@ -138,23 +120,18 @@ def _whiskers(scene: RaceScene) -> Columns:
 
 def _band(scene: RaceScene) -> Columns:
     rows = [] if scene.good is None else [(*scene.good, scene.bottom, scene.top)]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
+    return table(rows, REGION)
 
 
 def _orders(scene: RaceScene) -> Columns:
     rows = band_of(scene.orders)
     low, high = (scene.clipped([row[i] for row in rows]) for i in (1, 2))
-    return {"x": _floats([row[0] for row in rows]), "low": low, "high": high}
+    return {"x": floats([row[0] for row in rows]), "low": low, "high": high}
 
 
 def _start(scene: RaceScene) -> dict[str, Columns]:
     start = scene.curve.start_loss
-    return {"start": {"y": _floats([] if start is None or not math.isfinite(start) else [start])}}
-
-
-def _floats(values: Iterable[float | None]) -> Floats:
-    return np.array(list(values), dtype=np.float64)
+    return {"start": {"y": floats([] if start is None or not math.isfinite(start) else [start])}}
 
 
 def _course_in_words(scene: RaceScene) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from ...base.labels import GAP_PX, LINE_PX, Box, Label, Placed, box_of, place
+from ...base.columns import Columns, table
+from ...base.labels import GAP_PX, LINE_PX, Box, Frame, Label, Placed, box_of
+from ..overlays import UPRIGHT
 from .scene import FRAME_HEIGHT, Scene
 
-UPRIGHT = ("x", "bottom", "top")
 RULES = {"labels": "rules", "narrow_labels": "narrow_rules"}
 """Kind of width → source of the flags' poles."""
 
@@ -30,13 +29,7 @@ class Rule(Protocol):
 
 
 def place_rules(
-    rules: Sequence[Rule],
-    width: float,
-    x: Callable[[float], float],
-    *,
-    middle: float,
-    taken: list[Box],
-    curve: list[Box],
+    rules: Sequence[Rule], frame: Frame, *, middle: float, taken: list[Box], curve: list[Box]
 ) -> list[Placed]:
     """A name for each rule whose η lies in the frame, on the outer side of its pole, seen from ``middle``.
 
@@ -44,37 +37,30 @@ def place_rules(
 
     Args:
         rules: At most four.
-        width: Of the frame, px.
-        x: px of an η.
+        frame: Where they are placed.
         middle: px of the suggestion.
         taken: What no name may cover.
         curve: What it does not cover where there is another place.
     """
     boxes, placed = list(taken), []
-    known = sorted((x(rule.lr), rule.name) for rule in rules if rule.lr is not None)
-    known = [(px, name) for px, name in known if 0 <= px <= width]
+    known = sorted((frame.x(rule.lr), rule.name) for rule in rules if rule.lr is not None)
+    known = [(px, name) for px, name in known if 0 <= px <= frame.width]
     outward = [k for k in known if k[0] <= middle] + [k for k in reversed(known) if k[0] > middle]
     for px, name in outward:
         rows = [LOWEST_ROW - LINE_PX * row for row in range(ROWS)]
         sides = [(px - GAP_PX / 2, "right"), (px + GAP_PX / 2, "left")]
         places = [(at, row, align) for at, align in sides[:: 1 if px <= middle else -1] for row in rows]
         label = Label(name, "muted", tuple(places), boxed=True, droppable=True)
-        for found in place([label], width, FRAME_HEIGHT, [*boxes, *curve]) or place(
-            [label], width, FRAME_HEIGHT, boxes
-        ):
+        for found in frame.place([label], [*boxes, *curve]) or frame.place([label], boxes):
             placed.append(found)
             boxes += [box_of(found), (px - 2, found.y, px + 2, FRAME_HEIGHT)]
     return placed
 
 
-def poles(scene: Scene, placed: Iterable[Placed], lr_at: Callable[[float], float]) -> dict[str, Any]:
+def poles(scene: Scene, placed: Iterable[Placed], frame: Frame) -> Columns:
     """From the axis up to each name."""
     at = [(p.x + (GAP_PX if p.align == "right" else -GAP_PX) / 2, p.y) for p in placed]
-    return {
-        "x": np.array([lr_at(px) for px, _ in at], dtype=np.float64),
-        "bottom": np.full(len(at), scene.bottom),
-        "top": np.array([scene.top - row * scene.height_of_px for _, row in at], dtype=np.float64),
-    }
+    return table([(frame.across.at(px), scene.bottom, frame.down.at(row)) for px, row in at], UPRIGHT)
 
 
 def along_curve(scene: Scene, x: Callable[[float], float]) -> list[Box]:

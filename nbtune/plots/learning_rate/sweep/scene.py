@@ -9,22 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...base.columns import Floats
+from ...base.scale import EMPTY_RANGE, TRIANGLE_PX, loss_range
 from ..orders_band import shown_of
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
-
-Floats = NDArray[np.float64]
 
 MAX_POINTS = 2000
 """A canvas redraw costs by the point: 10,000 take 400 ms at p95."""
 
 HEIGHT = 272
 FRAME_HEIGHT = 220.0
-TRIANGLE_PX = 7.0
-
-EMPTY_RANGE = (0.0, 3.1)
-"""Before the first loss: that of ten classes, so that for many nothing moves when it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,43 +107,3 @@ def _y_range(curve: LRCurve, lrs: Floats, losses: Floats) -> tuple[float, float]
         return EMPTY_RANGE
     start = float(before[0]) if curve.start_loss is None else curve.start_loss
     return loss_range(start, float(before.min()))
-
-
-def loss_range(start: float, lowest: float) -> tuple[float, float]:
-    """The loss axis: from 0 to 1.35 × the loss at the start where losses are positive, so that divergence is cut."""
-    if lowest >= 0 and start > 0:
-        return 0.0, 1.35 * start
-    # A level curve must look level: its noise is not blown up to the height of the plot.
-    spread = max(start - lowest, 0.1 * abs(start)) or 1.0
-    # The labels along the bottom edge take a tenth of the height: the minimum stays above them.
-    return min(lowest, start) - 0.2 * spread, start + 0.35 * spread
-
-
-def x_edges(lr_min: float, lr_max: float) -> tuple[float, float]:
-    """The sweep's range and a little more on both sides, so that the end labels fit."""
-    margin = (lr_max / lr_min) ** 0.016
-    return lr_min / margin, lr_max * margin
-
-
-def decades(lr_min: float, lr_max: float) -> list[float]:
-    """The powers of ten inside a sweep; its ends as well where there are fewer than two.
-
-    Examples:
-        >>> decades(1e-3, 10.0), decades(0.02, 0.5)
-        ([0.001, 0.01, 0.1, 1.0, 10.0], [0.02, 0.1, 0.5])
-    """
-    first, last = math.ceil(math.log10(lr_min) - 1e-9), math.floor(math.log10(lr_max) + 1e-9)
-    ticks = [float(f"1e{power}") for power in range(first, last + 1)]
-    return ticks if len(ticks) >= 2 else sorted({lr_min, *ticks, lr_max})
-
-
-def loss_ticks(bottom: float, top: float) -> list[float]:
-    """Four ticks or fewer, by the rule of the figure's ticker: the interval of 1, 2, 3 or 5 nearest to three in all.
-
-    Examples:
-        >>> loss_ticks(0.0, 3.1)
-        [0.0, 1.0, 2.0, 3.0]
-    """
-    power = 10.0 ** math.floor(math.log10((top - bottom) / 3))
-    interval = min((power * m for m in (1, 2, 3, 5, 10)), key=lambda step: abs((top - bottom) / step - 3))
-    return [interval * i for i in range(math.ceil(bottom / interval), math.floor(top / interval) + 1)]

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....formats import format_loss, format_lr
+from ...base.columns import Columns, View, floats, table
+from ...base.scale import TRIANGLE_PX, x_edges
 from ..orders_band import TICK_PX, band_of, suggestions_of
+from ..overlays import BAND, REGION, UPRIGHT
 from ..theory_mark import theory_lr
 from .labels import FRAME_WIDTHS, lr_labels
 from .rule_marks import Rule, rules_in_words
-from .scene import TRIANGLE_PX, Floats, Scene, scene_of, x_edges
+from .scene import Scene, scene_of
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
 
-Columns = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class LRView:
-    """All that changes in the figure while a sweep runs.
-
-    Attributes:
-        columns: Source name → column name → float64 array or short list of strings.
-        y_range: Bottom and top of the loss axis.
-        label: The result in words, for those who cannot see the plot.
-    """
-
-    columns: dict[str, Columns]
-    y_range: tuple[float, float]
-    label: str
-
-
-def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()) -> LRView:
+def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()) -> View:
     """Every mark of the figure for what is known of ``curve``.
 
     Args:
@@ -52,7 +37,7 @@ def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()
     for prefix in FRAME_WIDTHS:
         columns |= lr_labels(scene, prefix, rules)
     label = " ".join(part for part in (_in_words(scene), rules_in_words(rules, format_lr)) if part)
-    return LRView(columns, (scene.bottom, scene.top), label)
+    return View(columns, (scene.bottom, scene.top), label)
 
 
 def _line_columns(scene: Scene) -> dict[str, Columns]:
@@ -77,32 +62,18 @@ def _mark_columns(scene: Scene) -> dict[str, Columns]:
     suggestion = [] if scene.running or curve.suggestion is None else [curve.suggestion]
     ticks = suggestions_of(scene.orders)
     limit = theory_lr(curve, x_edges(curve.settings.lr_min, curve.settings.lr_max))
-    theory = [] if limit is None else [limit]
     head = len(scene.lrs) - 1 if scene.running and len(scene.lrs) else None
     return {
-        "start": {"y": _floats(start)},
-        "suggestion": {
-            "x": _floats(suggestion),
-            "y": _floats([scene.in_frame(_smoothed_at(scene, lr)) for lr in suggestion]),
-            "bottom": _floats([bottom] * len(suggestion)),
-            "top": _floats([top] * len(suggestion)),
-        },
+        "start": {"y": floats(start)},
+        "suggestion": table(
+            [(lr, scene.in_frame(_smoothed_at(scene, lr)), bottom, top) for lr in suggestion],
+            ("x", "y", "bottom", "top"),
+        ),
         "orders": _orders(scene),
-        "order_ticks": {
-            "x": _floats(ticks),
-            "bottom": _floats([bottom] * len(ticks)),
-            "top": _floats([bottom + TICK_PX * scene.height_of_px] * len(ticks)),
-        },
-        "theory": {
-            "x": _floats(theory),
-            "bottom": _floats([bottom] * len(theory)),
-            "top": _floats([top] * len(theory)),
-        },
-        "head": {
-            "x": _floats([] if head is None else [scene.lrs[head]]),
-            "y": _floats([] if head is None else [scene.in_frame(scene.losses[head])]),
-        },
-        "run": {"steps": _floats([curve.settings.steps])},
+        "order_ticks": table([(lr, bottom, bottom + TICK_PX * scene.height_of_px) for lr in ticks], UPRIGHT),
+        "theory": table([] if limit is None else [(limit, bottom, top)], UPRIGHT),
+        "head": table([] if head is None else [(scene.lrs[head], scene.in_frame(scene.losses[head]))], ("x", "y")),
+        "run": {"steps": floats([curve.settings.steps])},
     }
 
 
@@ -120,15 +91,12 @@ def _region_columns(scene: Scene) -> dict[str, Columns]:
 
 def _region(scene: Scene, edges: tuple[float, float] | None) -> Columns:
     rows = [] if edges is None else [(*edges, scene.bottom, scene.top)]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    return {name: table[:, i].copy() for i, name in enumerate(("left", "right", "bottom", "top"))}
+    return table(rows, REGION)
 
 
 def _orders(scene: Scene) -> Columns:
-    rows = np.array(band_of(scene.orders), dtype=np.float64).reshape(-1, 3)
-    far = 50 * scene.span
-    low, high = (np.clip(rows[:, i], scene.bottom - far, scene.top + far) for i in (1, 2))
-    return {"x": rows[:, 0].copy(), "low": low, "high": high}
+    columns, far = table(band_of(scene.orders), BAND), 50 * scene.span
+    return {"x": columns["x"], **{n: np.clip(columns[n], scene.bottom - far, scene.top + far) for n in ("low", "high")}}
 
 
 def _smoothed_at(scene: Scene, lr: float) -> float:
@@ -163,7 +131,3 @@ def _course_in_words(scene: Scene) -> str:
         course.append(f"rises from {format_lr(curve.rises_from)}")
     sentence = ", ".join(course)
     return sentence[0].upper() + sentence[1:] + "."
-
-
-def _floats(values: list[Any]) -> Floats:
-    return np.array(values, dtype=np.float64)

@@ -1,0 +1,99 @@
+"""A run carried out without a front end: listed on the board, with a progress bar in text, and folded at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ..jobs import Finding, Forecast, Progress, Tool, listed
+from .run import Run
+
+Result = TypeVar("Result")
+
+TICKS = 1000
+"""Of a bar that shows a share of the work."""
+
+SHARE_FORMAT = "{l_bar}{bar}| {elapsed}{postfix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headless(Generic[Result]):
+    """What a tool brings to a call.
+
+    Attributes:
+        run: Not yet begun.
+        tool, detail, max_seconds: As in ``jobs.Job``.
+        name, unit: Of the bar, and of what it counts.
+        counted: The kinds of events that the bar moves by and that progress is made of.
+        progress: How far it is after these of the counted events. Where it knows a total, the bar goes to it; else,
+            where it knows a share, by that; else it counts.
+        text: How a counted event reads beside the bar, "" for nothing; called only when the bar is drawn again.
+        fold: The result of these events, and whether somebody asked to stop.
+        found: What the result says on the board.
+    """
+
+    run: Run[Any]
+    tool: Tool
+    detail: str
+    max_seconds: float | None = None
+    name: str
+    unit: str = ""
+    counted: tuple[type, ...]
+    progress: Callable[[Sequence[Any]], Progress]
+    text: Callable[[Any], str]
+    fold: Callable[[list[Any], bool], Result]
+    found: Callable[[Result], tuple[Finding | None, Forecast | None]]
+
+
+def carried_out(call: Headless[Result], *, shows_bar: bool) -> Result:
+    """Take a run's events to its end, or until the board asks to stop.
+
+    Args:
+        call: What is carried out; its run is closed in any case.
+        shows_bar: Whether a bar is drawn (on stderr; it needs tqdm).
+    Returns:
+        The result, of a stopped run too.
+    Raises:
+        Exception: Whatever the run raises.
+    """
+    events: list[Any] = []
+    counted: list[Any] = []
+    with listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
+        with closing(call.run), _bar(call, shows_bar) as show:
+            for event in call.run:
+                events.append(event)
+                if isinstance(event, call.counted):
+                    counted.append(event)
+                    job.now = call.progress(counted)
+                    show(job.now, counted)
+                if job.is_stopped:
+                    break
+        result = call.fold(events, job.is_stopped)
+        job.found(*call.found(result))
+    return result
+
+
+@contextmanager
+def _bar(call: Headless[Any], is_wanted: bool) -> Iterator[Callable[[Progress, list[Any]], None]]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        is_wanted = False
+    if not is_wanted:
+        yield lambda now, counted: None
+        return
+    begin = call.progress([])
+    is_share = begin.total is None and begin.share is not None
+    looks: dict[str, Any] = {"bar_format": SHARE_FORMAT} if is_share else {"unit": call.unit}
+    with tqdm(total=TICKS if is_share else begin.total, desc=call.name, leave=False, **looks) as bar:
+
+        def show(now: Progress, counted: list[Any]) -> None:
+            bar.total = TICKS if is_share else now.total
+            place = int(TICKS * (now.share or 0)) if is_share else len(counted)
+            # The text is only made when the bar is drawn again: it would cost more than a small step.
+            if bar.update(place - bar.n) and (text := call.text(counted[-1])):
+                bar.set_postfix_str(text)
+
+        yield show

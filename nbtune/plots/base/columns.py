@@ -1,0 +1,41 @@
+"""What a figure shows at one moment, as columns of numbers and short lists of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that changes in a figure while something runs.
+
+    Attributes:
+        columns: Source name → column name → float64 array or short list of strings.
+        y_range: Bottom and top of the y axis.
+        label: The result in words, for those who cannot see the plot.
+        x_range: Left and right of the x axis; None leaves the figure's own.
+    """
+
+    columns: dict[str, Columns]
+    y_range: tuple[float, float]
+    label: str
+    x_range: tuple[float, float] | None = None
+
+
+def floats(values: Iterable[float | None]) -> Floats:
+    """A column; None becomes NaN."""
+    return np.array(list(values), dtype=np.float64)
+
+
+def table(rows: Sequence[Sequence[float]], names: Sequence[str]) -> Columns:
+    """Rows as named columns, also where there are none."""
+    numbers = np.array(rows, dtype=np.float64).reshape(-1, len(names))
+    return {name: numbers[:, i].copy() for i, name in enumerate(names)}
