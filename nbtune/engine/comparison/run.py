@@ -19,7 +19,7 @@ from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
-from ..task import batches
+from ..task.loaders import batch_size_of
 from ..task.order import cut_of, is_shuffled, reordered, samples_in
 from ..task.task import Task
 from ..training.loader_state import LoaderState
@@ -260,7 +260,7 @@ def _held_out_loader(task: Task, validation: Any) -> tuple[Iterable[Any], int] |
     if validation is None:
         return None
     loader = task.loader_of(validation)
-    size, samples = batches.batch_size_of(loader), samples_in(loader)
+    size, samples = batch_size_of(loader), samples_in(loader)
     if isinstance(validation, torch.utils.data.DataLoader) or samples is None:
         return loader, max(1, HELD_OUT_SAMPLES // (size or HELD_OUT_SAMPLES))
     # Whole batches of one size, so that their mean is the samples' mean.

@@ -12,10 +12,13 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
-from . import batches
+from .loaders import as_loader, plain, rebuilt, sampler_of
 
 if TYPE_CHECKING:
     from .task import Task
+
+SEEDS = ("seed", "initial_seed")
+"""Attributes of samplers that shuffle by a number, not by a generator: torch's distributed one, and Accelerate's."""
 
 
 def reordered(loader: Iterable[Any], batch_size: int, seed: int) -> DataLoader[Any]:
@@ -29,10 +32,11 @@ def reordered(loader: Iterable[Any], batch_size: int, seed: int) -> DataLoader[A
     Raises:
         ValueError: Where the loader cannot be rebuilt, saying why.
     """
+    loader = plain(loader)
     if not isinstance(loader, DataLoader):
-        batches.as_loader(loader, None, batch_size)  # says why these can't be cut anew
+        as_loader(loader, None, batch_size)  # says why these can't be cut anew
         raise ValueError(f"the batches of a {type(loader).__name__} are made elsewhere")
-    made = batches.rebuilt(loader, batch_size)
+    made = rebuilt(loader, batch_size)
     generator = _seeded_generator(seed)
     changes: dict[str, Any] = {
         "num_workers": 0, "prefetch_factor": None, "persistent_workers": False, "multiprocessing_context": None,
@@ -74,19 +78,16 @@ def samples_in(loader: Iterable[Any]) -> int | None:
     """Samples of one epoch; None where the loader does not tell."""
     if isinstance(getattr(loader, "dataset", None), IterableDataset):
         return None
-    sampler = getattr(loader, "sampler", None)
     try:
-        return len(sampler.sampler if isinstance(sampler, BatchSampler) else sampler)  # type: ignore[arg-type]
+        return len(sampler_of(loader))
     except TypeError:
         return None
 
 
 def is_shuffled(loader: Iterable[Any]) -> bool:
     """Whether another seed can give another order."""
-    sampler = getattr(loader, "sampler", None)
-    order = sampler.sampler if isinstance(sampler, BatchSampler) else sampler
     is_stream = isinstance(getattr(loader, "dataset", None), IterableDataset)
-    return not is_stream and not isinstance(order, SequentialSampler)
+    return not is_stream and not isinstance(sampler_of(loader), SequentialSampler)
 
 
 def _own_sampler(sampler: Any, seed: int) -> Any:
@@ -97,6 +98,8 @@ def _own_sampler(sampler: Any, seed: int) -> Any:
     for name, value in vars(sampler).items():
         if name == "sampler":
             setattr(own, name, _own_sampler(value, seed))
+        elif name in SEEDS and isinstance(value, int):
+            setattr(own, name, seed)
         elif name == "generator" and value is None:
             # It would draw from the run's stream, and so shuffle differently after another number of dropouts.
             setattr(own, name, _seeded_generator(seed))

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
-from torch.utils.data import Dataset
 
 from ..checks import number, whole_number
-from . import batches
+from .batches import what_cannot_be_rewound
+from .form import form_of
+from .loaders import as_loader, batch_size_of, takes_collate_fn
+from .order import samples_in
 
 _KEEP = object()
 
@@ -29,8 +31,10 @@ class Task:
         loss_fn: ``loss_fn(output, targets) -> scalar tensor`` for batches ``(inputs, targets)``. None: the loss is
             the ``.loss`` of what the model returns, as with Hugging Face models; a dict batch is then passed as
             keywords, a tuple as positional arguments.
-        data: A DataLoader; a Dataset or a pair (inputs, targets), which are shuffled in batches of 32 (see
-            ``with_``); or an iterable of batches. Shorter data than a run needs begin again.
+        data: A DataLoader; a Dataset, a list of samples, or a tuple (inputs, targets) of tensors or arrays, which are
+            shuffled in batches of 32 (see ``with_``); or an iterable of batches. ``data_form`` says how they were
+            taken. A tuple of another number of arrays, such as (x1, x2, y), and a dict of them give batches of the same
+            form, for ``training_step`` or a model with a loss of its own. Shorter data than a run needs begin again.
         training_step: ``training_step(model, batch) -> scalar tensor`` for batches of any other form. It must use the
             model it is given, since tools train a copy. The batch is on the device.
         update: ``update(model, optimizer, batch) -> {name: loss}``: the user's own backward and step, for GANs, LBFGS,
@@ -39,7 +43,7 @@ class Task:
         device: Where the batches go; None for where the parameters are.
         amp: ``torch.bfloat16`` or ``torch.float16`` for autocast (float16 with a GradScaler); None for neither.
         accumulate: Micro-batches whose mean gradient makes one update.
-        collate_fn: For a Dataset: how a list of samples becomes a batch.
+        collate_fn: For a Dataset or a list of samples: how some of them become a batch.
         longest: A sample as large as the data have; kept for the memory tools, unused by the learning-rate finder.
         preserve: Other objects with ``state_dict`` and ``load_state_dict`` that a step changes (schedulers, EMA,
             GradScaler); put back after every run.
@@ -84,7 +88,7 @@ class Task:
         self._data, self._collate_fn = data, collate_fn
         self.device = _one_device(self, device)
         _check_ownership(self)
-        self.loader = batches.as_loader(data, collate_fn)
+        self.loader = as_loader(data, collate_fn)
 
     @property
     def models(self) -> dict[str, nn.Module]:
@@ -105,7 +109,7 @@ class Task:
     @property
     def batch_size(self) -> int | None:
         """Samples in one batch of the loader; None where it does not tell."""
-        return batches.batch_size_of(self.loader)
+        return batch_size_of(self.loader)
 
     @property
     def samples_per_update(self) -> int | None:
@@ -113,9 +117,14 @@ class Task:
         return None if self.batch_size is None else self.batch_size * self.accumulate
 
     @property
+    def data_form(self) -> str:
+        """How the data were taken, such as "1 797 samples, batches of 32, shuffled"; nothing is drawn to say it."""
+        return form_of(self.loader)
+
+    @property
     def caveats(self) -> tuple[str, ...]:
         """What a run cannot put back, in sentences; empty when everything is put back."""
-        return batches.what_cannot_be_rewound(self.loader)
+        return what_cannot_be_rewound(self.loader)
 
     @property
     def lr(self) -> float:
@@ -144,11 +153,14 @@ class Task:
         """A new task with some arguments changed; the model and the optimizer are the same objects.
 
         Args:
-            batch_size: Samples in a batch, ≥ 1; the loader is rebuilt around the same dataset and sampler.
+            batch_size: Samples in a batch, ≥ 1; the loader is rebuilt around the same dataset and sampler. Above the
+                number of samples every batch holds all of them.
             **changes: Any argument of ``Task``.
         Raises:
             ValueError: Where the loader cannot be rebuilt, saying why.
             TypeError: For an unknown argument.
+        Warns:
+            UserWarning: When the data have fewer samples than ``batch_size``.
         """
         arguments: dict[str, Any] = {
             "model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss_fn, "data": self._data,
@@ -161,15 +173,21 @@ class Task:
         task = Task(**{**arguments, **changes})
         if batch_size is not None:
             batch_size = whole_number("batch_size", batch_size)
-            task.loader = batches.as_loader(task._data, task._collate_fn, batch_size)
+            task.loader = as_loader(task._data, task._collate_fn, batch_size)
             task._data, task._collate_fn = task.loader, None
+            count = samples_in(task.loader)
+            if count is not None and count < batch_size:
+                warnings.warn(
+                    f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples",
+                    stacklevel=2,
+                )
         elif "data" not in changes:
             task.loader = self.loader
         return task
 
     def loader_of(self, data: Any) -> Iterable[Any]:
         """Other data, such as a held-out part, in batches made as this task's are."""
-        return batches.as_loader(data, self._collate_fn if isinstance(data, Dataset) else None)
+        return as_loader(data, self._collate_fn if takes_collate_fn(data) else None)
 
     def __repr__(self) -> str:
         names = " + ".join(type(m).__name__ for m in self.models.values())
@@ -183,6 +201,12 @@ def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
     """The rate of the first group whose rate is not 0: the one η stands for."""
     rates = [float(group["lr"]) for o in optimizers for group in o.param_groups]
     return next((rate for rate in rates if rate > 0), 0.0)
+
+
+def does_maximize(optimizers: Iterable[torch.optim.Optimizer]) -> bool:
+    """Whether they go up the loss, all groups of them."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return all(group.get("maximize", False) for group in groups)
 
 
 def lr_setter(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[float], None]:

@@ -14,7 +14,15 @@ from .workpiece import Workpiece
 
 
 def check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
-    """Before any gradient flows: the loss must not hang on the user's own parameters while a copy trains."""
+    """Before any gradient flows: the loss must not hang on the user's own parameters while a copy trains.
+
+    Args:
+        loss: With its graph.
+        theirs: The ids of those parameters.
+        task: Whose they are.
+    Raises:
+        StrayedError: Where it does; the first one is named.
+    """
     seen: set[Any] = set()
     nodes = [loss.grad_fn]
     while nodes:
@@ -22,17 +30,29 @@ def check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if id(getattr(node, "variable", None)) in theirs:
-            raise _global_model_error(task)
+        if id(variable := getattr(node, "variable", None)) in theirs:
+            raise StrayedError(
+                f"{_blame(task)}: the loss hangs on {_name_of(variable, task)} of your own model{_ADVICE}"
+            )
         nodes.extend(following for following, _ in node.next_functions)
 
 
-def _global_model_error(task: Task) -> RuntimeError:
+class StrayedError(RuntimeError):
+    """A step reaches for the user's own objects, not for those it is given."""
+
+
+_ADVICE = "; nbtune trains a copy, so use the arguments, and make every trained module part of the model"
+
+
+def _blame(task: Task) -> str:
     name = next(n for n in ("update", "training_step", "loss_fn", "model") if getattr(task, n) is not None)
-    return RuntimeError(
-        f"your {name} uses the global model, not the one it is given (or another module or optimizer from outside); "
-        "nbtune trains a copy, so use the arguments, and make every trained module part of the model"
-    )
+    return f"your {name} uses the global model, not the one it is given (or another module or optimizer from outside)"
+
+
+def _name_of(parameter: Any, task: Task) -> str:
+    named = ((m, n, p) for m, model in task.models.items() for n, p in model.named_parameters())
+    found = next((f"{model}.{name}" if model else name for model, name, p in named if p is parameter), None)
+    return "a parameter of its own" if found is None else f"the parameter {found!r}"
 
 
 class CopyWatch:
@@ -41,7 +61,8 @@ class CopyWatch:
     def __init__(self, task: Task, workpiece: Workpiece) -> None:
         self._task, self._workpiece = task, workpiece
         # Only code that is handed the model can train another one by mistake; others need no backup.
-        self._backup = Backup(task) if task.update or task.training_step else None
+        self._is_handed_model = bool(task.update or task.training_step)
+        self._backup = Backup(task) if self._is_handed_model else None
 
     def __enter__(self) -> None:
         self._before = self._theirs()
@@ -59,11 +80,25 @@ class CopyWatch:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         for handle in self._handles:
             handle.remove()
-        strayed = self._has_stepped_theirs or (self._theirs() != self._before and self._ours() == self._copy_before)
-        if self._backup is not None and (strayed or (error is not None and "global model" in str(error))):
+        theirs = self._theirs()
+        changed = [p for p, now, then in zip(self._task.parameters, theirs, self._before, strict=True) if now != then]
+        strayed = self._has_stepped_theirs or (changed and self._ours() == self._copy_before)
+        if self._backup is not None and (strayed or isinstance(error, StrayedError)):
             self._backup.put_back()
         if strayed and error is None:
-            raise _global_model_error(self._task)
+            raise self._seen(changed[0] if changed else None)
+
+    def _seen(self, changed: nn.Parameter | None) -> StrayedError:
+        """Who is to blame is said only where the user's code could do it: of a loss_fn alone, nbtune itself steps."""
+        what = "an optimizer of your own took a step"
+        if changed is not None:
+            what = f"{_name_of(changed, self._task)} of your own model was changed"
+        if self._is_handed_model:
+            return StrayedError(f"{_blame(self._task)}: {what}{_ADVICE}")
+        return StrayedError(
+            f"the first step on a copy went astray: {what} instead of the copy. Something in the model or around the "
+            "optimizer leads back to the original; give the objects that it wraps"
+        )
 
     def _theirs(self) -> list[Any]:
         return [(p._version, id(p.grad), p.grad is not None and p.grad._version) for p in self._task.parameters]

@@ -150,6 +150,16 @@ class SharedBatches:
             self.first = tensors, [tensor._version for tensor in tensors]
         return own
 
+    def draw_another(self) -> None:
+        """One batch more beside those that lie ready, for a reader that has skipped some; inside a reader's step.
+
+        Its random numbers are those of that step's streams: only one run's can be in force.
+        """
+        try:
+            self.window.append(batches.to_device(next(self._feed), self._device))
+        finally:
+            self._feed.mark()
+
     def look_for_writes(self) -> None:
         """Whether the first step wrote into its batch, a clone: then others get clones too."""
         if self.first is not None:
@@ -168,6 +178,8 @@ class SharedFeed:
         if self._window is not self._shared.window:
             self._window, self._index = self._shared.window, 0
         self._shared.look_for_writes()
+        if self._index >= len(self._window):
+            self._shared.draw_another()
         self._index += 1
         return self._shared.handed_out(self._index - 1)
 

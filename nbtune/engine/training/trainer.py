@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from ..task import batches
-from ..task.task import Task, lr_setter
+from ..task.task import Task, does_maximize, lr_setter
 from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
+from .losses import Losses, explained, raw_loss
 from .random_streams import RandomStreams
 from .workpiece import Workpiece, borrowed
 
@@ -68,6 +69,9 @@ class Trainer:
         self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
+        self._is_reversed = does_maximize(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
+        self._losses = Losses(task, is_reversed=self._is_reversed)
+        self._dtype = next((p.dtype for p in task.parameters), None)
         self._steps_taken = 0
         self._lr = 0.0
         self._of_this_step: list[Any] = []
@@ -79,11 +83,24 @@ class Trainer:
                 model.train()
         self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
 
+    @property
+    def notes(self) -> set[str]:
+        """What was done with the user's losses and batches, in sentences: skipped, summed, reversed."""
+        return self._losses.notes
+
+    @property
+    def skipped(self) -> int:
+        """Batches that were skipped, since a step returned None for them."""
+        return self._losses.skipped
+
     def step(self, lr: float) -> torch.Tensor:
         """Train one step at η = ``lr``.
 
+        Where a step returns None, its batch is skipped and another one is drawn.
+
         Returns:
-            The loss before the update, detached, on the task's device, shape ().
+            The loss before the update, detached, on the task's device, shape (). It is always one to be lowered: of an
+            optimizer with ``maximize=True`` what the user's code returned with its sign reversed.
         Raises:
             TypeError, ValueError: For batches or losses of the wrong form, saying what to do.
             RuntimeError: When the user's code trains the global model instead of the one it is given.
@@ -137,15 +154,20 @@ class Trainer:
             loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
         self._of_this_step = []
         self._steps_taken += 1
-        return loss
+        return self._lowered(loss)
 
     def look(self) -> torch.Tensor:
         """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
-        losses = [self._loss_alone(self._next_batch()) for _ in range(self._task.accumulate)]
+        losses = [self._look_at_next() for _ in range(self._task.accumulate)]
         self._of_this_step = []
-        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+        return self._lowered(losses[0] if len(losses) == 1 else torch.stack(losses).mean())
 
-    def _loss_alone(self, batch: Any) -> torch.Tensor:
+    def _look_at_next(self) -> torch.Tensor:
+        while (loss := self._loss_alone(self._next_batch())) is None:
+            pass
+        return loss
+
+    def _loss_alone(self, batch: Any) -> torch.Tensor | None:
         if self._needs_grad_to_look is None:
             kept = batches.with_own_containers(batch, clones=True)
             try:
@@ -157,7 +179,8 @@ class Trainer:
                 # A loss with derivatives in it (a gradient penalty) has none without a graph.
                 self._needs_grad_to_look, batch = True, kept
         with torch.set_grad_enabled(self._needs_grad_to_look):
-            return self._loss(batch, needs_graph=False).detach()
+            loss = self._loss(batch, needs_graph=False)
+            return None if loss is None else loss.detach()
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
@@ -166,7 +189,8 @@ class Trainer:
             try:
                 for model in self._workpiece.models:
                     model.eval()
-                return torch.stack([self._loss(b, needs_graph=False).float() for b in held_out]).mean()
+                losses = [self._loss(b, needs_graph=False) for b in held_out]
+                return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
             finally:
                 for module, mode in self._modes:
                     module.training = mode
@@ -196,6 +220,10 @@ class Trainer:
             self._feed.mark()
         self._feed.close()
 
+    def _lowered(self, loss: torch.Tensor) -> torch.Tensor:
+        """What is to be lowered: everything that judges losses takes the lowest for the best."""
+        return -loss if self._is_reversed else loss
+
     def _next_batch(self) -> Any:
         self.waiting_for = LOADING
         batch = self._again.pop(0) if self._again else next(self._feed)
@@ -204,24 +232,23 @@ class Trainer:
         return batches.to_device(batch, self._task.device)
 
     def _update(self) -> torch.Tensor:
-        batch = self._next_batch()
         assert self._workpiece.update is not None
-        try:
-            losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
-        except Exception as error:
-            _note(error, batch)
-            raise
-        return _judged_loss(losses, self._task.device, self._tuned)
+        while True:
+            batch = self._next_batch()
+            try:
+                losses = self._workpiece.update(self._workpiece.model, self._workpiece.optimizer, batch)
+            except Exception as error:
+                explained(error, batch, self._dtype)
+                raise
+            if not self._losses.is_skipped(losses):
+                return self._losses.judged(losses, self._task.device, self._tuned)
 
     def _forward_backward_step(self) -> torch.Tensor:
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         total: torch.Tensor | None = None
         for _ in range(self._task.accumulate):
-            loss = self._loss(self._next_batch())
-            if self._task.accumulate > 1:
-                loss = loss / self._task.accumulate
-            (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+            loss = self._backward()
             total = loss.detach() if total is None else total + loss.detach()
         for optimizer in self._optimizers:
             optimizer.step() if self._scaler is None else self._scaler.step(optimizer)
@@ -230,91 +257,33 @@ class Trainer:
         assert total is not None
         return total
 
-    def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor:
+    def _backward(self) -> torch.Tensor:
+        """The share of the next batch in the loss of this step, its gradients added to those that are there."""
+        while (loss := self._loss(batch := self._next_batch())) is None:
+            pass
+        if self._task.accumulate > 1:
+            loss = loss / self._task.accumulate
+        try:
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        except Exception as error:
+            explained(error, batch, self._dtype)
+            raise
+        return loss
+
+    def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor | None:
+        """The loss of a batch; None where the user's code skips it."""
         amp = self._task.amp
         try:
             with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
-                loss = raw_loss(self._workpiece, batch)
+                returned = raw_loss(self._workpiece, batch)
         except Exception as error:
-            _note(error, batch)
+            explained(error, batch, self._dtype)
             raise
-        loss = checked_loss(loss, needs_graph)
-        if self._steps_taken == 0 and self._is_watched and needs_graph:
-            check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
+        if self._losses.is_skipped(returned):
+            return None
+        loss = self._losses.read(returned, needs_graph=needs_graph)
+        if self._steps_taken == 0 and needs_graph:
+            self._losses.look_for_nan(loss, batch)
+            if self._is_watched:
+                check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
         return loss
-
-
-class GivesLoss(Protocol):
-    """What a loss is computed with: a workpiece, or whatever stands in for one."""
-
-    @property
-    def model(self) -> Any: ...
-
-    @property
-    def loss_fn(self) -> Callable[..., Any] | None: ...
-
-    @property
-    def training_step(self) -> Callable[..., Any] | None: ...
-
-
-def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
-    """What the user's code gives for this batch, unchecked.
-
-    Raises:
-        TypeError: For a batch that ``loss_fn`` cannot take, or a model without a loss of its own.
-    """
-    model = workpiece.model
-    if workpiece.training_step is not None:
-        return workpiece.training_step(model, batch)
-    if workpiece.loss_fn is not None:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise TypeError(
-                f"loss_fn needs batches (inputs, targets), and this one is {_form(batch)}: "
-                "give training_step(model, batch) -> loss instead of loss_fn"
-            )
-        return workpiece.loss_fn(model(batch[0]), batch[1])
-    if isinstance(batch, Mapping):
-        output = model(**batch)
-    else:
-        output = model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
-    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-    if loss is None:
-        raise TypeError(f"the model returned {type(output).__name__} without a .loss: give loss_fn or training_step")
-    return loss
-
-
-def _form(batch: Any) -> str:
-    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list, Mapping)) else "")
-
-
-def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
-    if not isinstance(loss, torch.Tensor):
-        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
-    if loss.numel() != 1:
-        raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
-    if needs_graph and not loss.requires_grad:
-        raise ValueError(
-            "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
-            "torch.no_grad()?"
-        )
-    return loss if loss.ndim == 0 else loss.reshape(())
-
-
-def _judged_loss(losses: Any, device: torch.device, tuned: str | None = None) -> torch.Tensor:
-    if not isinstance(losses, Mapping):
-        losses = {"loss": losses}
-    if not losses:
-        raise ValueError("update returned no loss: return {name: loss}")
-    judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
-    named = [losses[name] for name in judged]
-    for value in named:
-        if not isinstance(value, (torch.Tensor, int, float)) or (
-            isinstance(value, torch.Tensor) and value.numel() != 1
-        ):
-            raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
-    values = [torch.as_tensor(v, device=device).detach().reshape(()) for v in named]
-    return torch.stack([v.float() if not v.is_floating_point() else v for v in values]).sum()
-
-
-def _note(error: Exception, batch: Any) -> None:
-    error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")

@@ -128,7 +128,9 @@ def _copied(task: Task, has_room: bool) -> Workpiece | None:
         return None
     memo: dict[int, Any] = {}
     try:
-        model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
+        model = copy.deepcopy(task.model, memo)
+        _know_parameters(task, model, memo)
+        optimizer = copy.deepcopy(task.optimizer, memo)
         for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
             copy_missing_attributes(theirs, ours, memo)
         loss_fn = copied_function(task.loss_fn, memo)
@@ -147,6 +149,15 @@ def _values(one_or_many: Any) -> list[Any]:
     return list(one_or_many.values()) if isinstance(one_or_many, dict) else [one_or_many]
 
 
+def _know_parameters(task: Task, model: Any, memo: dict[int, Any]) -> None:
+    # TorchScript copies a module without telling Python which parameter became which.
+    copies = model if isinstance(model, dict) else {"": model}
+    for name, theirs in task.models.items():
+        if isinstance(theirs, torch.jit.ScriptModule):
+            ours = dict(copies[name].named_parameters())
+            memo.update({id(p): ours[n] for n, p in theirs.named_parameters()})
+
+
 def copied_function(function: Any, memo: dict[int, Any]) -> Any:
     """Modules and methods of modules are copied; other callables may hold the user's world and stay."""
     owner = getattr(function, "__self__", function)
@@ -155,7 +166,9 @@ def copied_function(function: Any, memo: dict[int, Any]) -> Any:
 
 def copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> None:
     # Optimizer.__getstate__ keeps state and groups only, so LBFGS loses its _params. A "step" in the instance is a
-    # scheduler's wrapper around the user's own optimizer and must not come along.
+    # scheduler's wrapper around the user's own optimizer and must not come along; Accelerate's optimizers keep it.
+    if isinstance(vars(ours).get("step"), FunctionType):
+        del ours.step
     for name, value in vars(theirs).items():
         if name not in vars(ours) and name != "step":
             setattr(ours, name, copy.deepcopy(value, memo))

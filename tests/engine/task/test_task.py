@@ -278,5 +278,6 @@ def test_validation_data_without_a_batch_are_told() -> None:
 
 
 def test_a_smaller_batch_size_does_not_stand_in_the_way_of_a_larger_one() -> None:
-    task = plain_task(data=blobs(16)).with_(batch_size=8).with_(batch_size=128)
+    with pytest.warns(UserWarning, match="each batch holds all 16 samples"):
+        task = plain_task(data=blobs(16)).with_(batch_size=8).with_(batch_size=128)
     assert [len(targets) for _, targets in task.loader] == [16]

@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_map
 
 from ...task.task import Task
 from ...training.copy_watch import check_graph
+from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
-from ...training.trainer import checked_loss, raw_loss
 from ..samples import Samples
 from . import replica as replicas
 from .host_kernels import host_workspaces

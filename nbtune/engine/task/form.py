@@ -1,0 +1,74 @@
+"""How the data of a task were taken, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+
+from ...formats import format_count
+from .batches import tensors_of, with_tensors
+from .loaders import batch_size_of, plain, sampler_of
+from .order import samples_in
+
+
+def form_of(loader: Any) -> str:
+    """What batches come of these data, and in which order, as a part of a sentence.
+
+    Args:
+        loader: As ``as_loader`` gives it; nothing is drawn from it.
+
+    Examples:
+        >>> from torch.utils.data import TensorDataset
+        >>>         >>> data = TensorDataset(torch.zeros(100, 4))
+        >>> form_of(DataLoader(data, 32, shuffle=True))
+        '100 samples, batches of 32, shuffled'
+        >>> form_of(iter([]))
+        'an iterator of batches, which cannot be rewound'
+    """
+    if isinstance(loader, Iterator):
+        return "an iterator of batches, which cannot be rewound"
+    if not isinstance(loader, DataLoader):
+        return _of_batches(loader)
+    loader, size = plain(loader), batch_size_of(loader)
+    if isinstance(loader.dataset, IterableDataset):
+        return _of_stream(loader, size)
+    count, order = samples_in(loader), _order_of(loader)
+    if size is None:
+        own = "" if loader.batch_sampler is None else " of a batch_sampler of its own"
+        return f"{_counted(loader, 'batch', 'batches')}{own or f', {order}'}"
+    samples = "samples" if count is None else f"{format_count(count)} sample{'s' if count != 1 else ''}"
+    return f"{samples}, batches of {format_count(size)}, {order}"
+
+
+def _order_of(loader: Any) -> str:
+    order = sampler_of(loader)
+    if isinstance(order, SequentialSampler):
+        return "in order"
+    return "shuffled" if isinstance(order, RandomSampler) else f"in the order of a {type(order).__name__}"
+
+
+def _of_stream(loader: Any, size: int | None) -> str:
+    made = "batches" if size is None else f"batches of {format_count(size)}"
+    try:
+        return f"about {format_count(len(loader))} {made}, in order"
+    except TypeError:
+        return f"a stream of {made}, in its own order"
+
+
+def _of_batches(data: Iterable[Any]) -> str:
+    size = None
+    if isinstance(data, (list, tuple)):
+        tensors = [t for t in tensors_of(with_tensors(data[0])) if t.ndim]
+        size = len(tensors[0]) if tensors else None
+    of = "" if size is None else f" of {format_count(size)}"
+    return f"{_counted(data, f'batch{of}', f'batches{of}')}, in order"
+
+
+def _counted(data: Any, one: str, many: str) -> str:
+    try:
+        count = len(data)
+    except TypeError:
+        return f"{many} from a {type(data).__name__}"
+    return f"1 {one}" if count == 1 else f"{format_count(count)} {many}"
