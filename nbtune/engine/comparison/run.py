@@ -19,8 +19,8 @@ from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
-from ..task.loaders import batch_size_of
-from ..task.order import cut_of, is_shuffled, reordered, samples_in
+from ..task.loaders import batch_size_of, samples_in
+from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
 from ..training.loader_state import LoaderState
 from ..training.trainer import LOADING

@@ -13,8 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from ..checks import number, whole_number
 from .batches import what_cannot_be_rewound
 from .form import form_of
-from .loaders import as_loader, batch_size_of, takes_collate_fn
-from .order import samples_in
+from .loaders import as_loader, batch_size_of, samples_in, takes_collate_fn
 
 _KEEP = object()
 
