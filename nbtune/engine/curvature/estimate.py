@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ...formats import format_loss, format_lr
-from ..checks import seconds, whole_number
+from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..plain_data import json_ready
 from ..task.task import Task, set_lr
@@ -151,7 +151,7 @@ def estimate_curvature(
         raise TypeError(f"estimate_curvature takes an nbtune.Task, not {type(task).__name__}")
     for name, value in (("products", products), ("batches", batches)):
         whole_number(name, value)
-    limit = seconds("max_seconds", max_seconds)
+    limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)

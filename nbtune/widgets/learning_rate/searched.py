@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...engine import LRCurve, LRSettings, LRStep, RaceStep, Task
+from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
-from ...engine.learning_rate.find import lr_result
+from ...engine.learning_rate.find import lr_fold
 
 
 class Searched:
@@ -21,17 +21,18 @@ class Searched:
     def __init__(self, task: Task, settings: LRSettings, total: int) -> None:
         self.task, self.settings, self.total = task, settings, total
         self.is_stopped = False
-        self._steps: list[Any] = []
+        self._fold = lr_fold(task, settings)
 
     def add(self, events: list[Any]) -> None:
         """Take what came next."""
-        self._steps += events
+        for event in events:
+            self._fold.add(event)
 
     @property
     def taken(self) -> int:
         """Training steps so far."""
-        return sum(isinstance(step, LRStep | RaceStep) for step in self._steps)
+        return self._fold.taken
 
     def curve(self) -> LRCurve | LRByBatchSize:
         """What the events say so far."""
-        return lr_result(self._steps, self.task, self.settings)
+        return self._fold.result()
