@@ -15,6 +15,7 @@ from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
 from ...engine.memory.cards import capacity_name, parse_capacity
 from ...engine.memory.samples import image_size_of
+from ...engine.task.task import checked_task
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
@@ -74,7 +75,7 @@ class BatchProber(Panel):
     _css = frontend.style("panel/panel.css", "panel/blocks.css", "batch_size/prober.css")
 
     def __init__(self, task: Task, settings: BatchSettings | None = None, **changes: Any) -> None:
-        self.task = task
+        self.task = checked_task(task, "BatchProber")
         self.settings = replace(settings or BatchSettings(), **changes)
         self.grid: MemoryGrid | None = None
         self._limit: BatchLimit | None = None

@@ -15,6 +15,7 @@ from ...engine.comparison.events import LossStep
 from ...engine.comparison.finding import finding_of
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
+from ...engine.task.task import checked_task
 from ...engine.training.trainer import LOADING
 from ...jobs import Finding, Forecast, Job, Progress
 from ...plots.comparison.figure import comparison_figure, comparison_view
@@ -84,7 +85,7 @@ class BatchComparison(Panel):
     ) -> None:
         if batch_sizes is not None:
             changes["batch_sizes"] = batch_sizes
-        self.task = task
+        self.task = checked_task(task, "BatchComparison")
         self.settings = self._given = replace(settings or ComparisonSettings(), **changes)
         run = train_batch_sizes(task, self.settings)
         self._fold, self._comparison = RunFold(), run.comparison([])

@@ -13,6 +13,7 @@ from ...engine.learning_rate.find import lr_result
 from ...engine.learning_rate.finding import finding_of, kind_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
+from ...engine.task.task import checked_task
 from ...engine.training.trainer import LOADING
 from ...formats import format_lr
 from ...jobs import Finding, Forecast, Job, Progress
@@ -61,7 +62,7 @@ class LRFinder(Panel):
     _css = frontend.style("panel/panel.css", "learning_rate/finder.css")
 
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
-        self.task = task
+        self.task = checked_task(task, "LRFinder")
         self.settings = replace(settings or LRSettings(), **changes)
         self._kind = self.settings.mode  # what a search over batch sizes does at each
         self._steps: list[Any] = []
