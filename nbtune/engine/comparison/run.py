@@ -19,9 +19,10 @@ from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
-from ..task.loaders import batch_size_of, samples_in
+from ..task import batches
+from ..task.loaders import samples_in
 from ..task.order import cut_of, is_shuffled, reordered
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
 from ..training.trainer import LOADING
 from ..training.workpiece import copies_at_once, held
@@ -65,11 +66,12 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         dataset_size: Samples in the data; None where they do not tell.
         finding: The k whose η is being looked for; None at other times.
         runs: How many training runs there are.
+        notes: What was done with the user's losses and batches, in sentences (see ``Trainer.notes``); of the runs that
+            have ended.
     """
 
     def __init__(self, task: Task, settings: ComparisonSettings) -> None:
-        if not isinstance(task, Task):
-            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
+        checked_task(task, "a comparison")
         if settings.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
         self._task, self._settings = task, settings
@@ -88,6 +90,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._callers_device = CallersDevice()
         self._open: list[TrainingRun] = []
         self._errors: list[Exception] = []
+        self.notes: set[str] = set()
         self._ended = 0
         self._is_predicting = False
         super().__init__(self._events())
@@ -155,6 +158,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                     break
             self._share_held_out()
             yield from interleaved(list(self._open))
+            self.notes.update(*(run.trainer.notes for run in self._open))
             self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
@@ -260,7 +264,7 @@ def _held_out_loader(task: Task, validation: Any) -> tuple[Iterable[Any], int] |
     if validation is None:
         return None
     loader = task.loader_of(validation)
-    size, samples = batch_size_of(loader), samples_in(loader)
+    size, samples = batches.batch_size_of(loader), samples_in(loader)
     if isinstance(validation, torch.utils.data.DataLoader) or samples is None:
         return loader, max(1, HELD_OUT_SAMPLES // (size or HELD_OUT_SAMPLES))
     # Whole batches of one size, so that their mean is the samples' mean.

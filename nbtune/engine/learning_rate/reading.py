@@ -9,6 +9,8 @@ from .race.standings import Candidate
 
 Outcome = Literal["finished", "diverged", "stopped"]
 
+NOT_FINITE, BEFORE_ANY_STEP = "No clear answer: the loss is not finite.", "It is inf or NaN before any step."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:

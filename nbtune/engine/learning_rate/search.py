@@ -65,7 +65,7 @@ class LRSearch(GeneratorRun[Event]):
         self.parts, self.at = _parts(task, settings), 0
         self._task, self._settings = task, settings
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
-        self._taken = 0
+        self._taken, self._notes = 0, set[str]()
         self._theory: TheoryRun | None = None
         super().__init__(self._events())
 
@@ -83,6 +83,11 @@ class LRSearch(GeneratorRun[Event]):
     def is_replaying(self) -> bool:
         """Whether a race's rates begin anew for every round, for want of memory."""
         return isinstance(self._run, LRRace) and self._run.is_replaying
+
+    @property
+    def notes(self) -> set[str]:
+        """What was done with the user's losses and batches, in sentences (see ``Trainer.notes``)."""
+        return self._notes | self._run.notes
 
     @property
     def total(self) -> int:
@@ -103,6 +108,7 @@ class LRSearch(GeneratorRun[Event]):
                 return
             if index:
                 self._taken += self._run.total
+                self._notes |= self._run.notes
                 self.at = index
                 self._run = self._begun(left)
             yield from self._through(part, before)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ...formats import format_lr
 from ..checks import number, seconds, whole_number, whole_numbers
-from ..task.task import Task
+from ..task.task import Task, checked_task
 
 Mode = Literal["race", "quick"]
 
@@ -89,8 +89,7 @@ class LRSettings:
             TypeError: For something that is no task.
             ValueError: For validation data that it has no loss for, or an optimizer it does not have.
         """
-        if not isinstance(task, Task):
-            raise TypeError(f"the first argument must be an nbtune.Task, not {type(task).__name__}")
+        checked_task(task, "a search for a learning rate")
         if self.validation is not None and task.update is not None:
             raise ValueError("validation needs a loss_fn or a training_step; update= has no loss without a step")
         names = [name for name in task.optimizers if name]

@@ -17,6 +17,18 @@ from .items import shapes as shapes
 NO_BATCH = "the data yield no batch (an iterator that is used up, or an empty stream?)"
 
 
+def batch_size_of(loader: Iterable[Any]) -> int | None:
+    """Samples in one batch, at most as many as there are; None where the loader does not tell."""
+    size = getattr(loader, "batch_size", None)
+    if size is None:
+        for name in ("batch_sampler", "sampler"):
+            size = size or getattr(getattr(loader, name, None), "batch_size", None)
+    try:
+        return min(size, len(loader.dataset)) if size else None  # type: ignore[attr-defined]
+    except (TypeError, AttributeError):
+        return size if isinstance(size, int) else None
+
+
 def endless(loader: Iterable[Any]) -> Iterator[Any]:
     """Batches without end: when the data are used up they begin again.
 

@@ -8,8 +8,8 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from ...formats import format_count
-from .batches import tensors_of, with_tensors
-from .loaders import batch_size_of, plain, sampler_of, samples_in
+from .batches import batch_size_of, tensors_of, with_tensors
+from .loaders import plain, sampler_of, samples_in
 
 
 def form_of(loader: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
-from .batches import as_tensor
+from .batches import as_tensor, batch_size_of
 from .items import collated, kind_in_list, kind_of, shapes
 
 DEFAULT_BATCH_SIZE = 32
@@ -100,18 +100,6 @@ def sampler_of(loader: Any) -> Any:
         if isinstance(sampler, BatchSampler):
             return sampler.sampler
     return getattr(loader, "sampler", None)
-
-
-def batch_size_of(loader: Iterable[Any]) -> int | None:
-    """Samples in one batch, at most as many as there are; None where the loader does not tell."""
-    size = getattr(loader, "batch_size", None)
-    if size is None:
-        for name in ("batch_sampler", "sampler"):
-            size = size or getattr(getattr(loader, name, None), "batch_size", None)
-    try:
-        return min(size, len(loader.dataset)) if size else None  # type: ignore[attr-defined]
-    except (TypeError, AttributeError):
-        return size if isinstance(size, int) else None
 
 
 def _rebuilt_slices(loader: DataLoader[Any], batch_size: int) -> DataLoader[Any]:

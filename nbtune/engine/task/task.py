@@ -11,11 +11,12 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from ..checks import number, whole_number
-from .batches import what_cannot_be_rewound
+from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
-from .loaders import as_loader, batch_size_of, samples_in, takes_collate_fn
+from .loaders import as_loader, samples_in, takes_collate_fn
 
 _KEEP = object()
+_ORDER = ": the order is Task(model, optimizer, loss_fn, data)"
 
 
 class Task:
@@ -196,6 +197,22 @@ class Task:
         return f"Task({names}, {count} parameters, {optimizers}, batch_size={self.batch_size}, device={self.device})"
 
 
+def checked_task(task: Any, taker: str) -> Task:
+    """The task, where it is one.
+
+    Args:
+        task: Given by the user.
+        taker: What takes it.
+    Raises:
+        TypeError: For anything else.
+    """
+    if not isinstance(task, Task):
+        raise TypeError(
+            f"{taker} takes an nbtune.Task, not {type(task).__name__}: Task(model, optimizer, loss_fn, data) makes one"
+        )
+    return task
+
+
 def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
     """The rate of the first group whose rate is not 0: the one η stands for."""
     rates = [float(group["lr"]) for o in optimizers for group in o.param_groups]
@@ -240,7 +257,7 @@ def _check_kinds(task: Task) -> None:
     for name, module in task.models.items():
         if not isinstance(module, nn.Module):
             raise TypeError(
-                f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}"
+                f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}{_ORDER}"
             )
     for name, optimizer in task.optimizers.items():
         if any(group["lr"] is None for group in getattr(optimizer, "param_groups", ())):
@@ -248,12 +265,12 @@ def _check_kinds(task: Task) -> None:
         if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
             raise TypeError(
                 f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, "
-                f"not {type(optimizer).__name__}"
+                f"not {type(optimizer).__name__}{_ORDER}"
             )
     for name in ("loss_fn", "training_step", "update"):
         value = getattr(task, name)
-        if value is not None and not callable(value):
-            hint = "; data is the fourth argument" if name == "loss_fn" else ""
+        if value is not None and (not callable(value) or hasattr(value, "param_groups")):
+            hint = f"; data is the fourth argument{_ORDER}" if name == "loss_fn" else ""
             raise TypeError(f"{name} must be callable, not {type(value).__name__}{hint}")
         if isinstance(value, type):
             raise TypeError(f"{name} must be an instance, not the class: write {value.__name__}()")
@@ -297,10 +314,17 @@ def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
     if device.type == "meta":
         raise ValueError("the parameters are on the meta device, so they hold no numbers; load the model first")
     if asked is not None:
-        asked = torch.device(asked)
+        asked = _device(asked)
         if asked.type != device.type or asked.index not in (None, device.index):
             raise ValueError(f"the model is on {device}, not on {asked}: move it before you build its optimizer")
     return device
+
+
+def _device(asked: Any) -> torch.device:
+    try:
+        return torch.device(asked)
+    except (RuntimeError, TypeError, ValueError):
+        raise ValueError(f'device must be one that torch knows, such as "cpu" or "cuda:0", not {asked!r}') from None
 
 
 def _check_ownership(task: Task) -> None:

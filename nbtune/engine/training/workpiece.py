@@ -128,8 +128,7 @@ def _copied(task: Task, has_room: bool) -> Workpiece | None:
         return None
     memo: dict[int, Any] = {}
     try:
-        model = copy.deepcopy(task.model, memo)
-        _know_parameters(task, model, memo)
+        model = _copied_models(task, memo)
         optimizer = copy.deepcopy(task.optimizer, memo)
         for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
             copy_missing_attributes(theirs, ours, memo)
@@ -149,13 +148,19 @@ def _values(one_or_many: Any) -> list[Any]:
     return list(one_or_many.values()) if isinstance(one_or_many, dict) else [one_or_many]
 
 
-def _know_parameters(task: Task, model: Any, memo: dict[int, Any]) -> None:
-    # TorchScript copies a module without telling Python which parameter became which.
+def _copied_models(task: Task, memo: dict[int, Any]) -> Any:
+    if not any(isinstance(m, torch.jit.ScriptModule) for root in task.models.values() for m in root.modules()):
+        return copy.deepcopy(task.model, memo)
+    # TorchScript clones parameters as a step would, with a graph back to the originals, and does not tell which became
+    # which, so that the optimizer's copy would hold others.
+    with torch.no_grad():
+        model = copy.deepcopy(task.model, memo)
     copies = model if isinstance(model, dict) else {"": model}
     for name, theirs in task.models.items():
-        if isinstance(theirs, torch.jit.ScriptModule):
-            ours = dict(copies[name].named_parameters())
-            memo.update({id(p): ours[n] for n, p in theirs.named_parameters()})
+        ours = dict(copies[name].named_parameters())
+        for path, parameter in theirs.named_parameters():
+            memo[id(parameter)] = ours[path].requires_grad_(parameter.requires_grad)
+    return model
 
 
 def copied_function(function: Any, memo: dict[int, Any]) -> Any:

@@ -10,6 +10,7 @@ from ...engine.batch_size.grid import MemoryGrid, sweep_image_sizes
 from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.memory.samples import image_size_of
+from ...engine.task.task import checked_task
 from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
 from ..panel import frontend
@@ -46,7 +47,7 @@ class BatchProber(Panel):
     _css = frontend.style("panel/panel.css", "panel/blocks.css", "batch_size/prober.css")
 
     def __init__(self, task: Task, settings: BatchSettings | None = None, **changes: Any) -> None:
-        self.task = task
+        self.task = checked_task(task, "BatchProber")
         self.settings = replace(settings or BatchSettings(), **changes)
         self._stage = Stage(self, task)
         image_size = image_size_of(task)

@@ -11,6 +11,7 @@ from typing import Any
 from ...engine import Task
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
+from ...engine.task.task import checked_task
 from ...plots.comparison.figure import comparison_figure
 from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
@@ -63,7 +64,7 @@ class BatchComparison(Panel):
     ) -> None:
         if batch_sizes is not None:
             changes["batch_sizes"] = batch_sizes
-        self.task = task
+        self.task = checked_task(task, "BatchComparison")
         self.settings = self._given = replace(settings or ComparisonSettings(), **changes)
         run = train_batch_sizes(task, self.settings)
         self._texts = texts_of(self.settings, run)

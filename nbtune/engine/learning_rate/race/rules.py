@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ....formats import format_loss, format_lr
-from ..reading import Answer, Outcome, Reading
+from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
 from .standings import END, Candidate, Standings, begin_of, score_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
@@ -71,8 +71,8 @@ def read(standings: Standings, *, is_stopped: bool) -> Answer:
         is_stopped: Whether it ended before its time.
     """
     lrs, taken = list(standings.losses), standings.taken
-    if standings.control and not math.isfinite(standings.control[0]):
-        return Answer(verdict="No clear answer: the loss is not finite.", reason="It is inf or NaN before any step.")
+    if _is_never_finite(standings):
+        return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
     if is_stopped and (taken < FIRST_ANSWER or not standings.has_fallen):
         return _stopped(standings)
     if not standings.alive or lrs[0] in standings.harmful:
@@ -83,6 +83,13 @@ def read(standings: Standings, *, is_stopped: bool) -> Answer:
     if not standings.is_told_apart:
         return _all_the_same(standings)
     return _answer(standings)
+
+
+def _is_never_finite(standings: Standings) -> bool:
+    """Whether the loss was inf or NaN before any update: without training, or at every rate's first step."""
+    firsts = [losses[0] for losses in standings.losses.values() if losses]
+    firsts = standings.control[:1] or firsts
+    return bool(firsts) and not any(map(math.isfinite, firsts))
 
 
 def _answer(standings: Standings) -> Answer:

@@ -58,11 +58,13 @@ class LRRace(GeneratorRun[RaceStep]):
     Attributes:
         standings: The race as it is.
         is_replaying: Whether rates begin anew for every round, for want of memory.
+        notes: What was done with the user's losses and batches, in sentences (see ``Trainer.notes``).
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         settings.check(task)
         self.standings, self.is_replaying = Standings(settings.race_lrs), False
+        self.notes: set[str] = set()
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._updates = settings.updates_behind_loss(task.samples_per_update)
@@ -234,6 +236,7 @@ class LRRace(GeneratorRun[RaceStep]):
         begun = time.perf_counter()
         with self._callers_device.in_force():
             losses = runner.losses(count, self._updates, self._kept)
+        self.notes |= runner.trainer.notes
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
         return losses

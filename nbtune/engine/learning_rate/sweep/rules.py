@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....formats import format_loss, format_lr
-from ..reading import Answer, Outcome, Reading
+from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +141,7 @@ def read(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: f
     smoothed = smooth(losses)
     curve = _Curve.read(np.asarray(lrs), np.asarray(losses, dtype=np.float64), smoothed, outcome == "diverged")
     if curve is None:
-        answer = _too_short(len(smoothed), outcome)
+        answer = _too_short(losses, outcome)
     else:
         answer = _with_range(_answer(curve, lr_min, lr_max, outcome), curve)
     return Reading(
@@ -280,9 +280,11 @@ def _stopped(curve: _Curve) -> Answer:
     )
 
 
-def _too_short(steps: int, outcome: Outcome) -> Answer:
+def _too_short(losses: Sequence[float], outcome: Outcome) -> Answer:
+    if losses and not math.isfinite(losses[0]):
+        return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
     if outcome == "diverged":
-        verdict, reason = "No clear answer: the loss is not finite.", "It was inf or NaN within the first seven steps."
+        verdict, reason = NOT_FINITE, "It was inf or NaN within the first seven steps."
     else:
-        verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {steps} steps were taken."
+        verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {len(losses)} steps were taken."
     return Answer(verdict=verdict, reason=reason)

@@ -52,6 +52,11 @@ class LRSweep(GeneratorRun[LRStep]):
         return LOADING if self._trainer is None else self._trainer.waiting_for
 
     @property
+    def notes(self) -> set[str]:
+        """What was done with the user's losses and batches, in sentences (see ``Trainer.notes``)."""
+        return set() if self._trainer is None else self._trainer.notes
+
+    @property
     def total(self) -> int:
         """How many steps it takes if it does not end early."""
         return self._settings.steps

@@ -149,6 +149,8 @@ class Recorder(TorchDispatchMode):
         for root, model in models.items():
             for path, module in model.named_modules(prefix=root):
                 self.recording.modules.append((path, type(module)))
+                if isinstance(module, torch.jit.ScriptModule):  # has no hooks: its layers count for what calls it
+                    continue
                 index = len(self.recording.modules) - 1
                 handles.append(module.register_forward_pre_hook(self._enter(index)))
                 handles.append(module.register_forward_hook(self._leave, always_call=True))

@@ -119,7 +119,8 @@ def fuse_as_on_cuda(optimizers: list[Any]) -> bool:
             if group.get("fused"):
                 group["fused"], group["foreach"] = None, False
             elif "foreach" in group and group["foreach"] is None and not group.get("differentiable"):
-                group["foreach"] = True
+                # PyTorch's own rule: a rate in a tensor is for lists only where it is capturable.
+                group["foreach"] = not isinstance(group["lr"], torch.Tensor) or bool(group.get("capturable"))
     return are_fused
 
 
