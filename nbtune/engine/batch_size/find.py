@@ -11,6 +11,7 @@ from typing import Any
 from ...formats import format_memory
 from ...jobs import Progress, listed
 from ..finding import finding_of, forecast_of
+from ..interrupts import held_back
 from ..task.task import Task
 from .limit import BatchLimit
 from .probe import probe_batch_sizes
@@ -53,7 +54,7 @@ def find_batch_size(
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     probe, trials = probe_batch_sizes(task, settings), list[MemoryTrial]()
-    with listed("batch_size", settings.strategy) as call:
+    with held_back(), listed("batch_size", settings.strategy) as call:
         with closing(probe), _progress_line(progress) as show:
             for trial in probe:
                 trials.append(trial)

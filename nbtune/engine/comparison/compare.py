@@ -11,6 +11,7 @@ from typing import Any
 from ...formats import format_loss
 from ...jobs import Progress, listed
 from ..finding import finding_of
+from ..interrupts import held_back
 from ..task.task import Task
 from .events import LossStep
 from .result import Comparison
@@ -64,7 +65,7 @@ def compare_batch_sizes(
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     steps: list[LossStep] = []
-    with listed("comparison", run.budget.text) as call:
+    with held_back(), listed("comparison", run.budget.text) as call:
         with closing(run), _progress_bar(run, progress) as show:
             for step in run:
                 if isinstance(step, LossStep):

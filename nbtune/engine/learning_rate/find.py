@@ -11,6 +11,7 @@ from typing import Any, overload
 from ...formats import format_loss, format_lr
 from ...jobs import Progress, listed
 from ..finding import finding_of, kind_of
+from ..interrupts import held_back
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
@@ -85,7 +86,7 @@ def find_lr(
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     run, steps, taken = search_lr(task, settings), list[Any](), 0
-    with listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
+    with held_back(), listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
         with closing(run), _progress_bar(run.total, progress) as show:
             for step in run:
                 steps.append(step)

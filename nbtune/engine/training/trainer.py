@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.task import Task, lr_setter
 from .copy_watch import CopyWatch, check_graph
@@ -112,15 +113,20 @@ class Trainer:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
         if self._steps_taken == 0 and self._is_watched:
             with CopyWatch(self._task, self._workpiece):
-                loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+                loss = self._trained()
         else:
-            loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+            loss = self._trained()
         self._steps_taken += 1
         return loss
 
+    def _trained(self) -> torch.Tensor:
+        with let_through():
+            return self._forward_backward_step() if self._workpiece.update is None else self._update()
+
     def look(self) -> torch.Tensor:
         """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
-        losses = [self._loss_alone(self._next_batch()) for _ in range(self._task.accumulate)]
+        with let_through():
+            losses = [self._loss_alone(self._next_batch()) for _ in range(self._task.accumulate)]
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
     def _loss_alone(self, batch: Any) -> torch.Tensor:
@@ -144,7 +150,8 @@ class Trainer:
             try:
                 for model in self._workpiece.models:
                     model.eval()
-                return torch.stack([self._loss(b, needs_graph=False).float() for b in held_out]).mean()
+                with let_through():
+                    return torch.stack([self._loss(b, needs_graph=False).float() for b in held_out]).mean()
             finally:
                 for module, mode in self._modes:
                     module.training = mode
@@ -157,7 +164,7 @@ class Trainer:
         """
         state = LoaderState(loader)
         try:
-            with self._held_out_streams:
+            with self._held_out_streams, let_through():
                 found = list(islice(batches.one_pass(loader), count))
             state.mark()
         finally:
@@ -166,6 +173,7 @@ class Trainer:
             raise ValueError("the validation data yield no batch (an iterator that is used up?)")
         return [batches.to_device(batch, self._task.device) for batch in found]
 
+    @held_back()
     def close(self) -> None:
         """Let go of the loader's workers, and undo what an interrupt has left half done."""
         self._streams.put_back()
