@@ -15,6 +15,7 @@ import torch
 from ...formats import format_loss, format_lr
 from ..checks import number, whole_number
 from ..device.capacity import free_bytes
+from ..interrupts import held_back
 from ..plain_data import json_ready
 from ..task.task import Task, set_lr
 from ..training.feeds import SharedBatches
@@ -164,7 +165,8 @@ def measured(
     """As ``estimate_curvature``, without checks and warnings; no product begins once ``is_stopped()``."""
     begun = time.perf_counter()
     deadline = math.inf if max_seconds is None else begun + max_seconds
-    found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
+    with held_back():
+        found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
     return Curvature(batches=batches, seconds=time.perf_counter() - begun, **found)
 
 

@@ -10,6 +10,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
 from ..checks import whole_number
+from ..interrupts import held_back
 from ..task.task import Task
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
@@ -25,6 +26,7 @@ LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
 
+@held_back()
 def estimate_memory(
     task: Task,
     capacity: str | int | None = None,

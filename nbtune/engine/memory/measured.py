@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..interrupts import held_back
 from ..task.task import Task
 from ..training.trainer import trainer
 from .rehearsal.kernels import cuda_workspaces
@@ -33,6 +34,7 @@ def real_peak(
     return parts, sum(size for _, size in parts)
 
 
+@held_back()
 def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None) -> Recording:
     """Every allocation of two real training steps at batch size ``k``, with the workspaces a CUDA card would add."""
     batch = (samples or Samples(task)).real_batch_of(k, image_size)

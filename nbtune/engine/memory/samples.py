@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset, default_collate
 
+from ..interrupts import let_through
 from ..task import batches
 from ..task.task import Task
 from ..training.loader_state import LoaderState
@@ -42,7 +43,7 @@ class Samples:
         self._collate = _collated(task.loader)
         self._sample: Any = None
         self._batch: Any = None
-        with _left_alone(task):
+        with _left_alone(task), let_through():
             self.count = _count(task.loader)
             self._look_at(task)
             self._pair = self._collated_pair()
@@ -135,8 +136,8 @@ def _left_alone(task: Task) -> Iterator[None]:
     try:
         with streams:
             yield
-        state.mark()
     finally:
+        state.mark()
         streams.put_back()
         state.put_back()
 
@@ -197,7 +198,7 @@ def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
 def image_size_of(task: Task) -> int | None:
     """Height in pixels of the task's images, by one sample; None where the data are no images, or can't be rewound."""
     dataset = getattr(task.loader, "dataset", None)
-    with _left_alone(task):
+    with _left_alone(task), let_through():
         if isinstance(task.loader, (list, tuple)):
             first = task.loader[0]
         elif dataset is None or isinstance(dataset, IterableDataset):

@@ -8,12 +8,7 @@ from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.search import TheoryRun, search_lr
-<<<<<<< HEAD
-=======
-from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...engine.task.task import checked_task
-from ...engine.training.trainer import LOADING
->>>>>>> data
 from ...formats import format_lr
 from ...plots.learning_rate.dispatch import lr_png
 from ..panel import frontend
@@ -46,20 +41,11 @@ class LRFinder(Panel):
     _css = frontend.style("panel/panel.css", "learning_rate/finder.css")
 
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
-<<<<<<< HEAD
-        self.task = task
+        self.task = checked_task(task, "LRFinder")
         self.settings = self._given = replace(settings or LRSettings(), **changes)
         self._stage = Stage(self)
         self._searched: Searched | None = None
         mode = mode_of(self.settings)
-=======
-        self.task = checked_task(task, "LRFinder")
-        self.settings = replace(settings or LRSettings(), **changes)
-        self._kind = self.settings.mode  # what a search over batch sizes does at each
-        self._steps: list[Any] = []
-        self._adds_theory = self._was_stopped = False
-        self._known_total = 1
->>>>>>> data
         super().__init__(
             fields=FIELDS,
             values={

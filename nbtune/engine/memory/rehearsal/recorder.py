@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ...interrupts import raise_waiting
 from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
 from .shortcuts import shortcut
 from .values import UNKNOWN, Values
@@ -89,6 +90,8 @@ class Recorder(TorchDispatchMode):
         self._names: dict[Any, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Held back otherwise: Python swallows what is raised in the callbacks of weak references, which count here.
+        raise_waiting()
         kwargs = kwargs or {}
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
             self.phase = BACKWARD
