@@ -6,6 +6,7 @@ import contextlib
 import copy
 import enum
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,8 @@ class Copying:
             return self._dict(value)
         if isinstance(value, list):
             return self._list(value)
+        if isinstance(value, deque):
+            return self._queue(value)
         if isinstance(value, tuple):
             return self._tuple(value)
         if isinstance(value, (set, frozenset)):
@@ -99,6 +102,14 @@ class Copying:
         self.form.append(len(value))
         list.__setitem__(made, slice(None), [self.of(item) for item in value])
         self._attributes_of(value, made)
+        return made
+
+    def _queue(self, value: deque[Any]) -> Any:
+        made = self._kept(value, copy.copy(value))
+        self.form.append(len(value))
+        items = [self.of(item) for item in value]
+        made.clear()
+        made.extend(items)
         return made
 
     def _tuple(self, value: tuple[Any, ...]) -> Any:

@@ -53,7 +53,7 @@ class Slotted:
         self.x, self._hidden = x, {"y": y}
 
 
-Named = namedtuple("Named", "x y")  # noqa: PYI024
+Named = namedtuple("Named", "x y")
 X, Y = torch.randn(64, 10), torch.zeros(64, 1)
 
 
