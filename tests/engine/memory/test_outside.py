@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from collections import deque
@@ -362,6 +363,49 @@ def test_numbers_of_small_tensors_beside_the_model_can_be_read() -> None:
 
     estimate = estimated(step)
     assert estimate.method == "meta" and not estimate.caveats
+
+
+def test_an_optimizer_that_steps_in_the_backward_pass_is_counted_with_its_state() -> None:
+    model = net()
+    frozen = torch.optim.SGD(model.parameters(), 0.0)
+    before = estimate_memory(Task(model, frozen, F.mse_loss, (X, X)), "8 GB").breakdown(4)
+    inside = {p: torch.optim.Adam([p], foreach=False) for p in model.parameters()}
+
+    def step_now(parameter: torch.Tensor) -> None:
+        inside[parameter].step()
+        inside[parameter].zero_grad()
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(step_now)
+    estimate = estimate_memory(Task(model, frozen, F.mse_loss, (X, X)), "8 GB")
+    assert estimate.method == "meta"
+    assert estimate.breakdown(4)["optimizer"] == pytest.approx(2 * before["parameters"], rel=0.1)
+    assert estimate.breakdown(4)["gradients"] < before["gradients"]
+    assert all(not optimizer.state for optimizer in inside.values()) and all(p.grad is None for p in inside)
+
+
+@pytest.mark.parametrize("what", ["save_on_cpu", "autocast"])
+def test_what_is_seen_and_not_modelled_is_named(what: str) -> None:
+    with pytest.warns(UserWarning, match="CUDA") if not torch.cuda.is_available() else contextlib.nullcontext():
+        made_before = torch.autocast("cuda", dtype=torch.bfloat16)
+
+    def saving(model: nn.Module, batch: Any) -> torch.Tensor:
+        with torch.autograd.graph.save_on_cpu():
+            return plain(model, batch)
+
+    def casting(model: nn.Module, batch: Any) -> torch.Tensor:
+        with made_before:
+            return plain(model, batch)
+
+    caveats = estimated(saving if what == "save_on_cpu" else casting, net()).caveats
+    assert any(what in caveat for caveat in caveats)
+
+
+def test_sharded_training_is_named() -> None:
+    class FSDPLinear(nn.Linear):
+        pass
+
+    assert any("FSDP" in caveat for caveat in estimated(plain, FSDPLinear(16, 16)).caveats)
 
 
 # --- CUDA in the user's own step --------------------------------------------------------------------------------------

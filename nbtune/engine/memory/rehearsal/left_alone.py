@@ -30,15 +30,23 @@ from .outside import (
 
 MOST_LOOKED_AT = 1000
 _NOTHING = object()
+SAVES_ON_HOST = "Not modelled: save_on_cpu, which keeps activations on the host: they are counted as on the card."
+AUTOCAST_IS_OFF = (
+    "An autocast for CUDA that was made before the step is off on this machine, which has none: give amp= to plan as "
+    "if it were on."
+)
 
 
 @contextmanager
-def left_alone(task: Task) -> Iterator[None]:
+def left_alone(task: Task) -> Iterator[set[str]]:
     """Around a rehearsal: variables, attributes, dicts, lists and caches of the user's that came to hold a tensor
     without numbers hold afterwards what they held before.
 
     Most of what a step writes to is a copy (see ``Outside``); this is for what cannot be copied: globals and class
     attributes that methods name, caches of decorated functions, attributes of modules.
+
+    Yields:
+        What was seen on the way that a rehearsal does not model, in sentences.
     """
     world = _World()
     for function in (task.loss_fn, task.training_step, task.update, *task.preserve):
@@ -46,7 +54,7 @@ def left_alone(task: Task) -> Iterator[None]:
     for cls in {type(m) for model in task.models.values() for m in model.modules()}:
         world.reach_class(cls)
     try:
-        yield
+        yield world.notes
     finally:
         world.put_back()
 
@@ -58,6 +66,7 @@ class _World:
         self._seen: dict[int, Any] = {}
         self._undo: list[Callable[[], None]] = []
         self._ahead: list[Any] = []
+        self.notes: set[str] = set()
 
     def reach(self, value: Any) -> None:
         """Look at everything from here on."""
@@ -109,6 +118,8 @@ class _World:
                 self._undo.append(functools.partial(_put_back_cell, cell, cell.cell_contents))
                 self._ahead.append(cell.cell_contents)
         names = names_in(value.__code__)
+        if "save_on_cpu" in names:
+            self.notes.add(SAVES_ON_HOST)
         self._named(value.__globals__, names)
         if is_installed(value.__globals__):
             return
@@ -138,11 +149,17 @@ class _World:
         self._ahead += value.values() if isinstance(value, dict) else value
 
     def _instance(self, value: Any) -> None:
+        if isinstance(value, torch.autocast) and _was_switched_off(value):
+            self.notes.add(AUTOCAST_IS_OFF)
         kept = dict(attributes(value))
         if hasattr(value, "__dict__"):
             self._undo.append(functools.partial(_put_back_attributes, value, kept, value.__dict__))
         self._ahead += kept.values()
         self.reach_class(type(value)) if not isinstance(value, nn.Module) else None
+
+
+def _was_switched_off(autocast: torch.autocast) -> bool:
+    return autocast.device == "cuda" and not autocast._enabled and not torch.cuda.is_available()
 
 
 def _holds_no_numbers(value: Any) -> bool:

@@ -44,6 +44,7 @@ class Outside(Copying):
     Attributes:
         made: (the user's tensor, its stand-in).
         bytes_by_name: Of the tensors found, by the variable that leads to them.
+        optimizers: Copies of the optimizers found, which step within the user's functions.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Outside(Copying):
         super().__init__(self._stand_in, memo)
         self.made: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.bytes_by_name: Counter[str] = Counter()
+        self.optimizers: list[torch.optim.Optimizer] = []
         self._empty, self._device = empty, device
         self._globals: dict[int, dict[str, Any]] = {}
         self._name = ""
@@ -84,7 +86,10 @@ class Outside(Copying):
             return self._kept(value, torch.Generator(value.device).set_state(value.get_state()))
         if is_closed(value) or len(self._alive) > MOST_OBJECTS:
             return value
-        return super()._opened(value)
+        made = super()._opened(value)
+        if isinstance(made, torch.optim.Optimizer) and made is not value:
+            self.optimizers.append(made)
+        return made
 
     def _list(self, value: list[Any]) -> Any:
         return value if all(isinstance(item, PLAIN) for item in value) else super()._list(value)

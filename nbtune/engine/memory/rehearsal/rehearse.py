@@ -102,7 +102,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         caveats = _prepare(replica, plan)
-    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(replica.optimizers)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda([*replica.optimizers, *replica.hidden_optimizers])
     adopts = stage.kind == "meta" and task.device.type == "cpu"
     recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts)
     place = Place(stage.device, task.device, is_cuda=plan.is_cuda)
@@ -120,9 +120,9 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
         stack.enter_context(stage.active())
-        stack.enter_context(recorder.following(replica.models, replica.optimizers))
+        stack.enter_context(recorder.following(replica.models, [*replica.optimizers, *replica.hidden_optimizers]))
         stack.enter_context(recorder)
-        stack.enter_context(left_alone(task))
+        notes = stack.enter_context(left_alone(task))
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
             _know_small_ones(replica, recorder)
@@ -134,6 +134,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
     if are_fused:
         _forget_temporaries_of_updates(recorder.recording)
+    caveats = (*caveats, *sorted(notes))
     if sum(replica.beside.values()) >= WORTH_NAMING:
         caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:

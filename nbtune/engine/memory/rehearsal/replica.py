@@ -28,6 +28,7 @@ class Replica:
     Attributes:
         stand_ins: (the user's tensor, what stands for it) of all that was copied.
         beside: Bytes of tensors that the functions reach beside the model, by the variable that leads to them.
+        hidden_optimizers: Those that step within the user's functions and hooks.
     """
 
     model: Any
@@ -37,6 +38,7 @@ class Replica:
     update: Callable[..., Any] | None
     stand_ins: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     beside: dict[str, int] = field(default_factory=dict)
+    hidden_optimizers: list[Any] = field(default_factory=list)
 
     @property
     def models(self) -> dict[str, nn.Module]:
@@ -107,17 +109,26 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         ]
         for thing in task.preserve:
             outside.named(f"preserve ({type(thing).__name__})", thing)
+        _copy_hooks_of_backward(task, outside, memo)
     except Exception as error:
         raise NotPredictableError(f"the model cannot be copied ({error})") from error
     state = {id(x) for ours in optimizers for x in tree_leaves(list(getattr(ours, "state", {}).values()))}
     for ours in optimizers:
         getattr(ours, "state", {}).clear()
     kept = [*((real, made) for real, made in stand_ins if id(made) not in state), *outside.made]
-    made = Replica(model, optimizer, *functions, kept, dict(outside.bytes_by_name))
+    made = Replica(model, optimizer, *functions, kept, dict(outside.bytes_by_name), outside.optimizers)
     for module in made.models.values():
         if not module.training:
             module.train()
     return made
+
+
+def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) -> None:
+    """What runs as soon as a parameter has its gradient, such as an optimizer's step, which frees it again."""
+    for parameter in task.parameters:
+        hooks: Any = getattr(parameter, "_post_accumulate_grad_hooks", None)
+        for hook in list((hooks or {}).values()):
+            memo[id(parameter)].register_post_accumulate_grad_hook(outside.of(hook))
 
 
 def _functions(task: Task) -> tuple[Any, Any, Any]:
