@@ -149,7 +149,10 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         other = [what for what, is_other in _planned_otherwise(self._task, self._settings).items() if is_other]
         if other:
             self._own_caveats.append(f"Nothing was run: the plan has {' and '.join(other)} than the task.")
-        return not other
+        needs_card = self.estimate is not None and self.estimate.asks_for_cuda and self._task.device.type == "cpu"
+        if needs_card and not other:
+            self._own_caveats.append("Nothing was run: the step asks for CUDA, and the model is on the host.")
+        return not other and not needs_card
 
     def _as_planned(self) -> Task:
         amp = self._settings.amp

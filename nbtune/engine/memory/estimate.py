@@ -144,6 +144,11 @@ class MemoryEstimate:
         return self.context_bytes + self._source.moment(_checked(k)).reserved_bytes
 
     @property
+    def asks_for_cuda(self) -> bool:
+        """Whether the user's step names CUDA itself (``.cuda()``, ``torch.autocast("cuda")``), on any machine."""
+        return self._source.asks_for_cuda
+
+    @property
     def margin(self) -> float:
         """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
         return WIDE_MARGIN if self._source.is_recurrent or self.method == "real steps" else MARGIN

@@ -10,6 +10,7 @@ import torch
 from ..device.capacity import free_bytes
 from ..task.task import Task
 from .layers import owned_parameters
+from .rehearsal.place import is_without_cuda
 from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
@@ -52,8 +53,16 @@ class Source:
                 reasons.append(str(error))
                 break
             except Exception as error:
+                if is_without_cuda(error):
+                    raise _cuda_is_needed(error) from error
                 reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
         self._trace_real(reasons)
+
+    @property
+    def asks_for_cuda(self) -> bool:
+        """Whether the user's step names CUDA itself."""
+        tapes = (self._tape, *self._tapes.values())
+        return any(tape is not None and tape.recording.asks_for_cuda for tape in tapes)
 
     @property
     def has_law(self) -> bool:
@@ -113,14 +122,24 @@ class Source:
 
         changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
         if changed or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError(f"Not predictable: {reasons[0].rstrip('.')}. Measure it instead.")
-        first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+            raise NotPredictableError.because(reasons[0])
+        try:
+            first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+        except Exception as error:
+            if is_without_cuda(error):
+                raise _cuda_is_needed(error) from error
+            raise
         try:
             self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
         except NotAlikeError as error:
-            raise NotPredictableError(f"Not predictable: {error}. Measure it instead.") from error
+            raise NotPredictableError.because(str(error)) from error
         self.method = "real steps"
         self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
+
+
+def _cuda_is_needed(error: Exception) -> NotPredictableError:
+    what = str(error).splitlines()[0].rstrip(".")
+    return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
 
 
 def _differs(task: Task, plan: Plan, name: str) -> bool:
