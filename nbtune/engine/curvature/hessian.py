@@ -16,7 +16,7 @@ from ..device import out_of_memory
 from ..device.capacity import free_bytes
 from ..interrupts import let_through
 from ..task import batches
-from ..task.task import Task, does_maximize
+from ..task.task import Task
 from ..training.copy_watch import CopyWatch, check_graph
 from ..training.losses import checked_loss, raw_loss
 from ..training.random_streams import RandomStreams
@@ -214,8 +214,7 @@ class Hessian:
         self._streams = RandomStreams(self._task.device, self._seed)
         try:
             with self._streams, _twice_differentiable(self._task, self._workpiece), let_through():
-                loss = checked_loss(raw_loss(self._workpiece, own), True)
-                return -loss if does_maximize(self._workpiece.optimizers) else loss
+                return checked_loss(raw_loss(self._workpiece, own), True)
         except Exception as error:
             error.add_note(f"nbtune: the batch was {batches.shapes(sample)}")
             raise

@@ -6,16 +6,13 @@ import copy
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 from .loaders import as_loader, plain, rebuilt, sampler_of
-
-if TYPE_CHECKING:
-    from .task import Task
 
 SEEDS = ("seed", "initial_seed")
 """Attributes of samplers that shuffle by a number, not by a generator: torch's distributed one, and Accelerate's."""
@@ -58,7 +55,16 @@ class Cut:
     accumulate: int
 
 
-def cut_of(task: Task, batch_size: int) -> Cut:
+class HasBatches(Protocol):
+    """What a cut needs of a task."""
+
+    @property
+    def batch_size(self) -> int | None: ...
+
+    accumulate: int
+
+
+def cut_of(task: HasBatches, batch_size: int) -> Cut:
     """One batch of k; where the task accumulates, micro-batches no larger than its own, which may be all that fits.
 
     Raises:

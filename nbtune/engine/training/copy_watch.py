@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from threading import get_ident
 from typing import Any
 
@@ -85,11 +86,22 @@ class CopyWatch:
             handle.remove()
         theirs = self._theirs()
         changed = [p for p, now, then in zip(self._task.parameters, theirs, self._before, strict=True) if now != then]
-        strayed = self._has_stepped_theirs or (changed and self._ours() == self._copy_before)
-        if self._backup is not None and (strayed or isinstance(error, StrayedError)):
-            self._backup.put_back()
+        # Where the copy's weights are as they were, its own optimizer stepped something else.
+        is_idle = [version for version, _ in self._ours()] == [version for version, _ in self._copy_before]
+        strayed = self._has_stepped_theirs or (changed and is_idle)
+        if strayed or isinstance(error, StrayedError):
+            self._put_back(is_idle)
         if strayed and error is None:
             raise self._seen(changed[0] if changed else None)
+
+    def _put_back(self, is_idle: bool) -> None:
+        if self._backup is not None:
+            self._backup.put_back()
+        elif is_idle:
+            pairs = zip(self._task.models.values(), self._workpiece.models, strict=True)
+            with torch.no_grad():
+                for theirs, ours in ((t, o) for mine, copied in pairs for t, o in _together(mine, copied)):
+                    theirs.copy_(ours)
 
     def _seen(self, changed: nn.Parameter | None) -> StrayedError:
         """Who is to blame is said only where the user's code could do it: of a loss_fn alone, nbtune itself steps."""
@@ -109,3 +121,7 @@ class CopyWatch:
     def _ours(self) -> list[Any]:
         parameters = [p for m in self._workpiece.models for p in nn.Module.parameters(m)]
         return [(p._version, p.grad is not None) for p in parameters]
+
+
+def _together(theirs: nn.Module, ours: nn.Module) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    return zip(theirs.parameters(), ours.parameters(), strict=True)

@@ -224,24 +224,29 @@ def explained(error: Exception, batch: Any, dtype: torch.dtype | None) -> None:
     """
     error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
     words = str(error)
-    if "scalar type Long but" in words:
-        error.args = (f"the targets must be of type int64: convert them with .long(). ({words})",)
-        return
-    given = {t.dtype for t in batches.tensors_of(batch)} - {dtype}
-    is_about = any(part in words for part in _ABOUT_DTYPES) and "indices" not in words
-    if not is_about or dtype is None or not (given or _NUMPY in words):
-        return
-    others = ", ".join(sorted(str(d).removeprefix("torch.") for d in given)) or "NumPy arrays"
-    convert = ".float()" if dtype == torch.float32 else f".to({dtype})"
-    error.args = (
-        f"the batch holds {others}, and the weights are {str(dtype).removeprefix('torch.')}: convert its inputs (or "
-        f"float targets) with {convert}. ({words})",
-    )
+    if any(part in words for part in _ABOUT_INDICES):
+        hint = "whole numbers are needed where these are given: convert labels and indices with .long()"
+    elif _NUMPY in words:
+        hint = "the batch holds NumPy arrays: make tensors of them, such as torch.from_numpy(inputs).float()"
+    else:
+        given = {t.dtype for t in batches.tensors_of(batch)} - {dtype}
+        if dtype is None or not given or not any(part in words for part in _ABOUT_DTYPES):
+            return
+        others = ", ".join(sorted(str(d).removeprefix("torch.") for d in given))
+        hint = (
+            f"the batch holds {others}, and the weights are {str(dtype).removeprefix('torch.')}: convert its inputs "
+            f"(or float targets) with {'.float()' if dtype == torch.float32 else f'.to({dtype})'}"
+        )
+    error.args = (f"{hint}. ({words})",)
 
 
 _NUMPY = "must be Tensor, not num"
-_ABOUT_DTYPES = ("same dtype", "expected scalar type", "should be the same", "Found dtype", _NUMPY)
-"""Of PyTorch's messages about types that differ: of matrix products, convolutions, the backward pass."""
+_ABOUT_INDICES = ("scalar type Long but", "target dtype to be Long", "argument #1 'indices'")
+_ABOUT_DTYPES = (
+    "same dtype", "same datatype", "expected scalar type", "should be the same", "Found dtype", "does not match weight",
+    "can't be cast to the desired output type",
+)  # fmt: skip
+"""Of PyTorch 2's messages about types that differ: of products, convolutions, norms, losses, the backward pass."""
 
 
 def _name_of_step(task: Task) -> str:

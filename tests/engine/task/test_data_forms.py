@@ -153,7 +153,7 @@ def test_arrays_of_any_number_are_sliced_alike() -> None:
     data = (X[:, :1], X[:, 1:].numpy(), Y)
     task = plain_task(data=data, loss_fn=None, training_step=step)
     assert task.data_form == "96 samples, batches of 32, shuffled" and first_loss(task) < 3
-    with pytest.raises(TypeError, match="a tuple of 3: give training_step"):
+    with pytest.raises(TypeError, match="of 3: give training_step"):
         first_loss(plain_task(data=data))
     alone = plain_task(data=(X,), loss_fn=None, training_step=lambda model, batch: model(batch[0]).square().mean())
     assert alone.batch_size == 32 and first_loss(alone) > 0

@@ -194,11 +194,28 @@ class Empty(Dataset):
         ({"accumulate": 0}, ValueError, "accumulate"),
         ({"preserve": [3]}, TypeError, "state_dict"),
         ({"device": "cuda"}, ValueError, "the model is on cpu"),
+        ({"device": "x"}, ValueError, "one that torch knows"),
+        ({"device": 2.5}, ValueError, "one that torch knows"),
     ],
 )
 def test_wrong_arguments_are_told_at_once(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         plain_task(**changes)
+
+
+def test_arguments_in_each_others_place_are_told_with_their_order() -> None:
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    order = r"the order is Task\(model, optimizer, loss_fn, data\)"
+    for arguments in (
+        (model, nn.CrossEntropyLoss(), optimizer, blobs()), (optimizer, model, CE, blobs()),
+        (model, optimizer, blobs(), CE), (model, model.parameters(), CE, blobs()),
+        (model, blobs(), optimizer, CE),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=order):
+            Task(*arguments)
+    with pytest.raises(TypeError, match=f"loss_fn must be callable, not SGD.*{order}"):
+        Task(model, optimizer, optimizer, blobs())
 
 
 def test_an_optimizer_of_another_model_is_told_at_once() -> None:
@@ -281,3 +298,5 @@ def test_a_smaller_batch_size_does_not_stand_in_the_way_of_a_larger_one() -> Non
     with pytest.warns(UserWarning, match="each batch holds all 16 samples"):
         task = plain_task(data=blobs(16)).with_(batch_size=8).with_(batch_size=128)
     assert [len(targets) for _, targets in task.loader] == [16]
+    with pytest.warns(UserWarning, match="batch_size=5000 is more than the data have"):
+        assert plain_task(data=blobs(442)).with_(batch_size=5000).batch_size == 442
