@@ -53,7 +53,7 @@ class Copying:
         if known is not None:
             return known
         self._alive.append(value)
-        if isinstance(value, (torch.Tensor, np.ndarray)) and not (kind is np.ndarray and value.dtype.hasobject):
+        if isinstance(value, torch.Tensor) or (isinstance(value, np.ndarray) and not value.dtype.hasobject):
             self.leaves.append(value)
             return self._kept(value, self._replaced(value))
         self.form.append(kind)

@@ -30,7 +30,8 @@ def batch_length(batch: Any, known: int | None = None) -> int | None:
     found = Counter(length for shape in shapes for length in set(shape))
     in_all = [length for length, count in found.items() if count == len(shapes)]
     # Of the lengths that every part has, the one that stands furthest in front (x[time, k, width] beside y[k]).
-    return min(in_all, key=lambda n: sum(shape.index(n) for shape in shapes), default=shapes[0][0])
+    front = min(in_all, key=lambda n: sum(shape.index(n) for shape in shapes), default=shapes[0][0])
+    return int(front)
 
 
 def resized(batch: Any, length: int, k: int) -> Any:

@@ -12,16 +12,25 @@ from ..device.capacity import free_bytes
 from ..task.task import Task
 from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
 
+BARE_PROCESS = 128 * 2**20
+"""Python with torch takes more than this by itself."""
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
 RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
 
 
-def capacity_of(device: torch.device, capacity: str | int | None, is_host: bool) -> tuple[int | None, str, int]:
-    """Bytes, name and context of a named card, of the task's GPU, or of the host."""
+def capacity_of(
+    device: torch.device, capacity: str | int | None, is_host: bool, *, held_bytes: int = 0
+) -> tuple[int | None, str, int]:
+    """Bytes, name and context of a named card, of the task's GPU, or of the host.
+
+    Args:
+        held_bytes: Of this process's memory, what a trace counts too.
+    """
     if is_host:
         used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
         size = parse_capacity(capacity) if capacity is not None else None if free is None else used + free
-        return size, "this machine's memory", used
+        # Weights that were never written to are not resident yet.
+        return size, "this machine's memory", max(used - held_bytes, min(used, BARE_PROCESS))
     if capacity is not None:
         return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
     if device.type != "cuda":

@@ -143,9 +143,10 @@ class _World:
         self._ahead += functions_of(value)
 
     def _container(self, value: Any) -> None:
-        before = dict(value) if isinstance(value, dict) else list(value)
-        undo = _put_back_items if isinstance(value, dict) else _put_back_all
-        self._undo.append(functools.partial(undo, value, before))
+        if isinstance(value, dict):
+            self._undo.append(functools.partial(_put_back_items, value, dict(value)))
+        else:
+            self._undo.append(functools.partial(_put_back_all, value, list(value)))
         self._ahead += value.values() if isinstance(value, dict) else value
 
     def _instance(self, value: Any) -> None:

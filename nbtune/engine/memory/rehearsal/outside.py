@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..copying import PLAIN, Copying
+from ..copying import PLAIN, Copying, attributes
 
 MOST_OBJECTS = 20_000
 MOST_COPIED_BYTES = 2**26
@@ -35,7 +35,7 @@ class Outside(Copying):
 
     Functions of the user's own get variables of their own: what they close over, their defaults, and the globals they
     name, and so on through everything these reach. Shared with the user's world stay modules, classes, datasets,
-    what Python cannot look into, and lists of plain values.
+    what Python cannot look into, and what holds plain values alone: a list of losses, an object that counts its calls.
 
     Args:
         memo: What stands for the model, the optimizer and their tensors.
@@ -93,6 +93,13 @@ class Outside(Copying):
 
     def _list(self, value: list[Any]) -> Any:
         return value if all(isinstance(item, PLAIN) for item in value) else super()._list(value)
+
+    def _instance(self, value: Any) -> Any:
+        made = super()._instance(value)
+        theirs, ours = dict(attributes(value)), dict(attributes(made))
+        if theirs and all(ours[name] is item and item is not None for name, item in theirs.items()):
+            return self._kept(value, value)  # it counts calls or waits for something, and could keep no tensor
+        return made
 
     def _function(self, value: FunctionType) -> Any:
         if root_of(value.__module__) in _OURS or is_standard(value.__module__):

@@ -61,6 +61,7 @@ class Recording:
         modules: Path and class of every module that was called, by index.
         operators: Names of all operators seen.
         asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
+        beside_bytes: Tensors that the step reaches beside the model.
     """
 
     allocations: list[Allocation] = field(default_factory=list)
@@ -68,6 +69,7 @@ class Recording:
     modules: list[tuple[str, type[nn.Module]]] = field(default_factory=list)
     operators: set[str] = field(default_factory=set)
     asks_for_cuda: bool = False
+    beside_bytes: int = 0
 
 
 class Recorder(TorchDispatchMode):

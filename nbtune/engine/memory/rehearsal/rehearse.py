@@ -132,10 +132,11 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
             _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
+    recorder.recording.beside_bytes = sum(replica.beside.values())
     if are_fused:
         _forget_temporaries_of_updates(recorder.recording)
     caveats = (*caveats, *sorted(notes))
-    if sum(replica.beside.values()) >= WORTH_NAMING:
+    if recorder.recording.beside_bytes >= WORTH_NAMING:
         caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)

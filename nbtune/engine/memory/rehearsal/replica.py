@@ -116,7 +116,10 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
     for ours in optimizers:
         getattr(ours, "state", {}).clear()
     kept = [*((real, made) for real, made in stand_ins if id(made) not in state), *outside.made]
-    made = Replica(model, optimizer, *functions, kept, dict(outside.bytes_by_name), outside.optimizers)
+    loss_fn, training_step, update = functions
+    made = Replica(
+        model, optimizer, loss_fn, training_step, update, kept, dict(outside.bytes_by_name), outside.optimizers
+    )
     for module in made.models.values():
         if not module.training:
             module.train()
