@@ -16,7 +16,8 @@ from ...formats import format_loss, format_lr
 from ..checks import seconds, whole_number
 from ..device.capacity import free_bytes
 from ..plain_data import json_ready
-from ..task.task import Task, set_lr
+from ..task.rates import set_lr
+from ..task.task import Task
 from ..training.feeds import SharedBatches
 from ..training.loader_state import LoaderState
 from ..training.workpiece import Workpiece, borrowed

@@ -21,7 +21,8 @@ def form_of(loader: Any) -> str:
 
     Examples:
         >>> from torch.utils.data import TensorDataset
-        >>>         >>> data = TensorDataset(torch.zeros(100, 4))
+        >>> import torch
+        >>> data = TensorDataset(torch.zeros(100, 4))
         >>> form_of(DataLoader(data, 32, shuffle=True))
         '100 samples, batches of 32, shuffled'
         >>> form_of(iter([]))
