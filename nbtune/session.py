@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 Event = TypeVar("Event")
 State = Literal["idle", "running", "stopping", "done", "failed"]
@@ -22,15 +22,31 @@ THROTTLE_SECONDS = 0.05
 _INTERRUPTIBLE_SECONDS = 0.1
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """A run that has something to put back."""
+
+    def close(self) -> None:
+        """End it and put everything back; harmless when it has ended."""
+
+
+@runtime_checkable
+class Hurriable(Protocol):
+    """A run whose piece under way may be long."""
+
+    def hurry(self) -> None:
+        """Let that piece end sooner, from any thread."""
+
+
 class Session(Generic[Event]):
     """One run of an iterator in one daemon thread, which alone advances and closes it.
 
     The thread takes events until the iterator ends, somebody calls ``stop()``, or something raises. In each case it
-    then shows what is left, closes the iterator (``close()``, where it has one), calls ``finish`` and only then says
-    that it is done. While it waits for an event that takes long, a second thread shows those before it.
+    then shows what is left, closes the iterator (where it is ``Closable``), calls ``finish`` and only then says that it
+    is done. While it waits for an event that takes long, a second thread shows those before it.
 
     Args:
-        run: Yields the events; nobody else may hold it.
+        run: Yields the events; nobody else may hold it. It may be ``Closable`` and ``Hurriable``.
         show: Called with the list of events since the last call, at most once in ``throttle_seconds`` and never by
             two threads at once. What it raises ends the run as an error of the run's own would.
         on_state: Called with each new state, by the thread that caused it and in the order of the changes. It must not
@@ -67,7 +83,7 @@ class Session(Generic[Event]):
         self._unseen: deque[Event] = deque()
         self._showing = threading.Lock()
         self._shown_at = float("-inf")
-        self._is_closed = False
+        self._is_closed = self._is_exhausted = False
         self._owner: int | None = None
 
     @property
@@ -109,9 +125,18 @@ class Session(Generic[Event]):
             threading.Thread(target=context.run, args=(target,), name="nbtune-session", daemon=True).start()
 
     def stop(self) -> None:
-        """Ask the run to end after the event it is at, and return at once."""
-        self._stop.set()
-        self._change("running", "stopping")
+        """Ask the run to end after the event it is at, and return at once.
+
+        A second stop is the first one again; one that comes when the run has ended by itself is none.
+        """
+        with self._lock:
+            if self._is_exhausted:
+                return
+            self._stop.set()
+            self._change("running", "stopping")
+        run = self._run
+        if isinstance(run, Hurriable):
+            run.hurry()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; an interrupt gets through.
@@ -153,6 +178,8 @@ class Session(Generic[Event]):
             try:
                 event = next(self._run)
             except StopIteration:
+                with self._lock:
+                    self._is_exhausted = True
                 return
             self._unseen.append(event)
             if time.monotonic() - self._shown_at >= self._throttle_seconds:
@@ -178,9 +205,8 @@ class Session(Generic[Event]):
                     return
 
     def _close(self) -> None:
-        close = getattr(self._run, "close", None)
-        if close is not None:
-            close()
+        if isinstance(self._run, Closable):
+            self._run.close()
         self._is_closed = True
 
     def _call_finish(self) -> None:

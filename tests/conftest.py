@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 # small that more threads only wait for each other: with two on two cores the suite took 2.8 times the processor time.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# A figure of Bokeh's is thousands of objects: with Python's own threshold the collector looked through all there are so
+# often that it took an eighth of the processor time.
+gc.set_threshold(50_000, 20, 50)
 
 MOST_WORKERS = 4
 """Each of them imports torch, and the slow ones start a server and a browser."""

@@ -28,7 +28,7 @@ def click(widget: W, action: str, **content: Any) -> W:
 
 def ended(widget: W) -> W:
     """Wait for the end of its run."""
-    assert widget._session is not None and widget._session.wait(PATIENCE_SECONDS)
+    assert session_of(widget) is not None and session_of(widget).wait(PATIENCE_SECONDS)
     return widget
 
 
@@ -36,6 +36,29 @@ def done(widget: W, **values: str) -> W:
     """Start it, and wait for an end without an error."""
     assert ended(click(widget, "start", **({"values": values} if values else {}))).state == "done", widget.error
     return widget
+
+
+# What no user has to read: this is the one place that knows where it is kept.
+
+
+def session_of(widget: Any) -> Any:
+    """Of the run under way or last ended, another one for each run; None before the first."""
+    return widget._life.session
+
+
+def is_picture_kept(widget: Any) -> bool:
+    """Whether the picture in the saved notebook is that of what it shows."""
+    return bool(widget._view.is_kept)
+
+
+def saved(widget: Any) -> dict[str, Any]:
+    """The picture and the sentence in the saved notebook."""
+    return dict(widget._view._displays._picture)
+
+
+def planned(widget: Any) -> Any:
+    """The settings of a comparison that Start would run."""
+    return widget._planned()[0]
 
 
 def said(widget: Any) -> str:

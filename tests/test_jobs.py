@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from driver import click, ended
 from ipywidgets import Widget
 from memory_results import densenet
 from tasks import everything, hard_task, plain_task
@@ -27,7 +28,7 @@ from nbtune.engine.learning_rate.finding import finding_of as lr_finding
 from nbtune.jobs import BOARD, RESULTS_KEPT, Board, Call, Finding, Forecast, Job, Progress
 from nbtune.widgets import BatchProber, LRFinder
 from nbtune.widgets.comparison.widget import BatchComparison
-from nbtune.widgets.panel.panel import Panel
+from nbtune.widgets.learning_rate.acts import SearchAct
 
 PATIENCE_SECONDS = 120
 
@@ -98,11 +99,6 @@ WIDGETS: dict[str, Callable[[Task], Any]] = {
     "batch_size": lambda task: BatchProber(task, max_batch_size=8),
     "comparison": lambda task: BatchComparison(task, (8, 96), budget="40 epochs"),
 }
-
-
-def ended(widget: Panel) -> Panel:
-    assert widget._session is not None and widget._session.wait(PATIENCE_SECONDS)
-    return widget
 
 
 def progress_of(job: Job) -> tuple[Any, ...]:
@@ -341,7 +337,7 @@ def test_the_stop_button_of_a_widget_shows_on_the_board() -> None:
     def react() -> None:
         seen.extend(job.is_stopping for job in BOARD.jobs)
         if len(seen) == 5:
-            finder._handle_custom_msg({"type": "stop"}, [])
+            click(finder, "stop")
             seen.extend(job.is_stopping for job in BOARD.jobs)
 
     finder = LRFinder(watched(react))
@@ -382,17 +378,17 @@ def test_a_widget_that_cannot_draw_its_end_leaves_no_job(monkeypatch: pytest.Mon
     def fail(finder: LRFinder) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(LRFinder, "_draw_end", fail)
+    monkeypatch.setattr(SearchAct, "draw_end", fail)
     finder = LRFinder(plain_task())
     finder.start()
     assert ended(finder).state == "failed" and BOARD.jobs == () and BOARD.findings == ()
 
 
 def test_a_widget_that_cannot_say_what_it_found_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(finder: LRFinder) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(LRFinder, "_found", fail)
+    monkeypatch.setattr(SearchAct, "found", fail)
     finder = LRFinder(plain_task())
     finder.start()
     ended(finder)
@@ -401,7 +397,7 @@ def test_a_widget_that_cannot_say_what_it_found_leaves_no_job(monkeypatch: pytes
 
 def test_settings_that_do_not_work_list_no_job() -> None:
     finder = LRFinder(plain_task())
-    finder._handle_custom_msg({"type": "start", "values": {"rates": "none"}}, [])
+    click(finder, "start", values={"rates": "none"})
     assert finder.problem is not None and BOARD.jobs == ()
 
 

@@ -123,6 +123,38 @@ def test_stop_returns_at_once_while_the_run_is_stuck() -> None:
     assert session.wait(PATIENCE_SECONDS) and session.state == "done"
 
 
+def test_a_stop_that_comes_when_the_run_has_ended_by_itself_is_none() -> None:
+    run, states = Run(iter(range(3))), []
+    session = Session(run, lambda events: None, on_state=states.append, finish=lambda: session.stop())
+    ended(session)
+    session.stop()
+    assert states == ["running", "done"] and session.state == "done" and not session.is_stopped
+
+
+def test_a_second_stop_is_the_first_one_again_and_each_hurries_the_run() -> None:
+    gate, stuck, hurried = threading.Event(), threading.Event(), []
+
+    class Long(Run):
+        def hurry(self) -> None:
+            hurried.append(threading.current_thread())
+
+    def events() -> Iterator[int]:
+        stuck.set()
+        gate.wait(PATIENCE_SECONDS)
+        yield 1
+
+    run, states = Long(events()), []
+    session = Session(run, lambda events: None, on_state=states.append)
+    session.start()
+    assert stuck.wait(PATIENCE_SECONDS)
+    session.stop()
+    session.stop()
+    gate.set()
+    assert session.wait(PATIENCE_SECONDS)
+    assert states == ["running", "stopping", "done"] and len(run.closed_in) == 1
+    assert hurried == 2 * [threading.current_thread()]
+
+
 def test_an_error_in_the_run_is_kept_after_the_run_was_closed() -> None:
     def events() -> Iterator[int]:
         yield 1

@@ -14,13 +14,14 @@ MOST = 10**9
 """No setting is a larger whole number: a run of so many steps, or a batch of so many samples, would not end."""
 
 
-def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> int:
+def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST, kind: str = "a whole number") -> int:
     """``value`` as an int.
 
     Args:
         name: What the error calls it.
         value: Given by the user.
         least, most: Its limits, both allowed.
+        kind: What the error says it must be.
     Raises:
         ValueError: For anything else than a whole number within these limits.
 
@@ -32,7 +33,7 @@ def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> 
         ValueError: steps must be a whole number from 1 up, not True
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}")
+        raise ValueError(f"{name} must be {kind} from {least} up, not {value!r}")
     if int(value) > most:
         raise ValueError(f"{name} must be at most {most:,}, not {value!r}".replace(",", "\u202f"))
     return int(value)
@@ -89,4 +90,5 @@ def whole_numbers(name: str, values: Any, *, example: str) -> tuple[int, ...]:
     """
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be whole numbers from 1 up, such as {example}, not {values!r}")
-    return tuple(whole_number(name, value) for value in values)
+    # "must be whole numbers", also where one of them is wrong
+    return tuple(whole_number(name, value, kind="whole numbers") for value in values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..jobs import Finding, Forecast, Progress, Tool, listed
+from .interrupts import held_back
 from .run import Run
 
 Result = TypeVar("Result")
@@ -60,7 +61,7 @@ def carried_out(call: Headless[Result], *, shows_bar: bool) -> Result:
     """
     events: list[Any] = []
     counted: list[Any] = []
-    with listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
+    with held_back(), listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)

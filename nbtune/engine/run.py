@@ -11,8 +11,9 @@ back before the thread that iterates goes on, and what was seen by then is a val
   marks and hurries the run, and returns at once. When the step is over, the thread that iterates still gets its event,
   and everything is put back before it does; the next one is the end. Between two events a close from another
   thread puts back at once, and whoever iterates waits for that.
-- **An interrupt** is raised in a step like any error: what it was doing is put back and the run has ended. **A second
-  interrupt**, while things are being put back, ends the piece it hits alone: all others are put back still.
+- **An interrupt** is raised in a step like any error: what it was doing is put back and the run has ended. Where it
+  hits anything else than the user's own code, it waits for the next step. **A second interrupt**, and every further
+  one, waits until everything is put back (see ``nbtune.engine.interrupts``).
 - A close before the first event, a second close, and one after the end, an error or an interrupt do nothing.
 """
 
@@ -22,6 +23,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from threading import Lock, get_ident
 from typing import Generic, Protocol, TypeVar
+
+from .interrupts import held_back
 
 Event = TypeVar("Event")
 Event_co = TypeVar("Event_co", covariant=True)
@@ -90,7 +93,8 @@ class GeneratorRun(ABC, Generic[Event]):
         """
         if get_ident() in (self._stepping_in, self._closing_in):
             raise RuntimeError("a run cannot be iterated over by its own step")
-        with self._executing:
+        # Held back inside the lock alone, since whoever waits for another thread must be able to give up.
+        with self._executing, held_back():
             # Before the look at _is_ending: a close that comes later then finds a step to wait for.
             self._stepping_in = get_ident()
             try:
@@ -109,7 +113,7 @@ class GeneratorRun(ABC, Generic[Event]):
         if self._stepping_in is not None:
             self.hurry()
         elif self._closing_in != get_ident():
-            with self._executing:
+            with self._executing, held_back():
                 self._closing_in = get_ident()
                 try:
                     self._generator.close()

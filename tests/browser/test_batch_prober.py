@@ -20,7 +20,7 @@ torch.manual_seed(0)
 model = nn.Sequential(
     nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2)
 )
-images = torch.utils.data.TensorDataset(torch.randn(64, 3, 64, 64), torch.randint(0, 2, (64,)))
+images = torch.utils.data.TensorDataset(torch.randn(512, 3, 64, 64), torch.randint(0, 2, (512,)))
 loader = torch.utils.data.DataLoader(images, 8)
 task = nt.Task(model, torch.optim.AdamW(model.parameters()), nn.functional.cross_entropy, loader)
 """
@@ -64,7 +64,7 @@ def test_a_click_on_start_gives_the_answer_in_plot_table_sentence_and_button(lab
     lab.panel().get_by_text("Applied:").wait_for()
     lab.run(2)
     found, applied = lab.output(2).split()
-    assert found == applied or int(applied) == 64
+    assert found == applied
     assert lab.panel().locator(".nbtune-apply").inner_text() == f"Apply k = {found}"
     assert f"k = {found}" in lab.panel().locator("[data-block=parts]").inner_text()
 

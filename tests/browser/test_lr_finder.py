@@ -35,6 +35,8 @@ class Wait(nn.Module):
     def forward(self, x):
         global calls
         calls += 1
+        if calls < {held_at}:
+            time.sleep(0.005)  # steps that take no time are shown many at once
         while calls == {held_at} and gate.is_file():
             time.sleep(0.01)
         return x

@@ -72,7 +72,11 @@ def test_what_is_no_finite_number_is_refused(name: str, value: Any) -> None:
 def test_a_limit_of_time_is_a_number_above_zero(value: Any) -> None:
     with pytest.raises(ValueError, match="max_seconds must be above 0"):
         nt.LRSettings(max_seconds=value)
-    with pytest.raises(ValueError, match="max_seconds must be above 0"):
+
+
+@pytest.mark.parametrize("value", [True, -1, math.nan, math.inf, "1"])
+def test_an_estimate_of_the_curvature_takes_no_time_at_the_least(value: Any) -> None:
+    with pytest.raises(ValueError, match="max_seconds must be a number from 0 up"):
         nt.estimate_curvature(plain_task(), max_seconds=value)
 
 

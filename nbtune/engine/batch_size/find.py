@@ -41,8 +41,8 @@ def find_batch_size(
         >>> data = (torch.randn(256, 4), torch.randn(256, 1))
         >>> task = Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
         >>> limit = find_batch_size(task, capacity="8 GB", measure_seconds=0, progress=False)
-        >>> limit.batch_size, limit.verdict
-        (512, 'k = 512 fits, the largest looked at')
+        >>> limit.batch_size, limit.verdict, limit.limit
+        (256, 'k = 256 fits, the largest looked at', 'There are only 256 samples.')
     """
     if not isinstance(task, Task) or not isinstance(settings, BatchSettings | None):
         raise TypeError(

@@ -150,7 +150,9 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
                 continue
             self.capacity_bytes, self.capacity_name = estimate.capacity_bytes, estimate.capacity_name
             self._samples = estimate.samples
-            yield _row(estimate, side, self._settings.max_batch_size)
+            count = estimate.samples.count
+            most = self._settings.max_batch_size
+            yield _row(estimate, side, most if count is None else max(1, min(most, count)))
 
     def _estimate(self, side: int) -> MemoryEstimate:
         wanted = self._settings

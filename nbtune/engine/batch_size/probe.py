@@ -27,10 +27,11 @@ PREDICTING = "the prediction"
 def probe_batch_sizes(task: Task, settings: BatchSettings | None = None) -> BatchProbe:
     """A search, not yet begun: iterating over it predicts, and then runs what can be run.
 
-    First comes a predicted trial for k = 1, 2, 4 … ``settings.max_batch_size``. Then, on a GPU, the strategy's trials
-    (two steps each, under the named capacity) and the speed of the sizes that fit. Without a GPU the strategies
-    "halve" and "double" are played on the named card, and real steps follow on the host for rising k: never one that
-    is predicted to take more than half of the free memory, and only within ``settings.measure_seconds``.
+    First comes a predicted trial for k = 1, 2, 4 … ``settings.max_batch_size``, and no more than there are samples.
+    Then, on a GPU, the strategy's trials (two steps each, under the named capacity) and the speed of the sizes that
+    fit. Without a GPU the strategies "halve" and "double" are played on the named card, and real steps follow on the
+    host for rising k: never one that is predicted to take more than half of the free memory, only within
+    ``settings.measure_seconds``, and none where the step itself asks for CUDA.
 
     Each trial leaves everything as it was, so that the run can be closed between any two. Whoever iterates closes it.
 
@@ -73,9 +74,20 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         """What is not known or went wrong so far; first why nothing could be predicted, if so."""
         predicted: tuple[str, ...] = ()
         if self.estimate is not None:
-            shortage = self.estimate.samples.shortage(self._settings.max_batch_size)
-            predicted = (*self.estimate.caveats, *shortage)
+            predicted = (*self.estimate.caveats, *self._shortage())
         return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
+
+    @property
+    def largest_looked_at(self) -> int:
+        """``settings.max_batch_size``, or as many samples as there are: a larger batch can't be made of them."""
+        count = None if self.estimate is None else self.estimate.samples.count
+        wanted = self._settings.max_batch_size
+        return wanted if count is None else max(1, min(wanted, count))
+
+    def _shortage(self) -> tuple[str, ...]:
+        if self.largest_looked_at == self._settings.max_batch_size:
+            return ()
+        return (f"There are only {self.largest_looked_at} samples, so no larger batch was looked at.",)
 
     def limit(self, trials: Iterable[MemoryTrial], outcome: Literal["finished", "stopped"] = "finished") -> BatchLimit:
         """What the trials so far say, with what the search knows beside them."""
@@ -87,7 +99,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
     def _events(self) -> Generator[MemoryTrial, None, None]:
         self._predict()
         if self.estimate is not None:
-            for k in powers_of_two(self._settings.max_batch_size):
+            for k in powers_of_two(self.largest_looked_at):
                 yield self._predicted(k)
         if self._task.device.type == "cuda":
             if self._can_run():
@@ -128,7 +140,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
             yield replace(self._predicted(k), fits=attempt.fits, why=attempt.why)
 
     def _search(self) -> Search:
-        largest = self._settings.max_batch_size
+        largest = self.largest_looked_at
         if self._settings.strategy == "halve":
             return halving(largest)
         if self._settings.strategy == "double" or self.estimate is None:
@@ -149,7 +161,10 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         other = [what for what, is_other in _planned_otherwise(self._task, self._settings).items() if is_other]
         if other:
             self._own_caveats.append(f"Nothing was run: the plan has {' and '.join(other)} than the task.")
-        return not other
+        needs_card = self.estimate is not None and self.estimate.asks_for_cuda and self._task.device.type == "cpu"
+        if needs_card and not other:
+            self._own_caveats.append("Nothing was run: the step asks for CUDA, and the model is on the host.")
+        return not other and not needs_card
 
     def _as_planned(self) -> Task:
         amp = self._settings.amp
@@ -185,7 +200,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         )  # fmt: skip
         begun, took, growth = time.perf_counter(), 0.0, 1.5
         alone: Exception | None = None
-        for k in powers_of_two(self._settings.max_batch_size):
+        for k in powers_of_two(self.largest_looked_at):
             left = self._settings.measure_seconds - (time.perf_counter() - begun)
             if growth * took > left or host.is_over or not host.has_room_for(k):
                 break
@@ -194,7 +209,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
             try:
                 attempt = host.attempt(k, max_seconds=left / 4)
             except Exception as error:
-                if k > 1 or self._settings.max_batch_size == 1:
+                if k > 1 or self.largest_looked_at == 1:
                     raise
                 # Others may run where one sample alone does not (a squeeze too many, pairs within the batch).
                 alone = error

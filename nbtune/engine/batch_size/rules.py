@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...formats import format_count, format_memory
+from .advice import confirmed_advice
 
 if TYPE_CHECKING:
     from .settings import BatchSettings
@@ -102,12 +103,20 @@ def _sentences(known: Known, best: MemoryTrial | None) -> tuple[str, str, str]:
         why = why.removeprefix(NOT_PREDICTABLE).removesuffix(MEASURE).strip().rstrip(".")
         return f"{NOT_PREDICTABLE} {why}.", MEASURE, ""
     if best is None:
-        return "Not even k = 1 fits:", _need_sentence(known), _advice(known)
+        return "Not even k = 1 fits:", _need_sentence(known), confirmed_advice(known.estimate)
     k = best.batch_size
     advice = f"But {BATCH_NORM_NEEDS_MORE}." if best.why == BATCH_NORM_NEEDS_MORE else ""
     if k == max(t.batch_size for t in known.latest):
+        advice = " ".join(part for part in (advice, _shortage_sentence(known, k)) if part)
         return f"k = {k} fits, the largest looked at", _evidence(known, best), advice
     return f"k = {k} is the largest power of two that fits", _evidence(known, best), advice
+
+
+def _shortage_sentence(known: Known, k: int) -> str:
+    count = getattr(getattr(known.estimate, "samples", None), "count", None)
+    if count is None or count >= min(2 * k, known.settings.max_batch_size):
+        return ""
+    return f"There are only {_counted(count, 'sample')}."
 
 
 def _evidence(known: Known, best: MemoryTrial) -> str:
@@ -130,17 +139,6 @@ def _need_sentence(known: Known) -> str:
     smallest = min(known.latest, key=lambda t: t.batch_size)
     peak = _peak(smallest)
     return "it ran out of memory." if peak is None else f"it needs {format_memory(peak)}."
-
-
-def _advice(known: Known) -> str:
-    has_images = known.settings.image_size is not None or getattr(known.estimate, "image_size", None) is not None
-    advice = ["halve the image side"] if has_images else []
-    if not known.settings.checkpointing:
-        advice.append("switch on checkpointing")
-    if not advice:
-        advice.append("take a smaller model, or an optimizer that keeps less")
-    sentence = ", or ".join(advice)
-    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _speed_sentence(latest: Sequence[MemoryTrial], bend: int | None, is_rising: bool) -> str:

@@ -23,7 +23,7 @@ class BatchSettings:
             is on (what is free on it now), and without one for the host's memory.
         strategy: "estimate" (predict, then confirm), "halve" (from ``max_batch_size`` down on each out-of-memory
             error), "double" (from 1 up to the first).
-        max_batch_size: The largest k looked at, ≥ 1.
+        max_batch_size: The largest k looked at, ≥ 1; no more than there are samples, where the data tell.
         image_size: Side in pixels of the (square) images; None for the data's own.
         optimizer: One of ``OPTIMIZERS`` to plan with instead of the task's own; None for the task's.
         amp: dtype of autocast to plan with, False for none; None for the task's.

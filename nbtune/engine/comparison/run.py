@@ -20,7 +20,8 @@ from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
 from ..task import batches
-from ..task.order import cut_of, is_shuffled, reordered, samples_in
+from ..task.loaders import samples_in
+from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
 from ..training.trainer import LOADING

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from ...formats import format_loss, format_lr
-from ..checks import seconds, whole_number
+from ..checks import number, whole_number
 from ..device.capacity import free_bytes
+from ..interrupts import held_back
 from ..plain_data import json_ready
 from ..task.rates import set_lr
 from ..task.task import Task
@@ -152,7 +153,7 @@ def estimate_curvature(
         raise TypeError(f"estimate_curvature takes an nbtune.Task, not {type(task).__name__}")
     for name, value in (("products", products), ("batches", batches)):
         whole_number(name, value)
-    limit = seconds("max_seconds", max_seconds)
+    limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
     return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)
@@ -165,7 +166,8 @@ def measured(
     """As ``estimate_curvature``, without checks and warnings; no product begins once ``is_stopped()``."""
     begun = time.perf_counter()
     deadline = math.inf if max_seconds is None else begun + max_seconds
-    found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
+    with held_back():
+        found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
     return Curvature(batches=batches, seconds=time.perf_counter() - begun, **found)
 
 

@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..device import out_of_memory
 from ..device.capacity import free_bytes
+from ..interrupts import let_through
 from ..task import batches
 from ..task.task import Task
 from ..training.copy_watch import CopyWatch, check_graph
@@ -93,7 +94,9 @@ class Hessian:
         """The gradient on one batch, flat."""
         self._clear_gradients()
         # Not autograd.grad, which checkpointing (its reentrant kind) does not take.
-        self._evaluated(sample).backward()
+        loss = self._evaluated(sample)
+        with let_through():
+            loss.backward()
         found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
         self._clear_gradients()
         return self._flat(found)
@@ -146,7 +149,10 @@ class Hessian:
             if _has_backward_of_its_own(loss):
                 return None
             try:
-                gradients = list(torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True))
+                with let_through():
+                    gradients = list(
+                        torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True)
+                    )
             except RuntimeError as error:
                 self._failure = error
                 return None
@@ -159,10 +165,11 @@ class Hessian:
         if not linked or any(g.is_sparse for g in gradients):
             return None
         try:
-            products = torch.autograd.grad(
-                [g for g, _ in linked], self._parameters, [part for _, part in linked],
-                retain_graph=is_kept, materialize_grads=True,
-            )  # fmt: skip
+            with let_through():
+                products = torch.autograd.grad(
+                    [g for g, _ in linked], self._parameters, [part for _, part in linked],
+                    retain_graph=is_kept, materialize_grads=True,
+                )  # fmt: skip
         except RuntimeError as error:
             self._failure = error
             return None
@@ -206,7 +213,7 @@ class Hessian:
         own = batches.with_own_containers(sample, clones=True)
         self._streams = RandomStreams(self._task.device, self._seed)
         try:
-            with self._streams, _twice_differentiable(self._task, self._workpiece):
+            with self._streams, _twice_differentiable(self._task, self._workpiece), let_through():
                 return checked_loss(raw_loss(self._workpiece, own), True)
         except Exception as error:
             error.add_note(f"nbtune: the batch was {batches.shapes(sample)}")

@@ -11,7 +11,8 @@ from typing import Any
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..run import GeneratorRun
-from ..task.order import cut_of, is_shuffled, reordered, samples_in
+from ..task.loaders import samples_in
+from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
 from .events import Ended, LRStep, RaceStep
 from .race.run import LRRace, race_lr

@@ -10,6 +10,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
 from ..checks import whole_number
+from ..interrupts import held_back
 from ..task.task import Task
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
@@ -25,6 +26,7 @@ LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
 
+@held_back()
 def estimate_memory(
     task: Task,
     capacity: str | int | None = None,
@@ -81,12 +83,23 @@ def estimate_memory(
         if image_size is not None:
             error.add_note(f"nbtune: the images were scaled to {image_size} pixels")
         raise
-    size, name, context = capacity_of(task.device, capacity, is_host)
+    size, name, context = capacity_of(
+        task.device, capacity, is_host, held_bytes=_held_bytes(task) + source.beside_bytes
+    )
     return MemoryEstimate(
         capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
         caveats=(*surroundings(task, is_host), *samples.caveats, *source.caveats), samples=samples, _source=source,
     )  # fmt: skip
+
+
+def _held_bytes(task: Task) -> int:
+    """What the model takes of this process already, which the trace counts again: on the host it is there once."""
+    buffers = [b for model in task.models.values() for b in model.buffers()]
+    gradients = [p.grad for p in task.parameters if p.grad is not None]
+    entries = [entry for o in task.optimizers.values() for entry in o.state.values() if isinstance(entry, dict)]
+    state = [v for entry in entries for v in entry.values() if isinstance(v, torch.Tensor)]
+    return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
 
 
 def _check_plan(
@@ -116,7 +129,8 @@ class MemoryEstimate:
 
     Attributes:
         capacity_bytes, capacity_name: Of the card; None where nobody says.
-        context_bytes: What the driver and its kernels take beside the allocator; on the host, this process now.
+        context_bytes: What the driver and its kernels take beside the allocator; on the host, this process now without
+            the model, which is counted by its parts.
         device: "cuda" or "cpu".
         image_size: Height in pixels of the images it is for; None for other data.
         method: How it was traced: "meta", "fake" or "real steps".
@@ -142,6 +156,11 @@ class MemoryEstimate:
         return self.context_bytes + self._source.moment(_checked(k)).reserved_bytes
 
     @property
+    def asks_for_cuda(self) -> bool:
+        """Whether the user's step names CUDA itself (``.cuda()``, ``torch.autocast("cuda")``), on any machine."""
+        return self._source.asks_for_cuda
+
+    @property
     def margin(self) -> float:
         """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
         return WIDE_MARGIN if self._source.is_recurrent or self.method == "real steps" else MARGIN
@@ -164,7 +183,9 @@ class MemoryEstimate:
     def largest_batch_size(self, power_of_two: bool = True) -> int:
         """The largest k that fits, of the powers of two or of all; 0 if not even one sample does.
 
-        Where each batch size has to be traced by itself: the largest power of two up to 4,096.
+        It is what the card holds, however few samples the data have, so that a small sample of the data can stand for
+        all; ``find_batch_size`` keeps within the data. Not above 2**24, and where each batch size has to be traced by
+        itself not above 4,096, of the powers of two.
         """
         k, limit = 1, LARGEST_SEARCHED if self._source.has_law else LARGEST_TRACED
         if not self.fits(k):
@@ -207,6 +228,30 @@ class MemoryEstimate:
         source = self._source.evaluation()
         kept = sum(size for name, size in self.breakdown(k).items() if name in ("gradients", "optimizer"))
         return int(self.context_bytes + source.moment(_checked(k)).reserved_bytes + kept)
+
+    def one_sample_with(self, **changes: Any) -> tuple[int, bool] | None:
+        """The peak at k = 1 with other settings, and whether it fits; takes about a second when it is first asked.
+
+        Args:
+            **changes: ``image_size``, ``amp``, ``checkpointing`` or ``optimizer``, as in ``estimate_memory``.
+        Returns:
+            None where that cannot be told.
+        """
+        reserved = self._source.one_sample_with(**changes)
+        if reserved is None:
+            return None
+        needed = self.context_bytes + round((1 + self.margin) * reserved)
+        return self.context_bytes + reserved, self.capacity_bytes is None or needed <= self.capacity_bytes
+
+    @property
+    def plan(self) -> Plan:
+        """What it assumes beside the task itself."""
+        return self._source.plan
+
+    @property
+    def can_change_optimizer(self) -> bool:
+        """Whether another optimizer may be planned with."""
+        return self._source.task is not None and self._source.task.update is None
 
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
         """The same estimate judged by another card; nothing is traced again.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..interrupts import held_back
 from ..task.task import Task
 from ..training.trainer import trainer
+from .batch_law import Measure
 from .rehearsal.kernels import cuda_workspaces
 from .rehearsal.recorder import Recorder, Recording
 from .rehearsal.replica import fuse_as_on_cuda
@@ -33,6 +35,7 @@ def real_peak(
     return parts, sum(size for _, size in parts)
 
 
+@held_back()
 def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None) -> Recording:
     """Every allocation of two real training steps at batch size ``k``, with the workspaces a CUDA card would add."""
     batch = (samples or Samples(task)).real_batch_of(k, image_size)
@@ -44,9 +47,10 @@ def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: 
             models = dict(made.workpiece.model)
         with recorder.following(models, made.workpiece.optimizers), recorder:
             recorder.see([list(m.state_dict(keep_vars=True).values()) for m in models.values()], "parameters")
-            recorder.see(batch, "inputs")
+            recorder.see(Measure.of(batch).leaves, "inputs")
             if made.workpiece.is_copy:
                 fuse_as_on_cuda(made.workpiece.optimizers)
             for _ in range(STEPS):
                 made.step(task.lr)
+            recorder.stop()
     return recorder.recording

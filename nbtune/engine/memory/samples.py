@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset, default_collate
 
+from ..interrupts import let_through
 from ..task import batches
 from ..task.task import Task
 from ..training.loader_state import LoaderState
 from ..training.random_streams import RandomStreams
+from .batch_law import MEASURED_AT, Measure, dimensions_that_grow, in_memory_of_its_own, stretched, with_leaves
+from .images import image_size_of_batch, with_image_size
+from .ready_made import batch_length, resized
+from .worst_sample import WorstSample
 
 MOST_SAMPLES = 1000
 """At most so many are looked at for the largest one."""
@@ -23,109 +27,179 @@ MOST_SAMPLES = 1000
 class NotPredictableError(RuntimeError):
     """The memory of this task can't be predicted; the message says why."""
 
+    @classmethod
+    def because(cls, reason: str) -> NotPredictableError:
+        """With the words around the reason that results begin and end with."""
+        return cls(f"Not predictable: {reason.rstrip('.')}. Measure it instead.")
+
 
 class Samples:
     """A few of the task's samples, from which a batch of any k is made.
 
-    The largest sample found among the first thousand (or ``task.longest``) fills the batch, so that a size that fits
-    also fits on the worst day. The loader and the random streams are left as they were; no batch is taken from a loader
-    whose dataset can be asked by index.
+    How a batch grows is measured: batches of two, three and five are put together by the loader's own ``collate_fn``,
+    and every tensor and array that can be reached from them is looked at. Which sample is the largest is told by what
+    a batch of it alone holds. That one (or ``task.longest``) fills the batch, so that a size that fits also fits on
+    the worst day; where samples are largest in different dimensions, as padded sentences and their translations, all
+    of them do. The loader and the random streams are left as they were; no batch is taken from a loader whose dataset
+    can be asked by index.
 
     Attributes:
         caveats: What was done, in sentences.
         count: How many samples the data have; None where they do not tell.
         image_size: (height, width) of image data, else None.
+    Raises:
+        NotPredictableError: When it cannot be told from a batch how it grows.
+        ValueError: When the data yield nothing, as a used-up iterator does.
+        Exception: Whatever the user's dataset and ``collate_fn`` raise.
     """
 
     def __init__(self, task: Task) -> None:
         self.caveats: tuple[str, ...] = ()
         self._collate = _collated(task.loader)
-        self._sample: Any = None
-        self._batch: Any = None
-        with _left_alone(task):
+        self._samples: list[Any] = []
+        self._ready: Any = None
+        self._length = 0
+        self._law: tuple[Any, list[int]] | None = None
+        with _left_alone(task), let_through():
             self.count = _count(task.loader)
             self._look_at(task)
-            self._pair = self._collated_pair()
-        self.image_size = _image_size(self.batch_of(1))
+            if self._samples:
+                self._measure_growth()
+        self.image_size = image_size_of_batch(self.batch_of(1))
 
     def batch_of(self, k: int, image_size: int | None = None) -> Any:
-        """A batch of ``k`` times the same sample on the host, images scaled to ``image_size`` pixels in height.
+        """A batch of ``k`` samples on the host, images scaled to ``image_size`` pixels in height.
 
-        Its tensors share one sample's memory; see ``real_batch_of`` for steps that are really run.
+        Its tensors may share one sample's memory; see ``real_batch_of`` for steps that are really run.
         """
         batch = self._repeated(k)
-        return batch if image_size is None else _with_image_size(batch, image_size)
+        return batch if image_size is None else with_image_size(batch, image_size)
 
     def real_batch_of(self, k: int, image_size: int | None = None) -> Any:
         """The same with memory of its own for every sample, as a real batch has."""
-        batch = self.batch_of(k, image_size)
-        return tree_map(lambda x: x.contiguous() if isinstance(x, torch.Tensor) else x, batch)
-
-    def shortage(self, k: int) -> tuple[str, ...]:
-        """A sentence where the data have fewer than ``k`` samples."""
-        if self.count is None or self.count >= k:
-            return ()
-        return (f"The data have {self.count} samples: larger batches repeat them.",)
+        return with_leaves(self.batch_of(k, image_size), in_memory_of_its_own)
 
     def _look_at(self, task: Task) -> None:
-        dataset = getattr(task.loader, "dataset", None)
+        loader = task.loader
+        dataset = getattr(loader, "dataset", None)
         if task.longest is not None:
-            self._sample = task.longest
-        elif isinstance(task.loader, DataLoader) and not isinstance(dataset, IterableDataset) and _has_indices(dataset):
-            self._sample = self._largest(dataset)
+            self._samples = [task.longest]
+        elif not isinstance(loader, DataLoader) or not _collates(loader):
+            self._take_batch(task)
+        elif isinstance(dataset, IterableDataset):
+            self._take_stream(loader)
+        elif _has_indices(dataset):
+            self._take_largest(dataset)
         else:
-            self._take_batch(task.loader)
+            self._take_batch(task)
 
-    def _collated_pair(self) -> Any:
-        """Leaves of a batch of two, and the dimension in which one of three is longer; None for other differences."""
-        if self._sample is None:
-            return None
-        leaves, form = tree_flatten(_plain(self._collate([self._sample] * 2)))
-        others, other_form = tree_flatten(_plain(self._collate([self._sample] * 3)))
-        if form != other_form:
-            return None
-        grown = [_growing_dimension(a, b) for a, b in zip(leaves, others, strict=True)]
-        return None if _NEITHER in grown else (leaves, grown, form)
+    def _take_largest(self, dataset: Any) -> None:
+        if isinstance(dataset, TensorDataset) and self._collate is default_collate:  # samples of one size
+            self._samples = [dataset[0]]
+            return
+        looked_at = min(len(dataset), MOST_SAMPLES)
+        if self._choose(dataset[index] for index in range(looked_at)):
+            text = f"The batch is the largest of the first {looked_at} samples, repeated; others may be larger."
+            self.caveats = (*self.caveats, text)
+
+    def _take_stream(self, loader: DataLoader[Any]) -> None:
+        first = list(islice(iter(loader.dataset), max(loader.batch_size or 1, *MEASURED_AT)))
+        if not first:
+            raise _nothing_there()
+        self._choose(first)
+        self.caveats = (*self.caveats, f"The data are a stream: the largest of its first {len(first)} stands for all.")
+
+    def _choose(self, samples: Iterable[Any]) -> bool:
+        """Take the samples that fill the batch; whether others are smaller."""
+        worst = WorstSample(self._alone)
+        for sample in samples:
+            worst.look_at(sample)
+        self._samples = [worst.largest]
+        if worst.is_told_by_text:
+            self.caveats = ("The sample with the longest text stands for all: what the step makes of it is not seen.",)
+        if len(worst.first) == max(MEASURED_AT):
+            alike, mixed = self._size_of([worst.largest]), self._size_of(worst.widest)
+            if mixed > alike:
+                self._samples = worst.widest
+            if self._size_of(worst.first) > max(alike, mixed):
+                raise NotPredictableError.because(
+                    "five different samples make a larger batch than five times the largest, so that its size does not "
+                    "follow from k"
+                )
+        return worst.has_smaller
+
+    def _size_of(self, samples: list[Any]) -> int:
+        try:
+            return Measure.of(self._collate(_cycled(samples, max(MEASURED_AT)))).nbytes
+        except Exception:  # pairs and triplets that need samples of several kinds
+            return -1
+
+    def _alone(self, sample: Any) -> Measure:
+        try:
+            return Measure.of(self._collate([sample]))
+        except Exception:
+            return Measure.of(sample)
+
+    def _measure_growth(self) -> None:
+        made = [self._put_together(k) for k in MEASURED_AT]
+        measures = [Measure.of(batch) for batch in made]
+        if not measures[0].leaves:
+            raise _no_tensors(made[0])
+        grown = dimensions_that_grow(measures)
+        if grown is not None and all(dimension < 0 for dimension in grown):
+            raise NotPredictableError.because(
+                f"nothing that is seen of a batch ({type(made[0]).__name__}) grows with the number of its samples"
+            )
+        if grown is not None:
+            self._law = made[0], grown
+        self._name_the_unseen(measures[0])
+
+    def _name_the_unseen(self, measure: Measure) -> None:
+        if measure.opaque:
+            names = ", ".join(sorted(measure.opaque))
+            self.caveats = (*self.caveats, f"The batches hold {names}, whose size is not seen.")
+
+    def _put_together(self, k: int) -> Any:
+        return self._collate(_cycled(self._samples, k))
 
     def _repeated(self, k: int) -> Any:
-        if self._sample is None:
-            return self._resized(self._batch, k)
-        if self._pair is None:
-            return _plain(self._collate([self._sample] * k))
-        leaves, grown, form = self._pair
-        return tree_unflatten([_grown(x, d, k) for x, d in zip(leaves, grown, strict=True)], form)
+        if not self._samples:
+            return resized(self._ready, self._length, k)
+        if self._law is None or k < len(self._samples):
+            return self._put_together(k)
+        batch, grown = self._law
+        dimensions = iter(grown)
+        return with_leaves(batch, lambda leaf: stretched(leaf, next(dimensions), k))
 
-    def _largest(self, dataset: Any) -> Any:
-        largest = dataset[0]
-        if isinstance(dataset, TensorDataset):  # samples of one size
-            return largest
-        looked_at = min(len(dataset), MOST_SAMPLES)
-        sizes = [_size(largest)]
-        for index in range(1, looked_at):
-            sample = dataset[index]
-            if _size(sample) > max(sizes):
-                largest = sample
-            sizes.append(_size(sample))
-        if len(set(sizes)) > 1:
-            text = f"The batch is the largest of the first {looked_at} samples, repeated; others may be larger."
-            self.caveats = (text,)
-        return largest
-
-    def _take_batch(self, loader: Iterable[Any]) -> None:
+    def _take_batch(self, task: Task) -> None:
+        loader, known = task.loader, None
         if isinstance(loader, (list, tuple)):
-            self._batch = _plain(max(islice(loader, MOST_SAMPLES), key=_size))
+            self._ready = max(islice(loader, MOST_SAMPLES), key=lambda batch: Measure.of(batch).size)
         else:
-            self._batch = _plain(next(iter(loader)))
+            self._ready = next(iter(loader), None)
+            if self._ready is None:
+                raise _nothing_there()
             self.caveats = ("The data are a stream: its first batch stands for all.",)
-        self._length = batch_length(self._batch)
+            known = batches.batch_size_of(loader)
+        length = batch_length(self._ready, known)
+        if length is None:
+            raise _no_tensors(self._ready)
+        self._length = length
+        self._name_the_unseen(Measure.of(self._ready))
 
-    def _resized(self, batch: Any, k: int) -> Any:
-        def resize(x: Any) -> Any:
-            if not isinstance(x, torch.Tensor) or x.dim() == 0 or x.shape[0] != self._length:
-                return x
-            return x[:1].expand(k, *x.shape[1:])
 
-        return tree_map(resize, batch)
+def _cycled(samples: list[Any], k: int) -> list[Any]:
+    return [samples[index % len(samples)] for index in range(k)]
+
+
+def _nothing_there() -> ValueError:
+    return ValueError("the data yield no batch (an iterator that is used up, or an empty stream)")
+
+
+def _no_tensors(batch: Any) -> NotPredictableError:
+    return NotPredictableError.because(
+        f"a batch holds no tensors and no arrays ({batches.shapes(batch)}), so k can't be told from it"
+    )
 
 
 @contextmanager
@@ -135,8 +209,8 @@ def _left_alone(task: Task) -> Iterator[None]:
     try:
         with streams:
             yield
-        state.mark()
     finally:
+        state.mark()
         streams.put_back()
         state.put_back()
 
@@ -158,37 +232,6 @@ def _count(loader: Any) -> int | None:
         return None
 
 
-def _plain(batch: Any) -> Any:
-    """Mappings that are no dicts (BatchEncoding) as dicts, since the pytree functions know only these."""
-    if isinstance(batch, Mapping):
-        return {key: _plain(value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*map(_plain, batch))
-    return type(batch)(map(_plain, batch)) if type(batch) in (list, tuple) else batch
-
-
-_NEITHER = -2
-
-
-def _growing_dimension(two: Any, three: Any) -> int:
-    """The dimension in which a batch of three is longer than one of two; −1 for none."""
-    if not isinstance(two, torch.Tensor):
-        return -1
-    if two.dim() != three.dim():
-        return _NEITHER
-    grown = [d for d, (a, b) in enumerate(zip(two.shape, three.shape, strict=True)) if a != b]
-    if not grown:
-        return -1
-    is_one_each = len(grown) == 1 and two.shape[grown[0]] == 2 and three.shape[grown[0]] == 3
-    return grown[0] if is_one_each else _NEITHER
-
-
-def _grown(x: Any, dimension: int, k: int) -> Any:
-    if dimension < 0:
-        return x
-    return x.narrow(dimension, 0, 1).expand(*x.shape[:dimension], k, *x.shape[dimension + 1 :])
-
-
 def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
     """A batch of ``k`` samples of the task, see ``Samples``."""
     return Samples(task).batch_of(k, image_size)
@@ -197,61 +240,26 @@ def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
 def image_size_of(task: Task) -> int | None:
     """Height in pixels of the task's images, by one sample; None where the data are no images, or can't be rewound."""
     dataset = getattr(task.loader, "dataset", None)
-    with _left_alone(task):
+    with _left_alone(task), let_through():
         if isinstance(task.loader, (list, tuple)):
             first = task.loader[0]
         elif dataset is None or isinstance(dataset, IterableDataset):
             return None
         else:
             first = _collated(task.loader)([dataset[0]])
-    found = _image_size(_plain(first))
+    found = image_size_of_batch(first)
     return None if found is None else found[0]
 
 
+def _collates(loader: DataLoader[Any]) -> bool:
+    """Whether a loader puts samples together, or slices them out of tensors; else its dataset yields whole batches."""
+    return loader.batch_sampler is not None or _slices(loader)
+
+
+def _slices(loader: Any) -> bool:
+    return getattr(loader, "batch_size", 0) is None and type(getattr(loader, "sampler", None)) is BatchSampler
+
+
 def _collated(loader: Any) -> Any:
-    slices = getattr(loader, "batch_size", 0) is None and type(getattr(loader, "sampler", None)) is BatchSampler
-    # Such a loader slices whole batches out of tensors, and its collate_fn puts nothing together.
-    return default_collate if slices else getattr(loader, "collate_fn", None) or default_collate
-
-
-def batch_length(batch: Any) -> int:
-    """Samples in a batch: the length of its first tensor.
-
-    Raises:
-        NotPredictableError: When there is no tensor in it.
-    """
-    tensors = [x for x in tree_leaves(_plain(batch)) if isinstance(x, torch.Tensor) and x.dim()]
-    if not tensors:
-        raise NotPredictableError(f"a batch holds no tensors ({batches.shapes(batch)}), so k can't be told from it")
-    return len(tensors[0])
-
-
-def _size(sample: Any) -> int:
-    leaves = tree_leaves(_plain(sample))
-    return sum(x.numel() if isinstance(x, torch.Tensor) else getattr(x, "size", 1) for x in leaves if _has_size(x))
-
-
-def _has_size(x: Any) -> bool:
-    return isinstance(x, torch.Tensor) or isinstance(getattr(x, "size", None), int)
-
-
-def _image_size(batch: Any) -> tuple[int, int] | None:
-    for x in tree_leaves(batch):
-        is_batch = isinstance(x, torch.Tensor) and x.dim() == 4 and x.shape[1] <= 16
-        if is_batch and (x.is_floating_point() or x.dtype == torch.uint8):
-            return (x.shape[2], x.shape[3]) if min(x.shape[2:]) >= 8 else None
-    return None
-
-
-def _with_image_size(batch: Any, side: int) -> Any:
-    found = _image_size(batch)
-    if found is None:
-        raise ValueError("image_size was given, and the data are no images (k, channels, height, width)")
-    target = (side, max(1, round(found[1] * side / found[0])))
-
-    def scaled(x: Any) -> Any:
-        if not isinstance(x, torch.Tensor) or x.dim() < 3 or tuple(x.shape[-2:]) != found:
-            return x
-        return x.new_zeros(()).expand(*x.shape[:-2], *target)
-
-    return tree_map(scaled, batch)
+    # A loader that slices whole batches out of tensors puts nothing together with its collate_fn.
+    return default_collate if _slices(loader) else getattr(loader, "collate_fn", None) or default_collate

@@ -10,6 +10,8 @@ import torch
 from ..device.capacity import free_bytes
 from ..task.task import Task
 from .layers import owned_parameters
+from .rehearsal.place import is_without_cuda
+from .rehearsal.recorder import Recording
 from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
@@ -28,9 +30,11 @@ class Source:
         self.method = ""
         self.caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
+        self._first: Recording | None = None
         self._tapes: dict[int, Tape] = {}
         self._moments: dict[int, Moment] = {}
         self._evaluation: Source | None = None
+        self._changed: dict[Any, int | None] = {}
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -52,8 +56,20 @@ class Source:
                 reasons.append(str(error))
                 break
             except Exception as error:
+                if is_without_cuda(error):
+                    raise _cuda_is_needed(error) from error
                 reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
         self._trace_real(reasons)
+
+    @property
+    def asks_for_cuda(self) -> bool:
+        """Whether the user's step names CUDA itself."""
+        return self._first is not None and self._first.asks_for_cuda
+
+    @property
+    def beside_bytes(self) -> int:
+        """What was counted beside the model."""
+        return 0 if self._first is None else self._first.beside_bytes
 
     @property
     def has_law(self) -> bool:
@@ -88,6 +104,30 @@ class Source:
         except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
             return self._tape
 
+    def one_sample_with(self, **changes: Any) -> int | None:
+        """Bytes reserved at k = 1 (or 2, where one sample cannot be trained on) under another plan.
+
+        Args:
+            **changes: Fields of ``Plan``.
+        Returns:
+            None where it cannot be told: after a pickle, or where numbers are needed.
+        """
+        if self.task is None or self.method == "real steps":
+            return None
+        key = tuple(sorted(changes.items()))
+        if key not in self._changed:
+            self._changed[key] = self._reserved_with(replace(self.plan, **changes))
+        return self._changed[key]
+
+    def _reserved_with(self, plan: Plan) -> int | None:
+        for k in (1, 2):
+            try:
+                recording = rehearse(self.task, self.samples, k, plan, Stage(self.method))[0]
+            except Exception:  # BatchNorm refuses one value per channel, pooling refuses small images
+                continue
+            return (replay if plan.is_cuda else add_up)(Tape.fixed(recording), k).reserved_bytes
+        return None
+
     def evaluation(self) -> Source:
         """The same for forward passes in eval mode without gradients."""
         if self._evaluation is None and self.task is None:
@@ -100,7 +140,7 @@ class Source:
     def _trace(self, method: str) -> None:
         stage = Stage(method)
         traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
-        self.method, self.caveats = method, traced[0][1]
+        self.method, self.caveats, self._first = method, traced[0][1], traced[0][0]
         try:
             tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
             tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
@@ -113,14 +153,24 @@ class Source:
 
         changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
         if changed or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError(f"Not predictable: {reasons[0].rstrip('.')}. Measure it instead.")
-        first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+            raise NotPredictableError.because(reasons[0])
+        try:
+            first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+        except Exception as error:
+            if is_without_cuda(error):
+                raise _cuda_is_needed(error) from error
+            raise
         try:
             self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
         except NotAlikeError as error:
-            raise NotPredictableError(f"Not predictable: {error}. Measure it instead.") from error
+            raise NotPredictableError.because(str(error)) from error
         self.method = "real steps"
         self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
+
+
+def _cuda_is_needed(error: Exception) -> NotPredictableError:
+    what = str(error).splitlines()[0].rstrip(".")
+    return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
 
 
 def _differs(task: Task, plan: Plan, name: str) -> bool:

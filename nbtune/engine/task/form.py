@@ -9,8 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 
 from ...formats import format_count
 from .batches import batch_size_of, tensors_of, with_tensors
-from .loaders import plain, sampler_of
-from .order import samples_in
+from .loaders import plain, sampler_of, samples_in
 
 
 def form_of(loader: Any) -> str:

@@ -265,3 +265,13 @@ def _check_not_empty(loader: Iterable[Any]) -> None:
             "drop_last=True; take a smaller batch_size or drop_last=False"
         )
     raise ValueError("the data are empty: the loader yields no batch")
+
+
+def samples_in(loader: Iterable[Any]) -> int | None:
+    """Samples of one epoch; None where the loader does not tell."""
+    if isinstance(getattr(loader, "dataset", None), IterableDataset):
+        return None
+    try:
+        return len(sampler_of(loader))
+    except TypeError:
+        return None

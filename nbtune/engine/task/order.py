@@ -80,16 +80,6 @@ def cut_of(task: HasBatches, batch_size: int) -> Cut:
     return Cut(own, batch_size // own)
 
 
-def samples_in(loader: Iterable[Any]) -> int | None:
-    """Samples of one epoch; None where the loader does not tell."""
-    if isinstance(getattr(loader, "dataset", None), IterableDataset):
-        return None
-    try:
-        return len(sampler_of(loader))
-    except TypeError:
-        return None
-
-
 def is_shuffled(loader: Iterable[Any]) -> bool:
     """Whether another seed can give another order."""
     is_stream = isinstance(getattr(loader, "dataset", None), IterableDataset)

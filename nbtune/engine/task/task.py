@@ -13,8 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from ..checks import number, whole_number
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
-from .loaders import as_loader, takes_collate_fn
-from .order import samples_in
+from .loaders import as_loader, samples_in, takes_collate_fn
 from .rates import lr_setter, reference_lr
 
 _KEEP = object()

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..interrupts import held_back, to_the_end
 from ..task.task import Task
 
 
 class Backup:
     """The state of a task's own objects in host memory, put back bit for bit into the same objects."""
 
+    @held_back()
     def __init__(self, task: Task) -> None:
         roots = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
         self._modules = list({id(m): m for root in roots for m in root.modules()}.values())
@@ -27,6 +29,7 @@ class Backup:
         self._parameters = [(p, p.requires_grad, p.grad, _to_host(p.grad)) for p in task.parameters]
         self._optimizers = [(o, *optimizer_backup(o)) for o in task.optimizers.values()]
 
+    @held_back()
     def set_gradients_aside(self) -> None:
         """Give the parameters no gradients; the user's own are kept, on an accelerator without their memory.
 
@@ -37,9 +40,12 @@ class Backup:
             if grad is not None and grad.device.type != "cpu" and _owns_memory(grad):
                 grad.untyped_storage().resize_(0)
 
-    @torch.no_grad()
     def put_back(self) -> None:
         """Everything as it was when the backup was made; what cannot be put back does not keep the rest from it."""
+        to_the_end(self._put_back)
+
+    @torch.no_grad()
+    def _put_back(self) -> None:
         with ExitStack() as undo:
             for optimizer, groups, state in self._optimizers:
                 undo.callback(_put_back_optimizer, optimizer, groups, state)

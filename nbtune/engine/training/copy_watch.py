@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..interrupts import held_back
 from ..task.task import Task
 from .backup import Backup
 from .workpiece import Workpiece
@@ -65,6 +66,7 @@ class CopyWatch:
         self._is_handed_model = bool(task.update or task.training_step)
         self._backup = Backup(task) if self._is_handed_model else None
 
+    @held_back()
     def __enter__(self) -> None:
         self._before = self._theirs()
         self._copy_before = self._ours()
@@ -78,6 +80,7 @@ class CopyWatch:
         wrapped = [getattr(o, "optimizer", o) for o in self._task.optimizers.values()]
         self._handles = [o.register_step_post_hook(note) for o in wrapped if hasattr(o, "_optimizer_step_post_hooks")]
 
+    @held_back()
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         for handle in self._handles:
             handle.remove()

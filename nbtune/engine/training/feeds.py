@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
+from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.task import Task
 from .loader_state import LoaderState
@@ -125,7 +126,8 @@ class SharedBatches:
         self.window = []  # first, so that no more than one window takes memory
         with self._streams:
             try:
-                drawn = [next(self._feed) for _ in range(count)]
+                with let_through():
+                    drawn = [next(self._feed) for _ in range(count)]
             finally:
                 self._feed.mark()
         self.window = [batches.to_device(batch, self._device) for batch in drawn]
@@ -134,6 +136,7 @@ class SharedBatches:
         """A feed from the first batch of the next window on."""
         return SharedFeed(self)
 
+    @held_back()
     def close(self) -> None:
         self._streams.put_back()
         if self._own is not None:

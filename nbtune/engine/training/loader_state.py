@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..interrupts import held_back, to_the_end
 from .backup import is_plain
 
 
 class LoaderState:
     """The generators and samplers behind a loader, put back unless somebody else used them meanwhile."""
 
+    @held_back()
     def __init__(self, loader: Any) -> None:
         samplers = _samplers(loader)
         dataset = getattr(loader, "dataset", None)
@@ -26,12 +28,16 @@ class LoaderState:
         self._attributes = [(s, {k: v for k, v in vars(s).items() if is_plain(v)}) for s in samplers]
         self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for v in kept if _is_source(v)]
 
+    @held_back()
     def mark(self) -> None:
         """Note where the run leaves the generators, after each time it drew."""
         self._left = [g.get_state() for g in self._generators]
 
     def put_back(self) -> None:
         """The state at the start, for each generator that is where ``mark`` saw it last."""
+        to_the_end(self._put_back)
+
+    def _put_back(self) -> None:
         for generator, saved, left in zip(self._generators, self._saved, self._left, strict=True):
             if torch.equal(generator.get_state(), left):
                 generator.set_state(saved)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..interrupts import held_back, to_the_end
+
 _numpy_random: Any = np.random  # numpy's stubs leave get_bit_generator out
 
 
@@ -27,6 +29,7 @@ class RandomStreams:
         self._streams: list[_Stream] = [_TorchStream(g, seed) for g in _torch_generators(device)]
         self._streams += [_NumpyStream(seed), _PythonStream(seed)]
 
+    @held_back()
     def __enter__(self) -> None:
         with _callers_lock:
             for stream in self._streams:
@@ -37,6 +40,9 @@ class RandomStreams:
 
     def put_back(self) -> None:
         """Swap out what is swapped in; also after an interrupt in the middle of either."""
+        to_the_end(self._swap_out)
+
+    def _swap_out(self) -> None:
         with _callers_lock:
             for stream in self._streams:
                 stream.swap_out()

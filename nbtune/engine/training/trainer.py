@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.rates import does_maximize, lr_setter
 from ..task.task import Task
@@ -150,16 +151,21 @@ class Trainer:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
         if self._steps_taken == 0 and self._is_watched:
             with CopyWatch(self._task, self._workpiece):
-                loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+                loss = self._trained()
         else:
-            loss = self._forward_backward_step() if self._workpiece.update is None else self._update()
+            loss = self._trained()
         self._of_this_step = []
         self._steps_taken += 1
         return self._lowered(loss)
 
+    def _trained(self) -> torch.Tensor:
+        with let_through():
+            return self._forward_backward_step() if self._workpiece.update is None else self._update()
+
     def look(self) -> torch.Tensor:
         """The loss of the next step's batches without a step, in training mode, inside a ``stretch``; shape ()."""
-        losses = [self._look_at_next() for _ in range(self._task.accumulate)]
+        with let_through():
+            losses = [self._look_at_next() for _ in range(self._task.accumulate)]
         self._of_this_step = []
         return self._lowered(losses[0] if len(losses) == 1 else torch.stack(losses).mean())
 
@@ -190,8 +196,9 @@ class Trainer:
             try:
                 for model in self._workpiece.models:
                     model.eval()
-                losses = [self._loss(b, needs_graph=False) for b in held_out]
-                return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
+                with let_through():
+                    losses = [self._loss(b, needs_graph=False) for b in held_out]
+                    return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
             finally:
                 for module, mode in self._modes:
                     module.training = mode
@@ -204,7 +211,7 @@ class Trainer:
         """
         state = LoaderState(loader)
         try:
-            with self._held_out_streams:
+            with self._held_out_streams, let_through():
                 found = list(islice(batches.one_pass(loader), count))
             state.mark()
         finally:
@@ -213,6 +220,7 @@ class Trainer:
             raise ValueError("the validation data yield no batch (an iterator that is used up?)")
         return [batches.to_device(batch, self._task.device) for batch in found]
 
+    @held_back()
     def close(self) -> None:
         """Let go of the loader's workers, and undo what an interrupt has left half done."""
         self._streams.put_back()

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..device.capacity import free_bytes
+from ..interrupts import held_back
 from ..task.task import Task
 from .backup import Backup, optimizer_backup, put_back_groups
 
@@ -75,7 +76,7 @@ def lent(task: Task, *, in_place: bool = False, has_room: bool = False) -> Itera
     once. Else (and with ``in_place``) the model itself is, by one borrower at a time, with a backup in host memory.
     ``has_room``: that there is memory for the copy is known already.
     """
-    with torch.inference_mode(False):
+    with held_back(), torch.inference_mode(False):
         workpiece = None if in_place else _copied(task, has_room)
     if workpiece is not None:
         yield workpiece

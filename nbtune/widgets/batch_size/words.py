@@ -10,7 +10,7 @@ from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
 from ...formats import format_loss, format_percent
-from ..panel.panel import Sentence
+from ..panel.view import Sentence
 from .run import is_played
 
 IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...engine import LRSettings, Task
 from ...engine.comparison.budget import Budget
 from ...formats import format_count, format_loss, format_lr, format_remaining
-from ..panel.panel import Sentence
+from ..panel.view import Sentence
 
 if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison

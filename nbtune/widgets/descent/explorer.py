@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +16,15 @@ from ...plots.descent.strip import NAMES, strip_figure, strip_view
 from ...plots.descent.view import family_of, path_title, path_view
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
-from ..panel.panel import IS_RUNNING, Panel, Sentence
+from ..panel.panel import Panel
+from ..panel.view import IS_RUNNING, Sentence
+from .play import PlayAct, Steps
 
 SHARES = {"small": 0.06, "good": 0.72}
 """Of the limit: the η that are always shown beside the reader's own."""
 
 SLIDER_SHARE = 1.5
 """Of the limit: where the slider ends."""
-
-PAUSE_SECONDS = 0.05
 
 _BLOCKS = [
     *({"name": f"{name}{part}", "kind": kind} for name in NAMES for part, kind in (("_title", "text"), ("", "plot"))),
@@ -72,46 +70,29 @@ class DescentExplorer(Panel):
 
     # The life of a run
 
-    def _new_run(self) -> Iterator[int]:
+    def _new_act(self) -> PlayAct:
         self._use(_settings_from(self.values, self.settings))
-        return _paced(self.settings.steps)
+        return PlayAct(Steps(self.settings.steps), self._show)
 
-    def _draw_start(self) -> None:
-        self._shown = 0
+    def _show(self, until: int | None) -> DescentPath:
+        self._shown = until
         self._draw(NAMES)
-
-    def _draw_events(self, events: list[int]) -> None:
-        self._shown = events[-1]
-        self._draw(NAMES)
-
-    def _draw_end(self) -> None:
-        if self._session is None or not self._session.is_stopped:
-            self._shown = None
-        self._draw(NAMES)
-
-    def _draw_stopping(self) -> None:
-        """Nothing: it stops at once."""
-
-    def _draw_failure(self) -> None:
-        self._shown = None
-
-    def _error_title(self) -> str:
-        return "The descent raised an error"
+        return self._until_shown("yours")
 
     def _picture(self) -> bytes | None:
         return descent_png([self._until_shown(name) for name in NAMES])
 
     def _ipython_display_(self) -> None:
         # It has something to show before any run.
-        if not self._is_kept:
-            self._keep_picture()
+        if not self._view.is_kept:
+            self._view.keep_picture()
         super()._ipython_display_()
 
     # What follows from a change
 
-    def _changed(self, names: set[str]) -> bool:
+    def _changed(self, names: set[str]) -> None:
         if self.state in IS_RUNNING:
-            return False
+            return
         if "surface" in names:
             share = self.settings.rate / self.settings.limit
             limit = lr_limit(SURFACES[self.values["surface"]])
@@ -120,11 +101,10 @@ class DescentExplorer(Panel):
             settings = _settings_from(self.values, self.settings)
         except ValueError as error:
             self._draw_refusal(error)
-            return False
+            return
         new, was_whole = self._use(settings), self._shown is None
         self._shown = None
         self._draw(new if was_whole else NAMES)
-        return False
 
     def _acted(self, name: str) -> None:
         if self.state in IS_RUNNING:
@@ -161,7 +141,7 @@ class DescentExplorer(Panel):
             self.plots[name].update(path_view(paths[name], until, self._family(name)))
         self.plots["strip"].update(strip_view([paths[name] for name in NAMES], until))
         self.contents = {f"{name}_title": self._title(name) for name in NAMES}
-        self.result, self._is_kept = self._until_shown("yours"), False
+        self.result, self._view.is_kept = self._until_shown("yours"), False
         self.sentence = self._sentence()
 
     def _family(self, name: str) -> str:
@@ -185,13 +165,6 @@ class DescentExplorer(Panel):
         taken = [self._until_shown(name) for name in NAMES]
         losses = [f"{format_loss(path.steps[-1].loss)} at η = {path.rate_text}" for path in taken]
         return [[f"Step {until} of {self.settings.steps}:", "strong"], [f" loss {', '.join(losses)}.", ""]]
-
-
-def _paced(steps: int) -> Iterator[int]:
-    """How many steps are shown, one more now and then."""
-    for index in range(1, steps + 1):
-        time.sleep(PAUSE_SECONDS)
-        yield index
 
 
 def _plots(settings: DescentSettings) -> dict[str, BokehPlot]:

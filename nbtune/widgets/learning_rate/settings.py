@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import LRSettings, Task
-from ...engine.task.order import samples_in
+from ...engine.task.loaders import samples_in
 from ...formats import format_lr
 from ..panel.numbers import number_in
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ...engine import LRCurve, LRSettings
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...engine.learning_rate.search import LRSearch
 from ...formats import format_lr, format_remaining, format_seconds
 from ...plots.base.typed_again import CLEAR_PART
-from ..panel.panel import Sentence
+from ..panel.view import Sentence
 
 IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 ESTIMATING: Sentence = [["Estimating 2/λmax from a few Hessian-vector products.", "muted"]]
@@ -28,9 +28,9 @@ def starting_sentence(settings: LRSettings) -> Sentence:
     return [[f"Racing {settings.rates} rates on the same batches.", "muted"]]
 
 
-def running_sentence(curve: LRCurve | LRByBatchSize, run: Any) -> Sentence:
+def running_sentence(curve: LRCurve | LRByBatchSize, run: LRSearch) -> Sentence:
     """While steps are coming; no number that may still change is told as an answer."""
-    if getattr(run, "is_estimating", False):
+    if run.is_estimating:
         return ESTIMATING
     if isinstance(curve, LRByBatchSize):
         through = [f"{format_lr(lr)} at k = {k}" for k, lr in _through(curve).items()]
@@ -40,7 +40,7 @@ def running_sentence(curve: LRCurve | LRByBatchSize, run: Any) -> Sentence:
         fall = "" if curve.low is None else f" The loss has begun to fall at about η = {format_lr(curve.low)}."
         return [[f"Raising η step by step.{fall}", "muted"]]
     replay = ""
-    if getattr(run, "is_replaying", False):
+    if run.is_replaying:
         replay = " Each round begins anew: copies of the model for all rates do not fit in memory."
     return [[f"Racing.{_ahead(curve)}{replay}", "muted"]]
 

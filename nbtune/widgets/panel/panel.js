@@ -62,7 +62,11 @@ class PanelView {
     const button = element("button", `nbtune-button nbtune-${name}`, { type: "button" });
     // Held down, Enter clicks again and again by itself; Space only once it is let go.
     button.addEventListener("keydown", ({ key, repeat }) => key === " " && repeat && repeats && button.click());
-    button.addEventListener("click", () => this.act(name === "run" && this.isRunning() ? "stop" : sends));
+    // What it said when it was pressed: a run may end before the click (which has no detail when a key makes it).
+    button.addEventListener("pointerdown", () => (this.wasRunning = this.isRunning()));
+    button.addEventListener("click", ({ detail }) => {
+      this.act(name === "run" && (detail ? this.wasRunning : this.isRunning()) ? "stop" : sends);
+    });
     if (text) label(button, sign, text);
     this[name] = button;
     return button;

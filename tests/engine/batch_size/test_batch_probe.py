@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, tried
 from nbtune.engine.batch_size.trial import MemoryTrial
 from nbtune.engine.device.capacity import free_bytes
+from nbtune.engine.memory import MemoryEstimate, estimate_memory
 
 GIB = 2**30
 CARD = BatchSettings(capacity="8 GB", max_batch_size=16, measure_seconds=60)
@@ -205,10 +207,10 @@ def test_strategies_are_played_on_the_named_card() -> None:
     assert "played" in limit.reason and limit.batch_size <= limit.largest < 2 * limit.batch_size
 
 
-def wide_task() -> Task:
+def wide_task(samples: int = 2**20) -> Task:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 256), nn.ReLU(), nn.Linear(256, 2))
-    data = (torch.randn(96, 4), torch.zeros(96).long())
+    data = (torch.randn(1, 4).expand(samples, 4), torch.zeros(1).long().expand(samples))
     return Task(model, torch.optim.SGD(model.parameters(), 0.1), nn.functional.cross_entropy, data)
 
 
@@ -288,14 +290,77 @@ def test_the_knee_is_the_smallest_size_with_nine_tenths_of_the_best_speed() -> N
     assert rising.knee is None and rising.limit == "Speed on this CPU is still rising at k = 2."
 
 
-def test_where_nothing_fits_the_sentence_says_what_to_do() -> None:
+def test_where_nothing_fits_no_advice_is_given_that_no_estimate_has_confirmed() -> None:
     limit = limit_of(trial(1, 9.2, fits=False), trial(2, 12, fits=False), image_size=512)
-    assert f"{limit.verdict} {limit.reason} {limit.limit}" == (
-        "Not even k = 1 fits: it needs 9.2 GiB. Halve the image side, or switch on checkpointing."
-    )
+    assert f"{limit.verdict} {limit.reason} {limit.limit}" == "Not even k = 1 fits: it needs 9.2 GiB. "
     assert limit.batch_size is None and limit.largest == 0
     with pytest.raises(ValueError, match="no batch size to apply"):
         limit.apply(plain_task())
+
+
+class Deep(nn.Sequential):
+    """Blocks that checkpointing helps: wide inside, and large images."""
+
+    def __init__(self, width: int = 32, count: int = 4) -> None:
+        blocks = [nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1))]
+        blocks += [copy.deepcopy(blocks[0]) for _ in range(count - 1)]
+        super().__init__(nn.Sequential(*blocks), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+
+
+def advised(model: nn.Module, data: Any, capacity: str, **settings: Any) -> tuple[str, MemoryEstimate]:
+    task = Task(model, torch.optim.AdamW(model.parameters()), nn.functional.cross_entropy, data)
+    chosen = BatchSettings(capacity=capacity, measure_seconds=0, max_batch_size=1, **settings)
+    limit = find_batch_size(task, chosen, progress=False)
+    assert limit.batch_size is None
+    return limit.limit, limit.estimate
+
+
+def test_advice_on_images_and_checkpointing_is_what_estimates_say() -> None:
+    data = (torch.zeros(1, 3, 256, 256).expand(4, 3, 256, 256), torch.zeros(4).long())
+    sentence, estimate = advised(Deep(), data, "930 MB")
+    assert "images of 128 pixels" in sentence and "checkpointing" in sentence and "plain SGD" not in sentence
+    for changes in ({"image_size": 128}, {"checkpointing": True}):
+        assert estimate_memory(estimate._source.task, "930 MB", **changes).fits(1)
+
+
+def test_where_the_weights_are_too_large_checkpointing_is_not_advised() -> None:
+    sentence, estimate = advised(nn.Linear(8, 2**23, bias=False), (torch.zeros(4, 8), torch.zeros(4).long()), "2 GB")
+    assert "plain SGD" in sentence and "checkpointing" not in sentence
+    assert estimate_memory(estimate._source.task, "2 GB", optimizer="SGD").fits(1)
+
+
+def test_where_no_change_is_enough_that_is_said() -> None:
+    sentence, _ = advised(nn.Linear(4, 2), (torch.zeros(4, 4), torch.zeros(4).long()), "100 MB")
+    assert sentence.startswith("None of these is predicted to make it fit: checkpointing, mixed precision")
+
+
+def test_no_larger_batch_is_looked_at_than_there_are_samples_and_it_says_so() -> None:
+    limit = find_batch_size(wide_task(442), BatchSettings(capacity="8 GB", measure_seconds=0), progress=False)
+    assert limit.batch_size == limit.largest == max(t.batch_size for t in limit.trials) == 256
+    assert limit.limit == "There are only 442 samples."
+    assert any("only 442 samples" in caveat for caveat in limit.caveats)
+    assert limit.estimate.largest_batch_size() > 512  # what the card holds
+    enough = find_batch_size(wide_task(512), BatchSettings(capacity="8 GB", measure_seconds=0), progress=False)
+    assert enough.batch_size == 512 and "only" not in enough.limit and not enough.caveats
+
+
+def test_a_step_that_names_cuda_is_predicted_and_not_run_on_the_host() -> None:
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        return nn.functional.cross_entropy(model(batch[0].cuda()), batch[1].cuda())
+
+    task = plain_task(loss_fn=None, training_step=step)
+    limit = find_batch_size(task, replace(CARD, max_batch_size=4), progress=False)
+    assert limit.batch_size == 4 and not any(t.is_measured for t in limit.trials)
+    assert any("asks for CUDA" in caveat for caveat in limit.caveats)
+
+
+@pytest.mark.filterwarnings("ignore:The data are an iterator")
+@pytest.mark.parametrize("find", [estimate_memory, find_batch_size])
+def test_data_that_are_used_up_are_an_error_at_once(find: Callable[[Task], Any]) -> None:
+    used_up = iter([(torch.randn(8, 4), torch.zeros(8).long())])
+    list(used_up)
+    with pytest.raises(ValueError, match="used up"):
+        find(plain_task(data=used_up))
 
 
 def test_after_an_error_only_sizes_that_ran_count() -> None:

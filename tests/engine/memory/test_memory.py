@@ -489,6 +489,28 @@ def test_without_card_or_capacity_the_host_is_meant() -> None:
         estimate.with_capacity("8 GB")
 
 
+def test_on_the_host_the_loaded_model_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = mlp_task(2048, optimizer="Adam")
+    own = sum(p.nbytes for p in task.parameters)
+    monkeypatch.setattr("nbtune.engine.memory.surroundings.resident_bytes", lambda: 300 * MIB + own)
+    monkeypatch.setattr("nbtune.engine.memory.surroundings.free_bytes", lambda device: int(5.4 * own))
+    estimate = estimate_memory(task)
+    assert estimate.context_bytes == 300 * MIB
+    assert estimate.fits(1)  # gradients, two moments and a temporary one beside what is there
+    task.model(torch.randn(2, 64)).sum().backward()
+    task.optimizer.step()  # now these are there too
+    monkeypatch.setattr("nbtune.engine.memory.surroundings.resident_bytes", lambda: 300 * MIB + 4 * own)
+    assert estimate_memory(task).context_bytes == pytest.approx(300 * MIB, abs=MIB)
+
+
+def test_weights_that_were_never_written_to_do_not_lower_what_the_process_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = mlp_task(2048)
+    monkeypatch.setattr("nbtune.engine.memory.surroundings.resident_bytes", lambda: 130 * MIB)
+    assert estimate_memory(task).context_bytes == 128 * MIB
+
+
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "8"])
 def test_a_batch_size_is_a_whole_number_from_one(wrong: Any) -> None:
     with pytest.raises(ValueError, match="batch size"):

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 import torch
-from driver import PATIENCE_SECONDS, Gate, click, done, ended, fields, said
+from driver import PATIENCE_SECONDS, Gate, click, done, ended, fields, is_picture_kept, said, session_of
 from ipywidgets import Widget
 from nbclient import NotebookClient
 from tasks import everything, hard_task, plain_task
@@ -113,10 +113,10 @@ def test_real_steps_turn_bars_from_predicted_to_measured() -> None:
 
 def test_another_card_judges_the_finished_run_anew_and_runs_nothing() -> None:
     prober = done(prober_of())
-    session, before = prober._session, prober.result
+    session, before = session_of(prober), prober.result
     smallest = before.estimate.peak_bytes(1) / 2**30
     click(prober, "set", values={"capacity": f"{smallest / 2:.3f} GB"})
-    assert prober._session is session and prober.state == "done"
+    assert session_of(prober) is session and prober.state == "done"
     assert prober.result.batch_size is None and prober.apply_label == ""
     assert said(prober).startswith("Not even k = 1 fits: it needs")
     click(prober, "set", values={"capacity": "1 GB"})
@@ -143,7 +143,7 @@ def test_another_setting_after_a_run_predicts_again_by_itself(change: dict[str, 
 
 def test_before_a_run_a_change_starts_nothing() -> None:
     prober = click(prober_of(), "set", values={"amp": "on"}, mode="layers")
-    assert prober.state == "idle" and prober._session is None and prober.values["amp"] == "on"
+    assert prober.state == "idle" and session_of(prober) is None and prober.values["amp"] == "on"
 
 
 def test_mixed_precision_is_planned_by_a_switch_and_taken_back_by_it() -> None:
@@ -162,9 +162,9 @@ def test_the_view_of_image_sizes_sweeps_them_once_and_keeps_the_result() -> None
     assert prober.state == "done" and prober.result is limit
     assert prober.grid is not None and len(prober.contents["grid"]["body"]) == len(prober.grid.rows)
     assert said(prober).startswith(prober.grid.verdict)
-    session = prober._session
+    session = session_of(prober)
     click(click(prober, "set", mode="layers"), "set", mode="grid")
-    assert prober._session is session
+    assert session_of(prober) is session
 
 
 def test_start_in_the_view_of_image_sizes_gives_both_results() -> None:
@@ -261,10 +261,10 @@ def test_await_starts_an_idle_prober_and_gives_the_result() -> None:
 
 def test_the_saved_picture_follows_once_the_reader_has_left() -> None:
     prober = done(prober_of())
-    assert prober._is_kept
+    assert is_picture_kept(prober)
     click(prober, "set", values={"capacity": "2 GB"})
-    assert not prober._is_kept
-    assert click(prober, "leave")._is_kept
+    assert not is_picture_kept(prober)
+    assert is_picture_kept(click(prober, "leave"))
 
 
 UNATTENDED = """

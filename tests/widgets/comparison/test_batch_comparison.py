@@ -10,7 +10,19 @@ import driver
 import nbformat
 import pytest
 import torch
-from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, fields, said
+from driver import (
+    PATIENCE_SECONDS,
+    Gate,
+    at_step,
+    click,
+    done,
+    ended,
+    fields,
+    is_picture_kept,
+    planned,
+    said,
+    session_of,
+)
 from nbclient import NotebookClient
 from tasks import blobs, everything, hard_task, plain_task
 
@@ -60,7 +72,7 @@ def test_defaults_are_shown_as_what_they_are_for_these_data() -> None:
     large = torch.zeros(5000, 4), torch.zeros(5000, dtype=torch.long)
     widget = BatchComparison(plain_task(data=large))
     assert (widget.values["batch_sizes"], widget.values["budget"]) == ("1, 8, 64, 2048", "20\u202f000 samples")
-    assert widget._planned()[0] == ComparisonSettings()
+    assert planned(widget) == ComparisonSettings()
 
 
 def test_what_cannot_be_compared_is_refused_at_once() -> None:
@@ -92,14 +104,14 @@ def test_a_run_leaves_the_task_as_it_was() -> None:
 
 def test_the_x_axis_changes_after_a_run_and_moves_points_only() -> None:
     widget = done(comparison_of())
-    session, label, table, heights = widget._session, widget.apply_label, rows(widget), drawn(widget, "hit", "y")
+    session, label, table, heights = session_of(widget), widget.apply_label, rows(widget), drawn(widget, "hit", "y")
     x = {"samples": drawn(widget, "hit")}
     for axis in ("updates", "seconds"):
         click(widget, "set", values={"axis": axis})
         x[axis] = drawn(widget, "hit")
         assert drawn(widget, "hit", "y") == heights
     assert len({tuple(values) for values in x.values()}) == 3
-    assert (widget._session, widget.apply_label, rows(widget)) == (session, label, table)
+    assert (session_of(widget), widget.apply_label, rows(widget)) == (session, label, table)
 
 
 def test_the_x_axis_changes_during_a_run_while_the_settings_are_locked() -> None:
@@ -114,10 +126,10 @@ def test_the_x_axis_changes_during_a_run_while_the_settings_are_locked() -> None
 
 def test_the_saved_picture_follows_once_the_reader_has_left() -> None:
     widget = done(comparison_of())
-    assert widget._is_kept
+    assert is_picture_kept(widget)
     click(widget, "set", values={"axis": "seconds"})
-    assert not widget._is_kept
-    assert click(widget, "leave")._is_kept
+    assert not is_picture_kept(widget)
+    assert is_picture_kept(click(widget, "leave"))
 
 
 def test_held_out_losses_are_drawn_when_asked_for() -> None:
@@ -216,7 +228,7 @@ def test_a_setting_that_does_not_work_is_refused_and_nothing_is_lost(change: dic
 
 def test_a_change_before_the_start_shows_its_columns_and_starts_nothing() -> None:
     widget = click(comparison_of(), "set", values={"batch_sizes": "2, full"})
-    assert heads(widget) == ["■ k\u2009=\u20092", "▲ k\u2009=\u200996"] and widget._session is None
+    assert heads(widget) == ["■ k\u2009=\u20092", "▲ k\u2009=\u200996"] and session_of(widget) is None
 
 
 def test_apply_gives_the_task_that_size_and_its_optimizer_that_rate() -> None:

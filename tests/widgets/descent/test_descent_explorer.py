@@ -6,28 +6,28 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import driver
 import nbformat
 import pytest
-from driver import ended, said
+from driver import ended, said, saved
 from ipywidgets import Widget
 from nbclient import NotebookClient
 
 from nbtune.engine.descent.path import DescentPath
 from nbtune.engine.descent.settings import DescentSettings
-from nbtune.widgets.descent import explorer as descent_explorer
+from nbtune.widgets.descent import play
 from nbtune.widgets.descent.explorer import DescentExplorer
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(descent_explorer, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(play, "PAUSE_SECONDS", 0.001)
     yield
     Widget.close_all()
 
 
 def click(widget: DescentExplorer, action: str, **values: str) -> DescentExplorer:
-    widget._handle_custom_msg({"type": action, "values": values}, [])
-    return widget
+    return driver.click(widget, action, values=values)
 
 
 def field(widget: DescentExplorer, name: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_start_plays_the_path_and_gives_it() -> None:
     explorer = DescentExplorer(lr=0.12)
     explorer.start()
     assert ended(explorer).state == "done" and explorer.result == DescentPath.of(DescentSettings(lr=0.12))
-    assert points(explorer, "yours") == 41 and "image/png" in explorer._displays._picture
+    assert points(explorer, "yours") == 41 and "image/png" in saved(explorer)
 
 
 def test_await_and_run_give_the_path_of_the_rate_in_the_field() -> None:
@@ -161,7 +161,7 @@ def test_await_and_run_give_the_path_of_the_rate_in_the_field() -> None:
 
 
 def test_a_stopped_play_is_a_shorter_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descent_explorer, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(play, "PAUSE_SECONDS", 0.05)
     explorer = DescentExplorer(lr=0.12)
     explorer.start()
     click(explorer, "step")  # a second hand
@@ -189,12 +189,12 @@ def test_a_rate_nobody_changed_keeps_digits_the_field_does_not_show() -> None:
 def test_whoever_leaves_leaves_a_picture_of_what_was_seen() -> None:
     explorer = DescentExplorer()
     click(click(explorer, "set", lr="0.05"), "leave")
-    assert explorer._displays._picture["text/plain"] == said(explorer)
-    first = explorer._displays._picture["image/png"]
+    assert saved(explorer)["text/plain"] == said(explorer)
+    first = saved(explorer)["image/png"]
     click(explorer, "leave")
-    assert explorer._displays._picture["image/png"] is first
+    assert saved(explorer)["image/png"] is first
     click(click(explorer, "step"), "leave")
-    assert explorer._displays._picture["image/png"] != first
+    assert saved(explorer)["image/png"] != first
 
 
 UNATTENDED = """

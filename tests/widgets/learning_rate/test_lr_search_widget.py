@@ -20,9 +20,7 @@ def drawn(finder: LRFinder, plot: str, source: str, column: str = "x") -> list[f
 
 
 def finished(finder: LRFinder) -> Any:
-    result = ended(finder).result
-    assert wait_for(lambda: finder._run is None)
-    return result
+    return ended(finder).result
 
 
 # Theory

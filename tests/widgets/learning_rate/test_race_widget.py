@@ -8,12 +8,13 @@ from typing import Any
 import driver
 import pytest
 import torch
-from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, wait_for
+from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said
 from tasks import blobs, everything, hard_task, plain_task
 
-from nbtune.engine import LRCurve, LRSettings, RaceStep
+from nbtune.engine import LRCurve, LRSettings, RaceStep, search_lr
 from nbtune.engine.learning_rate.race import run as lr_race
 from nbtune.widgets import LRFinder
+from nbtune.widgets.learning_rate.acts import SearchAct
 from nbtune.widgets.learning_rate.words import running_sentence
 
 
@@ -71,7 +72,6 @@ def test_what_was_found_in_one_mode_is_not_said_over_the_other() -> None:
     finder = LRFinder(plain_task())
     finder.start()
     ended(finder)
-    assert finder._session is not None and wait_for(lambda: finder._run is None)
     answer = (said(finder), finder.apply_label, finder.progress)
     click(finder, "set", mode="quick")
     assert said(finder).startswith("Press Start") and finder.apply_label == "" and finder.progress["text"] == ""
@@ -113,13 +113,13 @@ def test_classic_rules_are_shown_on_a_sweep_when_asked_for() -> None:
 def test_a_replay_is_said_while_it_runs_and_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lr_race, "copies_at_once", lambda task: 1)
     sentences: list[str] = []
-    draw: Callable[..., Any] = LRFinder._draw_events
+    draw: Callable[..., Any] = SearchAct.draw_events
 
-    def watched(finder: LRFinder, events: list[Any]) -> None:
-        draw(finder, events)
+    def watched(act: SearchAct, events: list[Any]) -> None:
+        draw(act, events)
         sentences.append(said(finder))
 
-    monkeypatch.setattr(LRFinder, "_draw_events", watched)
+    monkeypatch.setattr(SearchAct, "draw_events", watched)
     finder = LRFinder(plain_task())
     finder.start()
     assert "began anew" in said(ended(finder))
@@ -175,5 +175,6 @@ def test_one_is_only_said_to_be_ahead_where_the_loss_has_fallen(fall: float, is_
         for step in range(13)
         for lr in (*settings.race_lrs, 0.0)
     ]
-    words = "".join(text for text, _ in running_sentence(LRCurve.from_steps(steps, settings=settings), None))
+    curve = LRCurve.from_steps(steps, settings=settings)
+    words = "".join(text for text, _ in running_sentence(curve, search_lr(plain_task(), settings)))
     assert ("Ahead so far: η = 1e-5" in words) == is_said

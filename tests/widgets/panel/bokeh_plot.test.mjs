@@ -48,7 +48,8 @@ class BokehJS {
     Object.assign(this, { documents: [], read: [], ready: Promise.resolve(), clearViews: listener() });
     const Document = { from_json: (json) => this.document(json) };
     this.require = () => ({ Document });
-    this.embed = { add_document_standalone: () => this.ready.then(() => ({ clear: this.clearViews })) };
+    const show = (doc, place) => (doc.place = place) && this.ready.then(() => ({ clear: this.clearViews }));
+    this.embed = { add_document_standalone: show };
   }
 
   model(type, more = {}) {
@@ -103,7 +104,7 @@ async function shown({ signal, bokeh = new BokehJS() } = {}) {
 
 test("a plot is drawn from the model's document and data, and described", async () => {
   const { bokeh, doc, el } = await shown();
-  assert.deepEqual(doc.json, { roots: [] });
+  assert.deepEqual([doc.json, el.contains(doc.place)], [{ roots: [] }, true]);
   assert.deepEqual(doc.figure.noted, [{ sizing_mode: "stretch_width" }]);
   assert.deepEqual([...doc.source.noted[0].data.x], [1, 2]);
   assert.deepEqual([doc.figure.x_range.noted, doc.figure.y_range.noted], [[], [{ start: 0, end: 1 }]]);
@@ -203,6 +204,11 @@ test("a view that ends leaves no document, no listener and no drawing behind", a
   set({ data: { ...DATA, sequence: 2 } });
   end();
   pass(1000);
+  document.body.dataset.jpThemeLight = "false";
+  document.body.style.backgroundColor = "rgb(17, 17, 17)";
+  await page.happyDOM.waitUntilComplete();
+  pass(1000);
+  assert.equal(el.dataset.theme, "light");
   assert.deepEqual([bokeh.documents, doc.clear.calls.length, heard], [[], 1, {}]);
   assert.equal(el.dataset.sequence, "1");
 });

@@ -157,14 +157,26 @@ test("a field that has changed is told with all others, one that changes is not"
   assert.deepEqual(sent, [{ type: "set", values: { ...START, lr_min: "1e-4" } }]);
 });
 
-test("values of the kernel are written into the fields; new fields replace the old and keep the focus", () => {
-  const { find, set, sent } = shown();
+test("values of the kernel are written into the fields, also into those that come after them", () => {
+  const { find, set } = shown();
   set({ values: { lr_min: "1e-3", rates: "9", theory: "on" } });
   assert.equal(find("[name=lr_min]").value, "1e-3");
   assert.ok(find("[name=theory]").checked);
+  set({ fields: [...TRAITS.fields] });
+  assert.equal(find("[name=lr_min]").value, "1e-3");
+});
+
+test("new fields replace the old and keep the focus, and nothing is told of it", () => {
+  const { find, set, sent } = shown();
   const before = find("[name=lr_min]");
   before.focus();
-  before.addEventListener("blur", () => before.dispatchEvent(new Event("change")));
+  const row = find(".nbtune-row-1");
+  const replace = row.replaceChildren.bind(row);
+  row.replaceChildren = (...fields) => {
+    hand.choose(before, "half a num"); // as browsers do when they take away what has the focus
+    before.blur();
+    replace(...fields);
+  };
   set({ fields: TRAITS.fields.slice(0, 2) });
   assert.ok(!before.isConnected);
   assertSame(document.activeElement, find("[name=lr_min]"));
@@ -186,7 +198,12 @@ test("the folded settings say what is set in this mode, and a click unfolds them
   const { find, set } = shown();
   const fold = find(".nbtune-fold");
   assert.equal(fold.textContent, "⚙ 1e-5, 13 rates");
-  set({ values: { lr_min: "1e-4", rates: "13", theory: "on" }, mode: "quick" });
+  hand.type(find("[name=rates]"), "12");
+  assert.equal(fold.textContent, "⚙ 1e-5, 12 rates");
+  hand.choose(find("[name=rates]"), "12");
+  set({ values: { lr_min: "1e-4", rates: "12", theory: "on" } });
+  assert.equal(fold.textContent, "⚙ 1e-4, 12 rates · theory");
+  set({ mode: "quick" });
   assert.equal(fold.textContent, "⚙ 1e-4 · theory");
   fold.click();
   assert.deepEqual([find(".nbtune-unfolded") !== null, fold.ariaExpanded], [true, "true"]);
@@ -210,6 +227,16 @@ test("a mode is asked for by its button, and hides what belongs to others", () =
   assert.deepEqual(state(), ["true", false, false, false, "race"]);
   set({ mode: "quick" });
   assert.deepEqual(state(), ["false", true, true, false, "quick"]);
+});
+
+test("modes, fields and blocks that come later are those of the mode", () => {
+  const { find, set } = shown({ mode: "quick" });
+  set({ modes: [...TRAITS.modes] });
+  assert.equal(find("[aria-checked=true]").textContent, "Quick sweep");
+  set({ fields: [...TRAITS.fields] });
+  assert.ok(find("[name=rates]").closest(".nbtune-field").hidden);
+  set({ blocks: [...TRAITS.blocks] });
+  assert.ok(find("[data-block=course]").hidden);
 });
 
 test("a tool with one way to run has no buttons for modes", () => {

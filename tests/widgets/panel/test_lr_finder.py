@@ -13,7 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said
+from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, session_of
 from ipywidgets import Widget
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from nbtune.engine import Task
 from nbtune.widgets import BokehPlot, LRFinder
+from nbtune.widgets.learning_rate.acts import SearchAct
 from nbtune.widgets.panel.bokeh_plot import BokehJS
 
 
@@ -101,6 +102,39 @@ def test_stop_keeps_the_steps_so_far() -> None:
     assert finder.state == "done" and finder.result.outcome == "stopped"
     assert finder.progress["text"] == "stopped at step 12 of 100" and finder.progress["kind"] == "stopped"
     assert said(finder).startswith("Stopped before the loss rose: no suggestion yet.")
+
+
+def test_a_stop_that_lands_when_the_run_has_ended_changes_nothing() -> None:
+    finder = sweep_finder(plain_task())
+    finder.start()
+    session = session_of(ended(finder))
+    names = ("result", "state", "sentence", "progress", "apply_label", "plot")
+    shown = [getattr(finder, name) for name in names]
+    drawn = finder.plot.data
+    click(finder, "stop")
+    click(finder, "stop")
+    finder.stop()
+    assert session_of(finder) is session and [getattr(finder, name) for name in names] == shown
+    assert finder.plot.data == drawn
+
+
+def test_a_stop_before_any_run_starts_none() -> None:
+    finder = click(sweep_finder(plain_task()), "stop")
+    assert finder.state == "idle" and session_of(finder) is None
+
+
+def test_a_stop_while_the_end_is_drawn_leaves_a_finished_run_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw: Any = SearchAct.draw_end
+
+    def stopped_meanwhile(act: SearchAct, *, is_stopped: bool) -> Any:
+        click(finder, "stop")
+        return draw(act, is_stopped=is_stopped)
+
+    monkeypatch.setattr(SearchAct, "draw_end", stopped_meanwhile)
+    finder = sweep_finder(plain_task())
+    finder.start()
+    assert ended(finder).state == "done" and finder.result.outcome != "stopped"
+    assert finder.progress["kind"] == "done" and finder.apply_label
 
 
 def test_stop_says_what_a_stuck_run_waits_for() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +30,60 @@ _FLOAT32 = frozenset({
 _SETS_DTYPE = frozenset({"prod", "softmax", "log_softmax", "cumprod", "cumsum", "sum"})
 
 # Source: ATen/autocast_mode.h of PyTorch 2.13; https://docs.pytorch.org/docs/stable/amp.html#cuda-op-specific-behavior
+
+
+_thread = threading.local()
+_switch_lock = threading.Lock()
+_switches_on = 0
+_asks_for_cuda = torch.cuda.amp.common.amp_definitely_not_available
+_asks_for_bfloat16 = torch.cuda.is_bf16_supported
+
+
+@contextmanager
+def cuda_autocast() -> Iterator[None]:
+    """Inside, and in this thread alone, ``torch.autocast("cuda")`` may be switched on where there is no CUDA.
+
+    PyTorch (2.13) switches it off with a warning as it is made, and asks nobody: these two functions are what it
+    looks at. For all others that ask them, such as a GradScaler, they say what they always do.
+    """
+    _thread.depth = getattr(_thread, "depth", 0) + 1
+    _switch(1)
+    try:
+        yield
+    finally:
+        _switch(-1)
+        _thread.depth -= 1
+
+
+def _switch(by: int) -> None:
+    global _switches_on
+    with _switch_lock:
+        _switches_on += by
+        torch.cuda.amp.common.amp_definitely_not_available = _is_unavailable if _switches_on else _asks_for_cuda
+        torch.cuda.is_bf16_supported = _is_bfloat16_supported if _switches_on else _asks_for_bfloat16
+
+
+def _is_unavailable() -> bool:
+    return False if _is_for_autocast() else _asks_for_cuda()
+
+
+def _is_bfloat16_supported(*args: Any, **kwargs: Any) -> bool:
+    return True if _is_for_autocast() else _asks_for_bfloat16(*args, **kwargs)
+
+
+def _is_for_autocast() -> bool:
+    caller = sys._getframe(2).f_locals.get("self")
+    if getattr(_thread, "depth", 0) == 0 or not isinstance(caller, torch.autocast):
+        return False
+    _thread.has_asked = True
+    return True
+
+
+def has_asked_for_cuda_autocast() -> bool:
+    """Whether a step has, in this thread, since this was asked last."""
+    asked = getattr(_thread, "has_asked", False)
+    _thread.has_asked = False
+    return asked
 
 
 class Autocast:
@@ -71,6 +127,7 @@ class Autocast:
         for device_type in ("cuda", "cpu"):
             if torch.is_autocast_enabled(device_type):  # the user's own, around the model
                 return torch.get_autocast_dtype(device_type)
+        self._weights.clear()  # as CUDA's cache is when the outermost autocast ends
         return None
 
     def _as(self, value: Any, dtype: torch.dtype) -> Any:

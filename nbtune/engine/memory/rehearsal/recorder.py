@@ -14,9 +14,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ...interrupts import raise_waiting
+from .adopted import Adopted
 from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
 from .shortcuts import shortcut
-from .values import UNKNOWN, Values
+from .values import UNKNOWN, Values, is_followed
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 Shape = tuple[int, ...]
@@ -58,12 +60,16 @@ class Recording:
         events: In order: ``id`` for a birth, ``~id`` for a death.
         modules: Path and class of every module that was called, by index.
         operators: Names of all operators seen.
+        asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
+        beside_bytes: Tensors that the step reaches beside the model.
     """
 
     allocations: list[Allocation] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
     modules: list[tuple[str, type[nn.Module]]] = field(default_factory=list)
     operators: set[str] = field(default_factory=set)
+    asks_for_cuda: bool = False
+    beside_bytes: int = 0
 
 
 class Recorder(TorchDispatchMode):
@@ -75,10 +81,14 @@ class Recorder(TorchDispatchMode):
     Args:
         device_type: Tensors elsewhere (an optimizer's step counter on the host) are not counted.
         workspaces: What kernels allocate for themselves; None where they really run.
+        adopts: Whether tensors of the host stand for ones on the device, once an operator takes both.
     """
 
-    def __init__(self, device_type: str, workspaces: Workspaces | None = cuda_workspaces) -> None:
+    def __init__(
+        self, device_type: str, workspaces: Workspaces | None = cuda_workspaces, *, adopts: bool = False
+    ) -> None:
         super().__init__()
+        self._adopted = Adopted() if adopts else None
         self.recording = Recording()
         self.phase = FORWARD
         self.values = Values()
@@ -86,15 +96,23 @@ class Recorder(TorchDispatchMode):
         self._device_type, self._kernels = device_type, workspaces
         self._ids: dict[int, tuple[int, Any]] = {}
         self._stack: list[int] = []
+        self._is_over = False
         self._names: dict[Any, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Held back otherwise: Python swallows what is raised in the callbacks of weak references, which count here.
+        raise_waiting()
         kwargs = kwargs or {}
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
             self.phase = BACKWARD
         scalar = self.values.scalar(func, args)
         if scalar is not UNKNOWN:
             return scalar
+        if self._adopted is not None:
+            args, kwargs = self._adopted.in_place_of_strangers(func, args, kwargs)
+            for real, made in self._adopted.newcomers():
+                self.values.know(made, real.detach().clone()) if is_followed(real) else None
+                self._see(made, "host", "inputs" if not real.requires_grad else "parameters")
         result = self._run(func, args, kwargs)
         name = self._names.get(func)
         if name is None:
@@ -120,7 +138,9 @@ class Recorder(TorchDispatchMode):
             return quick(*args, **kwargs)
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.values.forget(result)
+            return result
         try:
             result = func(*args, **kwargs)
         except (RuntimeError, NotImplementedError):  # its shape depends on the numbers
@@ -236,9 +256,14 @@ class Recorder(TorchDispatchMode):
             return not self._stack
         return allocation.phase == FORWARD != self.phase
 
+    def stop(self) -> None:
+        """Note nothing more: what is freed later, when the collector comes by, is no part of the steps."""
+        self._is_over = True
+
     def _forget(self, key: int) -> None:
         index, _ = self._ids.pop(key)
-        self._let_go(index)
+        if not self._is_over:
+            self._let_go(index)
 
 
 def _storage_of(tensor: torch.Tensor) -> Any:

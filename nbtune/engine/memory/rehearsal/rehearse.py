@@ -10,16 +10,20 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._pytree import tree_map
 
+from ....formats import format_memory
 from ...task.task import Task
 from ...training.copy_watch import check_graph
 from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
+from ..batch_law import Measure, with_leaves
 from ..samples import Samples
 from . import replica as replicas
+from .autocast import cuda_autocast, has_asked_for_cuda_autocast
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
+from .left_alone import left_alone
+from .place import Place
 from .recorder import UPDATE, Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
@@ -30,6 +34,10 @@ STEPS = 2
 
 
 GUESSED = "The step asks for a computed number (.item()), taken to be 1: its course was not seen with the real one."
+
+
+WORTH_NAMING = 2**20
+MOST_KNOWN = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Stage:
                 recorder.values.know(made, x.clone())
             return made
 
-        return tree_map(emptied, batch)
+        return with_leaves(batch, emptied)
 
 
 def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> tuple[Recording, tuple[str, ...]]:
@@ -94,9 +102,11 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         caveats = _prepare(replica, plan)
-    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(replica.optimizers)
-    recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces)
-    roads: Roads = CudaRoads(plan.amp) if plan.is_cuda else HostRoads(plan.amp)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda([*replica.optimizers, *replica.hidden_optimizers])
+    adopts = stage.kind == "meta" and task.device.type == "cpu"
+    recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts)
+    place = Place(stage.device, task.device, is_cuda=plan.is_cuda)
+    roads: Roads = CudaRoads(plan.amp, place) if plan.is_cuda else HostRoads(plan.amp, place)
     batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
 
     def next_batch() -> Any:
@@ -106,21 +116,37 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(RandomStreams(torch.device("cpu")))
+        stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
         stack.enter_context(stage.active())
-        stack.enter_context(recorder.following(replica.models, replica.optimizers))
+        stack.enter_context(recorder.following(replica.models, [*replica.optimizers, *replica.hidden_optimizers]))
         stack.enter_context(recorder)
+        notes = stack.enter_context(left_alone(task))
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
+            _know_small_ones(replica, recorder)
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
+        recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
             _step(task, replica, recorder, roads, plan, next_batch)
+        recorder.stop()
+        recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
+    recorder.recording.beside_bytes = sum(replica.beside.values())
     if are_fused:
         _forget_temporaries_of_updates(recorder.recording)
+    caveats = (*caveats, *sorted(notes))
+    if recorder.recording.beside_bytes >= WORTH_NAMING:
+        caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
     return recorder.recording, caveats
+
+
+def _named(beside: dict[str, int]) -> str:
+    found = sorted(beside.items(), key=lambda item: -item[1])
+    names = ", ".join(f"{name} ({format_memory(size)})" for name, size in found if size >= WORTH_NAMING / 10)
+    return f"Counted beside the model, with the parameters: {names}."
 
 
 def _forget_temporaries_of_updates(recording: Recording) -> None:
@@ -174,8 +200,15 @@ def _know_buffers(task: Task, replica: Replica, recorder: Recorder) -> None:
                 recorder.values.know(empty, real.detach().cpu().clone())
 
 
+def _know_small_ones(replica: Replica, recorder: Recorder) -> None:
+    """Class weights and schedules are read by the step: their numbers are followed, floating-point ones too."""
+    for real, made in replica.stand_ins:
+        if real.numel() <= MOST_KNOWN and type(real) is torch.Tensor:
+            recorder.values.know(made, real.detach().cpu().clone(), always=True)
+
+
 def _seen(recorder: Recorder, batch: Any) -> Any:
-    recorder.see(batch, "inputs")
+    recorder.see(Measure.of(batch).leaves, "inputs")
     return batch
 
 

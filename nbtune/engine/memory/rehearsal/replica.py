@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from ...task.task import Task
 from ...training.workpiece import copied_function, copy_missing_attributes, has_closures_over_modules
 from ..samples import NotPredictableError
+from .outside import Outside
 
 NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
 CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
@@ -21,13 +23,22 @@ CHECKPOINTING = "Checkpointing was planned for each block of the model's largest
 
 @dataclass(slots=True)
 class Replica:
-    """What a rehearsal trains; the same names as in ``preserve.Workpiece``."""
+    """What a rehearsal trains; the same names as in ``preserve.Workpiece``.
+
+    Attributes:
+        stand_ins: (the user's tensor, what stands for it) of all that was copied.
+        beside: Bytes of tensors that the functions reach beside the model, by the variable that leads to them.
+        hidden_optimizers: Those that step within the user's functions and hooks.
+    """
 
     model: Any
     optimizer: Any
     loss_fn: Callable[..., Any] | None
     training_step: Callable[..., Any] | None
     update: Callable[..., Any] | None
+    stand_ins: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    beside: dict[str, int] = field(default_factory=dict)
+    hidden_optimizers: list[Any] = field(default_factory=list)
 
     @property
     def models(self) -> dict[str, nn.Module]:
@@ -57,6 +68,8 @@ class _Emptied(TorchFunctionMode):
             if id(tensor) not in memo:
                 memo[id(tensor)] = self._empty(tensor)
             return memo[id(tensor)]
+        if func is torch.Tensor.clone:  # by Parameter.__deepcopy__: of modules hidden in lists
+            return self._empty(args[0])
         return func(*args, **(kwargs or {}))
 
 
@@ -72,25 +85,57 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
     """
     if has_closures_over_modules(task):
         raise NotPredictableError("a function kept in the model leads back to the model itself, as torch.compile's do")
+    stand_ins: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def emptied(tensor: torch.Tensor) -> torch.Tensor:
+        made = empty(tensor)
+        stand_ins.append((tensor, made))
+        return made
+
     memo: dict[int, Any] = {}
     for parameter in task.parameters:
         memo[id(parameter)] = nn.Parameter(empty(parameter.detach()), parameter.requires_grad)
     try:
-        with _Emptied(empty):
+        with _Emptied(emptied):
             model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
             optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
             for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
                 copy_missing_attributes(theirs, ours, memo)
-            functions = [copied_function(f, memo) for f in (task.loss_fn, task.training_step, task.update)]
+            own = [copied_function(f, memo) for f in _functions(task)]
+        outside = Outside(memo, empty, task.device)
+        functions = [
+            outside.of(f) if f is not None and f is theirs else f
+            for f, theirs in zip(own, _functions(task), strict=True)
+        ]
+        for thing in task.preserve:
+            outside.named(f"preserve ({type(thing).__name__})", thing)
+        _copy_hooks_of_backward(task, outside, memo)
     except Exception as error:
         raise NotPredictableError(f"the model cannot be copied ({error})") from error
+    state = {id(x) for ours in optimizers for x in tree_leaves(list(getattr(ours, "state", {}).values()))}
     for ours in optimizers:
         getattr(ours, "state", {}).clear()
-    made = Replica(model, optimizer, *functions)
+    kept = [*((real, made) for real, made in stand_ins if id(made) not in state), *outside.made]
+    loss_fn, training_step, update = functions
+    made = Replica(
+        model, optimizer, loss_fn, training_step, update, kept, dict(outside.bytes_by_name), outside.optimizers
+    )
     for module in made.models.values():
         if not module.training:
             module.train()
     return made
+
+
+def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) -> None:
+    """What runs as soon as a parameter has its gradient, such as an optimizer's step, which frees it again."""
+    for parameter in task.parameters:
+        hooks: Any = getattr(parameter, "_post_accumulate_grad_hooks", None)
+        for hook in list((hooks or {}).values()):
+            memo[id(parameter)].register_post_accumulate_grad_hook(outside.of(hook))
+
+
+def _functions(task: Task) -> tuple[Any, Any, Any]:
+    return task.loss_fn, task.training_step, task.update
 
 
 def plan_optimizer(replica: Replica, name: str) -> None:

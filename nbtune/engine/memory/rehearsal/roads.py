@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from .autocast import Autocast
+from .place import Place
 
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
@@ -18,13 +20,17 @@ _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function
 class Roads(TorchFunctionMode):
     """While active, functions of PyTorch take the road they would take on a real device.
 
+    Args:
+        amp: dtype of autocast; None for none but the user's own.
+        place: Stands for the devices that the step names.
     Attributes:
         autocast: Casts as autocast does, while it is switched on.
     """
 
-    def __init__(self, amp: torch.dtype | None) -> None:
+    def __init__(self, amp: torch.dtype | None, place: Place | None = None) -> None:
         super().__init__()
         self.autocast = Autocast(amp)
+        self._place = place
         self._unguarded: dict[Any, Any] = {}
         self._attention: Callable[..., Any] = _attention
 
@@ -34,6 +40,13 @@ class Roads(TorchFunctionMode):
             with self:  # a mode is off inside its own call, and checkpoints compute again inside backward
                 return _backward(*args, **kwargs)
         name = getattr(func, "__name__", "")
+        if name == "__bool__" and sys._getframe(1).f_code is torch._assert.__code__:
+            return _asserted(func, *args)
+        if self._place is not None and func is torch.Tensor.cuda:
+            moved = self._place.cuda(args[0])
+            return func(*args, **kwargs) if moved is None else moved
+        if self._place is not None:
+            args, kwargs = self._place.taken(func, name, args, kwargs)
         if func is F.scaled_dot_product_attention:
             args, kwargs = self.autocast.cast(name, args, kwargs)
             return self._attention(*args, **kwargs)
@@ -61,8 +74,9 @@ class Roads(TorchFunctionMode):
 
 
 def _can_lose_its_guard(func: FunctionType) -> bool:
-    # A method that calls super() comes back here under the same name, for ever.
-    has_guard = any(guard in func.__code__.co_names for guard in _GUARDS)
+    # A method that calls super() comes back here under the same name, for ever; so does a function whose guard is no
+    # variable of its own but an attribute (overrides.has_torch_function), which can't be replaced.
+    has_guard = any(guard in func.__code__.co_names and guard in func.__globals__ for guard in _GUARDS)
     return has_guard and "__class__" not in func.__code__.co_freevars
 
 
@@ -81,9 +95,17 @@ class CudaRoads(Roads):
 class HostRoads(Roads):
     """The host's fused attention."""
 
-    def __init__(self, amp: torch.dtype | None) -> None:
-        super().__init__(amp)
+    def __init__(self, amp: torch.dtype | None, place: Place | None = None) -> None:
+        super().__init__(amp, place)
         self._attention = _host_attention
+
+
+def _asserted(is_true: Callable[[torch.Tensor], bool], tensor: torch.Tensor) -> bool:
+    """Of a tensor whose numbers are not known nothing can be asserted."""
+    try:
+        return is_true(tensor)
+    except (RuntimeError, NotImplementedError):
+        return True
 
 
 def _backward(
@@ -108,8 +130,11 @@ def _attention(
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     if query.dim() != 4:
         return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+    if _only_math():
+        return _math_attention(query, key, value, attn_mask, dropout_p, is_causal, scale)
     is_half = query.dtype in (torch.float16, torch.bfloat16)
-    if is_half and attn_mask is None and query.shape[-1] <= 256 and query.shape[-1] == value.shape[-1]:
+    may_flash = torch.backends.cuda.flash_sdp_enabled()
+    if is_half and may_flash and attn_mask is None and query.shape[-1] <= 256 and query.shape[-1] == value.shape[-1]:
         return _flash(query, key, value, dropout_p, is_causal, scale)
     # No fused kernel gives the gradient of a learned bias that is shared by the batch.
     if attn_mask is not None and attn_mask.requires_grad and attn_mask.shape[0] != query.shape[0]:
@@ -120,6 +145,19 @@ def _attention(
         query, key, value, bias, saves_graph, dropout_p, is_causal, scale=scale
     )
     return out[0]
+
+
+def _only_math() -> bool:
+    """Whether the user has switched the fused kernels off, by sdpa_kernel(SDPBackend.MATH) or the flags behind it."""
+    cuda = torch.backends.cuda
+    return not (cuda.flash_sdp_enabled() or cuda.mem_efficient_sdp_enabled() or cuda.cudnn_sdp_enabled())
+
+
+def _math_attention(
+    query: Any, key: Any, value: Any, mask: Any, dropout_p: float, is_causal: bool, scale: Any
+) -> Any:  # fmt: skip
+    math = torch.ops.aten._scaled_dot_product_attention_math
+    return math(query, key, value, mask, dropout_p, is_causal, scale=scale)[0]
 
 
 def _host_attention(

@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 MOST_ELEMENTS = 2**22
+MOST_FLOATS = 2**18
 _SCALAR = torch.ops.aten._local_scalar_dense.default
 _RANGES = (torch.ops.aten.arange.default, torch.ops.aten.arange.start, torch.ops.aten.arange.start_step)
 UNKNOWN = object()
@@ -23,7 +24,7 @@ class Values:
     """Follows integer and boolean tensors (token ids, masks, positions) on the host, beside a rehearsal.
 
     Models ask them which way to go: whether a mask is full, where a sequence ends. The batch is a real one, so they
-    can be answered. Floating-point values are not followed.
+    can be answered. Floating-point values are followed from small tensors beside the model alone.
 
     Attributes:
         guessed: Whether a floating-point number was asked for, and answered by 1.
@@ -33,9 +34,13 @@ class Values:
         self.guessed = False
         self._known: dict[int, tuple[Any, torch.Tensor]] = {}
 
-    def know(self, tensor: torch.Tensor, real: torch.Tensor) -> None:
-        """From now on ``tensor`` has the numbers of ``real`` (a copy of its own), if it is one that is followed."""
-        if is_followed(real):
+    def know(self, tensor: torch.Tensor, real: torch.Tensor, *, always: bool = False) -> None:
+        """From now on ``tensor`` has the numbers of ``real`` (a copy of its own), if it is one that is followed.
+
+        Args:
+            always: Follow floating-point numbers too, and what is computed from them alone.
+        """
+        if always or is_followed(real):
             key = id(tensor)
             self._known[key] = (weakref.ref(tensor, lambda _: self._known.pop(key, None)), real)
 
@@ -67,7 +72,12 @@ class Values:
         """Connect the results of an operator with the numbers found for them."""
         for tensor, number in zip(tree_leaves(result), tree_leaves(real), strict=False):
             if isinstance(tensor, torch.Tensor) and isinstance(number, torch.Tensor) and tensor is not number:
-                self.know(tensor, number)
+                self.know(tensor, number, always=number.numel() <= MOST_FLOATS)
+
+    def forget(self, result: Any) -> None:
+        """What was written to with numbers that are not known."""
+        for tensor in result if isinstance(result, (list, tuple)) else (result,):
+            self._known.pop(id(tensor), None)
 
     def shaped_like(self, real: Any) -> Any:
         """Tensors without numbers for results whose shape depends on numbers, such as ``nonzero``."""

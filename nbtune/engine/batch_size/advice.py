@@ -1,0 +1,58 @@
+"""What would make one sample fit, as far as estimates confirm it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...formats import format_memory
+from ..memory.estimate import MemoryEstimate
+from ..memory.images import SMALLEST_IMAGE
+
+WORTH_SAYING = 0.95
+"""A change that leaves more than this share of the peak, beside the context, is no help."""
+
+
+def confirmed_advice(estimate: MemoryEstimate | None) -> str:
+    """One sentence on what to change where not even one sample fits; "" where nothing can be told.
+
+    Each change is estimated before it is named, at k = 1 and for the same card: by itself, and where none is enough,
+    all that help together.
+    """
+    if estimate is None:
+        return ""
+    context = estimate.context_bytes
+    worth_saying = context + WORTH_SAYING * (estimate.peak_bytes(1) - context)
+    enough, helping = [], dict[str, Any]()
+    for words, change in _changes(estimate):
+        found = estimate.one_sample_with(**change)
+        if found is None or found[0] > worth_saying:
+            continue
+        helping[words] = change
+        enough += [f"{words} ({format_memory(found[0])})"] if found[1] else []
+    if enough:
+        return f"One sample is predicted to fit with {', or with '.join(enough)}."
+    return _together(estimate, helping)
+
+
+def _together(estimate: MemoryEstimate, helping: dict[str, Any]) -> str:
+    changes = {name: value for change in helping.values() for name, value in change.items()}
+    found = estimate.one_sample_with(**changes) if len(helping) > 1 else None
+    if found is not None and found[1]:
+        return f"One sample is predicted to fit with {' and '.join(helping)} together ({format_memory(found[0])})."
+    tried = ", ".join(words for words, _ in _changes(estimate))
+    known = any(estimate.one_sample_with(**change) is not None for _, change in _changes(estimate))
+    return f"None of these is predicted to make it fit: {tried}." if known else ""
+
+
+def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
+    plan, side = estimate.plan, estimate.image_size
+    half = side // 2 if side is not None and side // 2 >= SMALLEST_IMAGE else None
+    changes: list[tuple[bool, str, dict[str, Any]]] = [
+        (half is not None, f"images of {half} pixels", {"image_size": half}),
+        (not plan.checkpointing, "checkpointing", {"checkpointing": True}),
+        (plan.amp is None, "mixed precision (amp)", {"amp": torch.bfloat16}),
+        (estimate.can_change_optimizer and plan.optimizer != "SGD", "plain SGD", {"optimizer": "SGD"}),
+    ]
+    return [(words, change) for is_open, words, change in changes if is_open]

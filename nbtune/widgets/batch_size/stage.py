@@ -1,0 +1,141 @@
+"""What the batch prober's panel shows: bars, speeds, parts, layers and the grid of image sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from ...engine import Task
+from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow
+from ...engine.batch_size.limit import BatchLimit
+from ...engine.batch_size.settings import BatchSettings
+from ...engine.batch_size.trial import MemoryTrial
+from ...engine.memory.cards import capacity_name, parse_capacity
+from ...plots.memory.bars import memory_figure, memory_view
+from ...plots.memory.layers import treemap_figure, treemap_view
+from ...plots.memory.scene import sizes_of
+from ...plots.memory.speed import speed_figure, speed_view
+from ..panel.bokeh_plot import BokehPlot
+from ..panel.view import Face, Sentence
+from .run import is_played
+from .tables import bars_key, grid_key, grid_table, layers_table, parts_table
+from .words import NO_ESTIMATE, grid_sentence, layers_sentence, limit_sentence
+
+BLOCKS = [
+    {"name": "key", "kind": "key", "modes": ["k"]},
+    {"name": "bars", "kind": "plot", "modes": ["k"]},
+    {"name": "speed", "kind": "plot", "modes": ["k"]},
+    {"name": "parts", "kind": "table", "modes": ["k"]},
+    {"name": "grid_key", "kind": "key", "modes": ["grid"]},
+    {"name": "grid", "kind": "table", "modes": ["grid"]},
+    {"name": "layers", "kind": "table", "modes": ["layers"]},
+    {"name": "treemap", "kind": "plot", "modes": ["layers"], "is_unspoken": True},  # the table beside it says it all
+]
+
+
+class Stage:
+    """Draws on the prober's panel, and holds what is drawn.
+
+    Args:
+        face: The panel.
+        task: What is to be trained.
+    Attributes:
+        limit: Of the last run that ended well, maybe judged anew; None where there is none.
+        grid: Of the last sweep over image sizes, also while it goes on.
+        trials, rows: Those the two are made of.
+    """
+
+    def __init__(self, face: Face, task: Task) -> None:
+        self.face = face
+        self.limit: BatchLimit | None = None
+        self.grid: MemoryGrid | None = None
+        self.trials: list[MemoryTrial] = []
+        self.rows: list[MemoryGridRow] = []
+        self._is_on_gpu = task.device.type == "cuda"
+        self._shown: BatchLimit | None = None
+        self._picked: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where steps are run, in words."""
+        return "this GPU" if self._is_on_gpu else "this CPU"
+
+    def plots(self, settings: BatchSettings) -> dict[str, BokehPlot]:
+        """The plots by the names of their blocks, empty."""
+        sizes = sizes_of(settings)
+        return {
+            "bars": BokehPlot(memory_figure(sizes, None, "")),
+            "speed": BokehPlot(speed_figure(sizes, f"Speed on {self.place}, samples/s by k")),
+            "treemap": BokehPlot(treemap_figure()),
+        }
+
+    def draw_known(self, limit: BatchLimit) -> None:
+        """A result, and what can be done with it."""
+        face = self.face
+        face.apply_label = "" if limit.batch_size is None else f"Apply k = {limit.batch_size}"
+        self._picked = None
+        self.draw_limit(limit)
+        self.draw_grid()
+        face.sentence, face.notes = self._sentence(limit), list(limit.caveats)
+
+    def draw_blank(self, settings: BatchSettings, *, running: bool = False) -> None:
+        """The card of the fields, and nothing known yet."""
+        self._picked, self.face.notes = None, []
+        text = self.face.values["capacity"]
+        with suppress(ValueError):  # a size being typed; Start says what is wrong with it
+            card: dict[str, Any] = {}
+            if text:
+                card = {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)}
+            self.draw_limit(BatchLimit.from_trials([], settings=settings, **card), running=running)
+        self.draw_grid()
+
+    def draw_limit(self, limit: BatchLimit, *, running: bool = False) -> None:
+        """Everything but the grid."""
+        plots = self.face.plots
+        plots["bars"].update(memory_view(limit, running=running))
+        plots["speed"].update(speed_view(limit, running=running))
+        k = size_shown(limit)
+        estimate = None if k is None else limit.estimate
+        plots["treemap"].update(treemap_view(estimate, k))
+        self._put(key=bars_key(self.place, is_played=self._is_played(limit.trials)), layers=layers_table(estimate, k))
+        self._shown = limit
+        self._draw_parts(limit)
+
+    def draw_grid(self) -> None:
+        """Image sizes against batch sizes."""
+        self._put(grid_key=grid_key(), grid=grid_table(self.grid))
+
+    def pick(self, k: int | None) -> None:
+        """Show what takes the memory at this k, where it was tried."""
+        if self._shown is not None and k in [trial.batch_size for trial in self.trials]:
+            self._picked = k
+            self._draw_parts(self._shown)
+
+    def _draw_parts(self, limit: BatchLimit) -> None:
+        latest = {trial.batch_size: trial for trial in limit.latest}
+        shown = self._picked or size_shown(limit)
+        is_host = limit.estimate is not None and limit.estimate.device == "cpu"
+        self._put(parts=parts_table(latest.get(shown or 0), sorted(latest), is_host=is_host))
+
+    def _put(self, **contents: Any) -> None:
+        self.face.contents = {**self.face.contents, **contents}
+
+    def _sentence(self, limit: BatchLimit) -> Sentence:
+        mode = self.face.mode
+        if mode == "grid" and self.grid is not None:
+            return grid_sentence(self.grid)
+        if mode == "layers" and limit.trials:
+            k = size_shown(limit)
+            return NO_ESTIMATE if limit.estimate is None or k is None else layers_sentence(limit.estimate, k)
+        return limit_sentence(limit)
+
+    def _is_played(self, trials: Iterable[MemoryTrial]) -> bool:
+        has_strategy = self.face.values["strategy"] != "estimate" and not self._is_on_gpu
+        return any(map(is_played, trials)) or has_strategy
+
+
+def size_shown(limit: BatchLimit) -> int | None:
+    """The recommended k; where there is none, the smallest known."""
+    smallest = min((trial.batch_size for trial in limit.trials), default=None)
+    return limit.batch_size or smallest

@@ -1,0 +1,38 @@
+"""What a search for η has said, while it runs and after its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...engine import LRCurve, LRSettings, Task
+from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...engine.learning_rate.find import lr_fold
+
+
+class Searched:
+    """The events of one search, to which an estimate of the curvature may be added later.
+
+    Attributes:
+        task, settings: Whose search it is, and what was asked.
+        total: How many steps it has in all, as far as was known last.
+        is_stopped: Whether somebody ended it.
+    """
+
+    def __init__(self, task: Task, settings: LRSettings, total: int) -> None:
+        self.task, self.settings, self.total = task, settings, total
+        self.is_stopped = False
+        self._fold = lr_fold(task, settings)
+
+    def add(self, events: list[Any]) -> None:
+        """Take what came next."""
+        for event in events:
+            self._fold.add(event)
+
+    @property
+    def taken(self) -> int:
+        """Training steps so far."""
+        return self._fold.taken
+
+    def curve(self) -> LRCurve | LRByBatchSize:
+        """What the events say so far."""
+        return self._fold.result()

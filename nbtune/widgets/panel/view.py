@@ -1,0 +1,152 @@
+"""What a panel shows, whatever the tool: traits that the browser draws, and the one lock under which they change."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from .bokeh_plot import BokehPlot
+from .displays import Displays
+from .problem import problem_of
+
+Sentence = list[list[str]]
+"""Pieces [text, style]; style is "", "strong", "answer", "muted" or "danger"."""
+
+IS_RUNNING = ("running", "stopping")
+
+
+class Face(anywidget.AnyWidget):
+    """The part of a panel that the browser reads. It never sets a trait.
+
+    Attributes:
+        state: idle, running, stopping, done or failed.
+        result: Of the last run, also of a stopped one; None before its end and after an error.
+        error: What the last run raised, or None.
+        fields: Of the settings: name, label, kind, and short, how the folded settings of a narrow panel show it ("{}"
+            is the value); where needed row (1 or 2) and modes, those it belongs to. Kinds: "number", "integer",
+            "text"; "choice" and "segments" with options [value, label], a choice where any other value may be typed
+            with other (that entry's name) and example; "switch"; "slider", a number with min, max, step and, where
+            they exist, limit and limit_text. A live field is about what is shown: it is never locked.
+        actions: The buttons: name, sign, label and what each sends. The one named "run" is "Stop" during a run; the one
+            named "apply" is labelled by ``apply_label``. With repeats, one that is held down sends again and again.
+        values: What stands in the fields, as text; of a switch "on" or "".
+        modes: [name, label] of each view or way to run.
+        blocks: The places of the stage, in reading order: name, kind ("plot", or what ``contents`` holds: "table",
+            "key", "text"), modes, where it does not belong to all, and is_unspoken, where another says the same. A
+            style sheet lays them out by name.
+        plots: What stands in the blocks of kind "plot".
+        contents: What stands in the others; see blocks.js.
+        progress: Of the run, or empty for a tool whose plots show it.
+        notes: Sentences for those who ask, behind a button after the result's.
+        problem: None, or an error's title, text, where and traceback; shown in place of the plot.
+        suggestion_action: None, or what to try next: its label and the values it starts with.
+    """
+
+    tool = traitlets.Unicode().tag(sync=True)
+    state = traitlets.Enum(["idle", *IS_RUNNING, "done", "failed"], "idle").tag(sync=True)
+    fields: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    actions: traitlets.List[Any] = traitlets.List(
+        [{"name": "run", "sign": "▶", "label": "Start", "sends": "start"}, {"name": "apply", "sends": "apply"}]
+    ).tag(sync=True)
+    values = traitlets.Dict().tag(sync=True)
+    modes: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    mode = traitlets.Unicode().tag(sync=True)
+    progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
+    sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    apply_label = traitlets.Unicode().tag(sync=True)
+    problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    blocks: traitlets.List[Any] = traitlets.List([{"name": "plot", "kind": "plot"}]).tag(sync=True)
+    plots = traitlets.Dict(value_trait=traitlets.Instance(BokehPlot)).tag(sync=True, **ipywidgets.widget_serialization)
+    contents = traitlets.Dict().tag(sync=True)
+
+    result: Any = None
+    error: BaseException | None = None
+
+
+class View:
+    """Draws on a face what is the same for every tool, and keeps its picture for when it can be drawn no more.
+
+    Args:
+        face: What is drawn on.
+        picture: Draws the face's result as PNG; None where there is no picture.
+    Attributes:
+        is_kept: Whether the picture is that of what is shown.
+    """
+
+    def __init__(self, face: Face, picture: Callable[[], bytes | None]) -> None:
+        self.face, self.is_kept = face, True
+        self._picture = picture
+        self._lock = threading.RLock()
+        self._displays = Displays(self._live)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Everything that draws does so in here: messages and a run's events come on different threads."""
+        with self._lock, self.face.hold_sync():
+            yield
+
+    def begin(self) -> None:
+        """Take away what the last run left."""
+        face = self.face
+        face.problem, face.suggestion_action, face.apply_label, face.notes = None, None, "", []
+
+    def say_stopping(self, waiting_for: str) -> None:
+        """Between a stop and the end."""
+        self.face.sentence = [
+            ["Stopping.", "strong"],
+            [f" Waiting for {waiting_for}; nothing is put back until it returns.", ""],
+        ]
+
+    def fail(self, error: BaseException, title: str, *, is_put_back: bool) -> None:
+        """Show an error that ended a run, in place of a result."""
+        face = self.face
+        face.error, face.result = error, None
+        face.problem = problem_of(error, title)
+        restored = " Model, optimizer and random state are as they were before Start."
+        broken = " Putting things back failed: build the model and the optimizer anew."
+        face.sentence = [["Failed.", "danger"], [restored if is_put_back else broken, ""]]
+
+    def refuse(self, error: Exception) -> None:
+        """Show why no run began."""
+        with self.drawing():
+            face = self.face
+            face.problem = {"title": "The settings do not work", "text": str(error), "where": "", "traceback": ""}
+            face.sentence = [["Not started.", "danger"], [" Change the settings and press Start.", ""]]
+            face.suggestion_action = None
+
+    def show(self) -> None:
+        """One more output, in the cell that is running."""
+        self._displays.show()
+
+    def greet(self) -> None:
+        """A browser shows it."""
+        self._displays.greet()
+
+    def keep_picture(self) -> None:
+        """Put the picture of what is shown, and its sentence, into every output."""
+        self.is_kept = True
+        self._displays.keep(self._picture_or_warning(), "".join(text for text, _ in self.face.sentence))
+
+    def _picture_or_warning(self) -> bytes | None:
+        if self.face.result is None:
+            return None
+        try:
+            return self._picture()
+        except Exception as error:  # the run itself went well
+            warnings.warn(f"no picture for the saved notebook: {error!r}", stacklevel=2)
+            return None
+
+    def _live(self) -> dict[str, Any]:
+        bundle = self.face._repr_mimebundle_()
+        name = type(self.face).__name__
+        without_result = f"{name} of nbtune, without a result so far. Run this cell for the widget."
+        return {} if bundle is None else {**bundle[0], "text/plain": without_result}
