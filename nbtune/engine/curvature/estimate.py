@@ -17,7 +17,8 @@ from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..plain_data import json_ready
-from ..task.task import Task, set_lr
+from ..task.rates import set_lr
+from ..task.task import Task
 from ..training.feeds import SharedBatches
 from ..training.loader_state import LoaderState
 from ..training.workpiece import Workpiece, borrowed

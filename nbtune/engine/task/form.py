@@ -21,6 +21,7 @@ def form_of(loader: Any) -> str:
     Examples:
         >>> import torch
         >>> from torch.utils.data import TensorDataset
+        >>> import torch
         >>> data = TensorDataset(torch.zeros(100, 4))
         >>> form_of(DataLoader(data, 32, shuffle=True))
         '100 samples, batches of 32, shuffled'

@@ -11,7 +11,8 @@ import torch
 
 from ..interrupts import held_back, let_through
 from ..task import batches
-from ..task.task import Task, does_maximize, lr_setter
+from ..task.rates import does_maximize, lr_setter
+from ..task.task import Task
 from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
