@@ -47,7 +47,7 @@ PICTURES = {
 }  # fmt: skip
 """They draw with matplotlib, where it is installed."""
 
-BELOW_ALL = {"checks", "finding", "headless", "interrupts", "plain_data", "run"}
+BELOW_ALL = {"checks", "finding", "headless", "interrupts", "plain_data", "run", "torch_modes"}
 """Files of the engine that stand below its rooms: every room may import them, and they import none."""
 
 ROOMS: dict[str, dict[str, set[str]]] = {

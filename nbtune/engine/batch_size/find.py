@@ -51,9 +51,9 @@ def find_batch_size(
             'find_batch_size takes an nbtune.Task and a BatchSettings; single settings go by name, e.g. capacity="8 GB"'
         )
     settings = replace(settings or BatchSettings(), **changes)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
     probe, trials = probe_batch_sizes(task, settings), list[MemoryTrial]()
+    for caveat in (*task.caveats, *probe.modes.left_out):
+        warnings.warn(caveat, stacklevel=2)
     with held_back(), listed("batch_size", settings.strategy) as call:
         with closing(probe), _progress_line(progress) as show:
             for trial in probe:

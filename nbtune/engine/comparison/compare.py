@@ -62,7 +62,7 @@ def compare_batch_sizes(
     if batch_sizes is not None:
         changes["batch_sizes"] = batch_sizes
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
-    for caveat in task.caveats:
+    for caveat in (*task.caveats, *run.modes.left_out):
         warnings.warn(caveat, stacklevel=2)
     steps: list[LossStep] = []
     with held_back(), listed("comparison", run.budget.text) as call:

@@ -83,9 +83,9 @@ def find_lr(
     settings = replace(settings or LRSettings(), **changes)
     if max_seconds is not None:
         settings = replace(settings, max_seconds=max_seconds)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
     run, steps, taken = search_lr(task, settings), list[Any](), 0
+    for caveat in (*task.caveats, *run.modes.left_out):
+        warnings.warn(caveat, stacklevel=2)
     with held_back(), listed("learning_rate", kind_of(settings), max_seconds=settings.max_seconds) as call:
         with closing(run), _progress_bar(run.total, progress) as show:
             for step in run:
