@@ -171,8 +171,7 @@ def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
     """
     loss = _of_form(loss, needs_graph)
     if not isinstance(loss, torch.Tensor):
-        what = type(loss).__name__
-        raise TypeError(f"the loss must be a tensor, not {what}; leave .item() out, and return the loss")
+        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
     if loss.numel() != 1:
         raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
     if needs_graph and not loss.requires_grad:
