@@ -13,12 +13,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
-from typing import Any
+from types import CodeType
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGALRM", "SIGTERM", "SIGINT") if hasattr(signal, name)]
 """Those for which people set handlers that raise; SIGINT is given back last, so that nothing comes between."""
+
+SWALLOWED_SECONDS = 2.0
+"""So long after an interrupt that the user's code has caught itself, the same step can be interrupted again."""
+
+_SHIELDED: set[CodeType] = set()
 
 
 class held_back(ContextDecorator):
@@ -57,6 +66,15 @@ def raise_waiting() -> None:
         pass
 
 
+def shielded(function: Function) -> Function:
+    """The function, into which no signal strikes even in a block that lets it through.
+
+    For callbacks of weak references and the like: what is raised there, Python writes out and forgets.
+    """
+    _SHIELDED.add(function.__code__)
+    return function
+
+
 def to_the_end(call: Callable[..., Any], *arguments: Any) -> None:
     """Call what puts something back, without interrupts.
 
@@ -87,7 +105,8 @@ class _Gate:
         self._levels: list[bool] = []  # of the blocks we are in: whether they let signals through
         self._handlers: dict[int, Any] = {}  # the user's own, in force outside
         self._waiting: dict[int, None] = {}  # signals in the order they came, each once
-        self._raised: BaseException | None = None  # what a handler has raised in a block that lets through
+        self._raised: BaseException | None = None  # what a handler has raised in a block that lets through,
+        self._raised_in, self._raised_at = -1, 0.0  # the place of that block, shut since then, and when it was
         self._is_leaving = False
 
     def enter(self, *, lets_through: bool) -> int | None:
@@ -97,7 +116,7 @@ class _Gate:
         height = len(self._levels)
         if not height:
             self._take_over()
-        # A signal that is raised behind this line leaves a level too many; the block around takes it away.
+        # A signal that is raised behind this line leaves a level too many, and shut; the block around takes it away.
         self._levels.append(lets_through)
         if lets_through:
             self._settle(None)
@@ -108,11 +127,13 @@ class _Gate:
             return
         if entry:
             del self._levels[entry:]
+            if self._raised_in >= entry:
+                self._raised_in = -1
             self._settle(error)
             return
         self._is_leaving = True  # signals wait from here on, until their own handlers are back
         self._levels.clear()
-        self._raised = None
+        self._raised, self._raised_in = None, -1
         for number, handler in self._handlers.items():
             if signal.getsignal(number) == self._handle:  # else the user has set another meanwhile
                 signal.signal(number, handler)
@@ -133,29 +154,49 @@ class _Gate:
             return
 
     def _handle(self, number: int, frame: Any) -> None:
-        if not self._lets_through():
+        if self._lets_through(frame):
+            self._call([number], None)
+        else:
             self._waiting[number] = None
-            return
-        try:
-            self._handlers[number](number, frame)
-        except BaseException as error:
-            self._raised = error if self._levels else None
-            raise
-
-    def _lets_through(self) -> bool:
-        if self._is_leaving or (self._levels and not self._levels[-1]):
-            return False
-        return self._raised is None or not _is_on_its_way(self._raised, sys.exception())
 
     def _settle(self, error: BaseException | None) -> None:
         """Call the handlers of what waits, if the block we are in now lets it through."""
-        if self._waiting and self._lets_through():
+        if self._waiting and self._lets_through(sys._getframe()):
             waiting, self._waiting = self._waiting, {}
-            try:
-                _call_all({number: self._handlers[number] for number in waiting}, error)
-            except BaseException as raised:
-                self._raised = raised
-                raise
+            self._call(waiting, error)
+
+    def _lets_through(self, frame: Any) -> bool:
+        if self._is_leaving or (self._levels and not self._levels[-1] and not self._is_swallowed()):
+            return False
+        return not self._is_on_its_way() and not _is_shielded(frame)
+
+    def _call(self, numbers: Iterable[int], error: BaseException | None) -> None:
+        place = len(self._levels) - 1
+        if place >= 0:
+            self._levels[place] = False  # shut before anything is raised, so that it is raised once
+        try:
+            _call_all({number: self._handlers[number] for number in numbers}, error)
+        except BaseException as raised:
+            if place >= 0:
+                self._raised, self._raised_in, self._raised_at = raised, place, time.monotonic()
+            raise
+        if place >= 0:
+            self._levels[place] = True
+
+    def _is_swallowed(self) -> bool:
+        """Whether we are still in a block that what was raised in it should have left long ago."""
+        is_same = self._raised is not None and self._raised_in == len(self._levels) - 1
+        return is_same and time.monotonic() - self._raised_at > SWALLOWED_SECONDS
+
+    def _is_on_its_way(self) -> bool:
+        """Whether what was raised is being handled, or something that was raised meanwhile."""
+        handled, seen = sys.exception(), set[int]()
+        while handled is not None and id(handled) not in seen:
+            if handled is self._raised:
+                return True
+            seen.add(id(handled))
+            handled = handled.__context__
+        return False
 
 
 def _call_all(handlers: dict[int, Any], error: BaseException | None) -> None:
@@ -173,15 +214,10 @@ def _call_all(handlers: dict[int, Any], error: BaseException | None) -> None:
             raise
 
 
-def _is_on_its_way(raised: BaseException, handled: BaseException | None) -> bool:
-    """Whether ``handled`` is that exception, or one that was raised while it was."""
-    seen: set[int] = set()
-    while handled is not None and id(handled) not in seen:
-        if handled is raised:
-            return True
-        seen.add(id(handled))
-        handled = handled.__context__
-    return False
+def _is_shielded(frame: Any) -> bool:
+    while frame is not None and frame.f_code not in _SHIELDED:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _give_back_in_child() -> None:

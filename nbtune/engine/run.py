@@ -25,6 +25,7 @@ from threading import Lock, get_ident
 from typing import Generic, Protocol, TypeVar
 
 from .interrupts import held_back
+from .torch_modes import CallersModes
 
 Event = TypeVar("Event")
 Event_co = TypeVar("Event_co", covariant=True)
@@ -58,12 +59,17 @@ class Run(Protocol[Event_co]):
 class GeneratorRun(ABC, Generic[Event]):
     """A run whose events a generator makes, which the first ``next`` begins.
 
+    All of it is carried out in a training loop's modes, with the default device and dtype of whoever made the run.
+
     Args:
         events: Not yet begun, and held by nobody else; what it changes it puts back in ``finally``.
+    Attributes:
+        modes: torch's, in which it is carried out.
     """
 
     def __init__(self, events: Generator[Event, None, None]) -> None:
         self._generator = events
+        self.modes = CallersModes()
         self._executing = Lock()
         self._stepping_in: int | None = None
         self._closing_in: int | None = None
@@ -94,7 +100,7 @@ class GeneratorRun(ABC, Generic[Event]):
         if get_ident() in (self._stepping_in, self._closing_in):
             raise RuntimeError("a run cannot be iterated over by its own step")
         # Held back inside the lock alone, since whoever waits for another thread must be able to give up.
-        with self._executing, held_back():
+        with self._executing, held_back(), self.modes.in_force():
             # Before the look at _is_ending: a close that comes later then finds a step to wait for.
             self._stepping_in = get_ident()
             try:
@@ -113,7 +119,7 @@ class GeneratorRun(ABC, Generic[Event]):
         if self._stepping_in is not None:
             self.hurry()
         elif self._closing_in != get_ident():
-            with self._executing, held_back():
+            with self._executing, held_back(), self.modes.in_force():
                 self._closing_in = get_ident()
                 try:
                     self._generator.close()

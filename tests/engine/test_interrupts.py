@@ -6,6 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,8 @@ from interrupting import IN_A_ROW, PATHS, TOOLS, lines_of, task_of, thrown_after
 from tasks import everything, hard_task, plain_task
 from torch import nn
 
-from nbtune.engine import Task, find_lr, sweep_lr
-from nbtune.engine.interrupts import held_back, let_through, raise_waiting, to_the_end
+from nbtune.engine import Task, find_lr, interrupts, sweep_lr
+from nbtune.engine.interrupts import held_back, let_through, raise_waiting, shielded, to_the_end
 from nbtune.engine.training import backup
 from nbtune.engine.training.loader_state import LoaderState
 
@@ -76,7 +77,8 @@ def test_cleaning_up_inside_the_users_code_is_not_interrupted_a_second_time() ->
     assert seen == ["cleaned up"]
 
 
-def test_code_that_swallows_an_interrupt_can_be_interrupted_again() -> None:
+def test_code_that_swallows_an_interrupt_can_be_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "SWALLOWED_SECONDS", 0.0)
     swallowed = []
     with held_back(), let_through():
         for _ in range(3):
@@ -85,6 +87,24 @@ def test_code_that_swallows_an_interrupt_can_be_interrupted_again() -> None:
             except KeyboardInterrupt:
                 swallowed.append(1)
     assert len(swallowed) == 3
+
+
+def test_a_callback_that_python_would_swallow_an_interrupt_of_is_not_hit() -> None:
+    class Thing:
+        pass
+
+    def gone(_: Any) -> None:
+        interrupt()
+        seen.append("gone")
+
+    thing, seen = Thing(), list[str]()
+    reference = weakref.ref(thing, shielded(gone))
+    with pytest.raises(KeyboardInterrupt), held_back(), let_through():
+        del thing
+        seen.append("the step goes on")
+        raise_waiting()
+        seen.append("never")
+    assert seen == ["gone", "the step goes on"] and reference() is None
 
 
 def test_what_waits_is_raised_before_the_users_code_begins() -> None:

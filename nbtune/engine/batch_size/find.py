@@ -49,9 +49,9 @@ def find_batch_size(
             'find_batch_size takes an nbtune.Task and a BatchSettings; single settings go by name, e.g. capacity="8 GB"'
         )
     settings = replace(settings or BatchSettings(), **changes)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
     probe = probe_batch_sizes(task, settings)
+    for caveat in (*task.caveats, *probe.modes.left_out):
+        warnings.warn(caveat, stacklevel=2)
     call: Headless[BatchLimit] = Headless(
         run=probe, tool="batch_size", detail=settings.strategy, name="batch size", unit="trial",
         counted=(MemoryTrial,), text=_text,

@@ -62,7 +62,7 @@ def compare_batch_sizes(
     if batch_sizes is not None:
         changes["batch_sizes"] = batch_sizes
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
-    for caveat in task.caveats:
+    for caveat in (*task.caveats, *run.modes.left_out):
         warnings.warn(caveat, stacklevel=2)
     call: Headless[Comparison] = Headless(
         run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,

@@ -12,7 +12,6 @@ from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_lr
 from ..device import out_of_memory
-from ..device.default_device import CallersDevice
 from ..learning_rate.curve import LRCurve
 from ..learning_rate.events import LRStep
 from ..learning_rate.settings import LRSettings
@@ -87,7 +86,6 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             reordered(task.loader, cut.samples, 0)  # a loader that cannot be rebuilt is told now
         self._caveats = _caveats(task, settings)
         self._memory: dict[int, int] = {}
-        self._callers_device = CallersDevice()
         self._open: list[TrainingRun] = []
         self._errors: list[Exception] = []
         self.notes: set[str] = set()
@@ -166,7 +164,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        return TrainingRun(run, task, self.budget, loader_state, callers_device=self._callers_device)
+        return TrainingRun(run, task, self.budget, loader_state)
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:

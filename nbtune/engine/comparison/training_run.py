@@ -10,7 +10,6 @@ from contextlib import ExitStack
 import torch
 
 from ..device import out_of_memory
-from ..device.default_device import CallersDevice
 from ..task.task import Task
 from ..training.feeds import LoaderFeed
 from ..training.loader_state import LoaderState
@@ -54,20 +53,17 @@ class TrainingRun:
         budget: In samples, updates or seconds.
         loader_state: Of the user's own loader.
         held_out: Batches that are evaluated at every second point.
-        callers_device: torch's default device for the user's code.
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
         ended: Why it has ended, as in ``LossStep``; "" before.
         error: What η made a step raise, where that ended it.
     """
 
-    def __init__(
-        self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *, callers_device: CallersDevice
-    ) -> None:
+    def __init__(self, run: Run, task: Task, budget: Budget, loader_state: LoaderState) -> None:
         self.run, self.ended = run, ""
         self.error: Exception | None = None
         self.held_out: list[object] = []
-        self._budget, self._callers_device = budget, callers_device
+        self._budget = budget
         self._updates, self._seconds, self._point = 0, 0.0, 0
         self._total = budget.updates_of(run.batch_size)
         self._point_end = self._end_of_point()
@@ -102,8 +98,7 @@ class TrainingRun:
         """
         failure: Exception | None = None
         try:
-            with self._callers_device.in_force():
-                return self._trained()
+            return self._trained()
         except Exception as error:
             failure = error
         # Only here, after the except block, does nothing hold the step's tensors any more.
@@ -116,11 +111,10 @@ class TrainingRun:
 
     def _provoked(self, error: Exception) -> str:
         """What ends the run where its η made the step raise (see ``training.provoked``); "" for the user's own."""
-        with self._callers_device.in_force():
-            is_own = may_be_provoked(error, self.trainer)
-            # In place there is no second model to ask; then the others' ends tell, see ``ComparisonRun``.
-            if is_own and self.is_copy:
-                is_own = goes_well_at_the_start(self._task, self.trainer.batches_of_step, self.run.lr)
+        is_own = may_be_provoked(error, self.trainer)
+        # In place there is no second model to ask; then the others' ends tell, see ``ComparisonRun``.
+        if is_own and self.is_copy:
+            is_own = goes_well_at_the_start(self._task, self.trainer.batches_of_step, self.run.lr)
         if is_own:
             self.error = error
         return f"{words_of(error).rstrip('.')}." if is_own else ""

@@ -17,9 +17,12 @@ from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..plain_data import json_ready
-from ..task.task import Task, set_lr
+from ..task.rates import set_lr
+from ..task.task import Task
+from ..torch_modes import CallersModes
 from ..training.feeds import SharedBatches
 from ..training.loader_state import LoaderState
+from ..training.trainer import put_in_training
 from ..training.workpiece import Workpiece, borrowed
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue
@@ -165,7 +168,7 @@ def measured(
     """As ``estimate_curvature``, without checks and warnings; no product begins once ``is_stopped()``."""
     begun = time.perf_counter()
     deadline = math.inf if max_seconds is None else begun + max_seconds
-    with held_back():
+    with held_back(), CallersModes().in_force():
         found = _found(task, products, batches, seed, lambda: is_stopped() or time.perf_counter() > deadline)
     return Curvature(batches=batches, seconds=time.perf_counter() - begun, **found)
 
@@ -173,7 +176,7 @@ def measured(
 def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[], bool]) -> dict[str, Any]:
     if task.update is not None:
         return {"reason": "update= takes steps of its own, so there is no one loss to take the curvature of"}
-    with borrowed(task) as workpiece, _in_full_precision(task), _drawn(task) as draw:
+    with borrowed(task) as workpiece, _drawn(task) as draw:
         optimizer, groups = _training_groups(workpiece)
         if not groups:
             return {"reason": "every weight that could train has the rate 0"}
@@ -221,18 +224,10 @@ def _training_groups(workpiece: Workpiece) -> tuple[Any, list[dict[str, Any]]]:
     """The optimizer and its groups that train, with the rate of each as a ratio to the first."""
     set_lr(workpiece.optimizers, 1.0)
     for model in workpiece.models:
-        if not model.training:  # where only parts are in eval mode, that was on purpose
-            model.train()
+        put_in_training(model)
     optimizer = getattr(workpiece.optimizer, "optimizer", workpiece.optimizer)  # Accelerate wraps it
     groups = [g for g in optimizer.param_groups if float(g["lr"]) > 0 and any(p.requires_grad for p in g["params"])]
     return optimizer, groups
-
-
-@contextmanager
-def _in_full_precision(task: Task) -> Iterator[None]:
-    """With gradients, and without the caller's autocast, which would round the vectors too."""
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(task.device.type, enabled=False):
-        yield
 
 
 @contextmanager

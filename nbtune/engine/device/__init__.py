@@ -1,4 +1,4 @@
-"""The machine a task runs on: what a card can hold, where a task runs by default, and what counts as out of memory.
+"""The machine a task runs on: what a card can hold, and what counts as out of memory.
 
 Knows no task and no tool.
 """

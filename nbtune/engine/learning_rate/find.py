@@ -84,9 +84,9 @@ def find_lr(
     settings = replace(settings or LRSettings(), **changes)
     if max_seconds is not None:
         settings = replace(settings, max_seconds=max_seconds)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
     run = search_lr(task, settings)
+    for caveat in (*task.caveats, *run.modes.left_out):
+        warnings.warn(caveat, stacklevel=2)
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
         name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,

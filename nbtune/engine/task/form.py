@@ -19,8 +19,10 @@ def form_of(loader: Any) -> str:
         loader: As ``as_loader`` gives it; nothing is drawn from it.
 
     Examples:
+        >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>>         >>> data = TensorDataset(torch.zeros(100, 4))
+        >>> import torch
+        >>> data = TensorDataset(torch.zeros(100, 4))
         >>> form_of(DataLoader(data, 32, shuffle=True))
         '100 samples, batches of 32, shuffled'
         >>> form_of(iter([]))

@@ -14,6 +14,7 @@ from ..checks import number, whole_number
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
 from .loaders import as_loader, samples_in, takes_collate_fn
+from .rates import lr_setter, reference_lr
 
 _KEEP = object()
 _ORDER = ": the order is Task(model, optimizer, loss_fn, data)"
@@ -147,7 +148,7 @@ class Task:
             warnings.warn(
                 "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
             )
-        set_lr(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]], lr)
+        lr_setter(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]])(lr)
 
     def with_(self, *, batch_size: int | None = None, **changes: Any) -> Task:
         """A new task with some arguments changed; the model and the optimizer are the same objects.
@@ -211,46 +212,6 @@ def checked_task(task: Any, taker: str) -> Task:
             f"{taker} takes an nbtune.Task, not {type(task).__name__}: Task(model, optimizer, loss_fn, data) makes one"
         )
     return task
-
-
-def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
-    """The rate of the first group whose rate is not 0: the one η stands for."""
-    rates = [float(group["lr"]) for o in optimizers for group in o.param_groups]
-    return next((rate for rate in rates if rate > 0), 0.0)
-
-
-def does_maximize(optimizers: Iterable[torch.optim.Optimizer]) -> bool:
-    """Whether they go up the loss, all groups of them."""
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return all(group.get("maximize", False) for group in groups)
-
-
-def lr_setter(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[float], None]:
-    """A function that sets η, with the groups' present ratios kept, also over many calls.
-
-    Groups whose rate is 0 stay at 0. If all are, a warm-up has just begun: then the ratios are those of the rates it
-    leads to (``initial_lr``), or, where none is known, all get η.
-    """
-    groups = [group for o in optimizers for group in o.param_groups]
-    rates = [float(group["lr"]) for group in groups]
-    if not any(rates):
-        rates = [float(group.get("initial_lr", 0.0)) for group in groups]
-    reference = next((rate for rate in rates if rate > 0), 0.0)
-    ratios = [rate / reference if reference else 1.0 for rate in rates]
-
-    def set_lr(lr: float) -> None:
-        for group, ratio in zip(groups, ratios, strict=True):
-            if isinstance(group["lr"], torch.Tensor):  # capturable optimizers keep it in a tensor that graphs refer to
-                group["lr"].fill_(lr * ratio)
-            else:
-                group["lr"] = lr * ratio
-
-    return set_lr
-
-
-def set_lr(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:
-    """Set η once, groups keep their ratios."""
-    lr_setter(optimizers)(lr)
 
 
 def _check_kinds(task: Task) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..interrupts import held_back, to_the_end
 from ..task.task import Task
+from .belongings import Belongings
 
 
 class Backup:
@@ -19,13 +20,12 @@ class Backup:
     @held_back()
     def __init__(self, task: Task) -> None:
         roots = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
-        self._modules = list({id(m): m for root in roots for m in root.modules()}.values())
-        self._attributes = [{k: v for k, v in vars(m).items() if is_plain(v)} for m in self._modules]
-        self._buffers = [dict(m._buffers) for m in self._modules]
-        buffers = [b for named in self._buffers for b in named.values() if b is not None]
-        loose = [v for m in self._modules for v in vars(m).values() if isinstance(v, torch.Tensor)]
-        tensors = [*task.parameters, *buffers, *loose]
-        self._tensors = [(t, _to_host(t)) for t in tensors]
+        modules = list({id(m): m for root in roots for m in root.modules()}.values())
+        self._belongings = Belongings(modules)
+        tensors = {id(t): t for t in (*task.parameters, *(b for m in modules for b in m.buffers(recurse=False)))}
+        tensors |= {id(t): t for t in self._belongings.tensors}
+        self._memory = [(t, t.data) for t in tensors.values() if t.layout == torch.strided]
+        self._tensors = [(t, _to_host(t)) for t in tensors.values()]
         self._parameters = [(p, p.requires_grad, p.grad, _to_host(p.grad)) for p in task.parameters]
         self._optimizers = [(o, *optimizer_backup(o)) for o in task.optimizers.values()]
 
@@ -53,14 +53,15 @@ class Backup:
                 undo.callback(_put_back_gradient, parameter, requires_grad, grad, saved_grad)
             for tensor, saved in self._tensors:
                 undo.callback(_put_back_tensor, tensor, saved)
-            for module, attributes, buffers in zip(self._modules, self._attributes, self._buffers, strict=True):
-                undo.callback(_put_back_attributes, module, attributes, buffers)
+            for tensor, data in self._memory:
+                undo.callback(_put_back_memory, tensor, data)
+            undo.callback(self._belongings.put_back)
 
 
-def _put_back_attributes(module: nn.Module, attributes: dict[str, Any], buffers: dict[str, Any]) -> None:
-    vars(module).update(attributes)
-    module._buffers.clear()
-    module._buffers.update(buffers)
+def _put_back_memory(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """Where ``.data`` was replaced, the tensor's numbers lie in the same memory again."""
+    if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape or tensor.stride() != data.stride():
+        tensor.data = data
 
 
 @torch.no_grad()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import random
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..interrupts import held_back, to_the_end
+from . import generators
 from .backup import is_plain
 
 
@@ -26,7 +24,7 @@ class LoaderState:
         self._saved = [g.get_state() for g in self._generators]
         self._left = list(self._saved)
         self._attributes = [(s, {k: v for k, v in vars(s).items() if is_plain(v)}) for s in samplers]
-        self._numpy = [(v, copy.deepcopy(_numpy_state(v))) for v in kept if _is_source(v)]
+        self._others = [(v, generators.state_of(v)) for v in kept if isinstance(v, generators.NUMPY_OR_PYTHON)]
 
     @held_back()
     def mark(self) -> None:
@@ -43,8 +41,8 @@ class LoaderState:
                 generator.set_state(saved)
         for sampler, attributes in self._attributes:
             vars(sampler).update(attributes)
-        for source, state in self._numpy:
-            _set_numpy_state(source, state)
+        for other, state in self._others:
+            generators.set_state(other, state)
 
 
 def _samplers(loader: Any) -> list[Any]:
@@ -56,22 +54,3 @@ def _samplers(loader: Any) -> list[Any]:
             found.append(sampler)
             queue.append(getattr(sampler, "sampler", None))
     return found
-
-
-def _is_source(value: Any) -> bool:
-    return isinstance(value, (np.random.Generator, np.random.RandomState, random.Random))
-
-
-def _numpy_state(source: Any) -> Any:
-    if isinstance(source, random.Random):
-        return source.getstate()
-    return source.bit_generator.state if isinstance(source, np.random.Generator) else source.get_state()
-
-
-def _set_numpy_state(source: Any, state: Any) -> None:
-    if isinstance(source, random.Random):
-        source.setstate(state)
-    elif isinstance(source, np.random.Generator):
-        source.bit_generator.state = state
-    else:
-        source.set_state(state)

@@ -8,10 +8,12 @@ from itertools import islice
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..interrupts import held_back, let_through
 from ..task import batches
-from ..task.task import Task, does_maximize, lr_setter
+from ..task.rates import does_maximize, lr_setter
+from ..task.task import Task
 from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
@@ -80,8 +82,7 @@ class Trainer:
         self._is_in_step = False
         self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
         for model in workpiece.models:
-            if not model.training:  # evaluated last; where only parts are in eval mode, that was on purpose
-                model.train()
+            put_in_training(model)
         self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
 
     @property
@@ -199,6 +200,8 @@ class Trainer:
                     losses = [self._loss(b, needs_graph=False) for b in held_out]
                     return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
             finally:
+                for model in self._workpiece.models:
+                    put_in_training(model)  # a train() of the user's own may undo more than the modes
                 for module, mode in self._modes:
                     module.training = mode
 
@@ -295,3 +298,21 @@ class Trainer:
             if self._is_watched:
                 check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
         return loss
+
+
+def put_in_training(model: nn.Module) -> None:
+    """The modes that a loop's ``model.train()`` leads to, called only where it is wanted.
+
+    That is where the model was evaluated last, or ``train`` is the user's own, such as one that keeps BatchNorm in
+    evaluation mode. Where it is torch's, and only parts are in eval mode, that was on purpose.
+    """
+    if not model.training or _has_own_train(model):
+        model.train()
+        return
+    for part in model.children():
+        if part.training:
+            put_in_training(part)
+
+
+def _has_own_train(module: nn.Module) -> bool:
+    return getattr(module.train, "__func__", None) is not nn.Module.train

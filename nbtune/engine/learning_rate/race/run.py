@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from ...device import out_of_memory
-from ...device.default_device import CallersDevice
 from ...run import GeneratorRun
 from ...task import batches
 from ...task.task import Task
@@ -68,7 +67,6 @@ class LRRace(GeneratorRun[RaceStep]):
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._updates = settings.updates_behind_loss(task.samples_per_update)
-        self._callers_device = CallersDevice()
         self._reader = LossReader(task.device)
         self._loader_state: LoaderState
         self._tape: Tape | None = None
@@ -234,8 +232,7 @@ class LRRace(GeneratorRun[RaceStep]):
     def _slice(self, runner: Runner, count: int) -> torch.Tensor:
         self._at_work = runner
         begun = time.perf_counter()
-        with self._callers_device.in_force():
-            losses = runner.losses(count, self._updates, self._kept)
+        losses = runner.losses(count, self._updates, self._kept)
         self.notes |= runner.trainer.notes
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
@@ -243,8 +240,7 @@ class LRRace(GeneratorRun[RaceStep]):
 
     def _advance(self, shared: SharedBatches, count: int) -> None:
         self._at_work = None
-        with self._callers_device.in_force():
-            shared.advance(count * self._updates * self._task.accumulate)
+        shared.advance(count * self._updates * self._task.accumulate)
         total = sum(t.nbytes for batch in shared.window for t in batches.tensors_of(batch))
         self._bytes_per_step = total / count
 

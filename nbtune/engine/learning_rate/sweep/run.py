@@ -8,7 +8,6 @@ from collections.abc import Generator
 
 import torch
 
-from ...device.default_device import CallersDevice
 from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
@@ -41,7 +40,6 @@ class LRSweep(GeneratorRun[LRStep]):
         settings.check(task)
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._task, self._settings = task, settings
-        self._callers_device = CallersDevice()
         self._trainer: Trainer | None = None
         self._is_hurried = False
         super().__init__(self._events())
@@ -99,9 +97,8 @@ class LRSweep(GeneratorRun[LRStep]):
         except Exception as error:
             failure = error
         assert self._trainer is not None
-        with self._callers_device.in_force():
-            if not may_be_provoked(failure, self._trainer):
-                raise failure
+        if not may_be_provoked(failure, self._trainer):
+            raise failure
         return None, failure
 
     def _comes_from_the_rate(self, steps: int) -> bool:
@@ -112,19 +109,17 @@ class LRSweep(GeneratorRun[LRStep]):
                 if self._is_hurried:
                     return True  # whoever stops the sweep wants what it found
                 try:
-                    with self._callers_device.in_force():
-                        self._trainer.step(self._settings.lr_min)
+                    self._trainer.step(self._settings.lr_min)
                 except Exception:
                     return False
         return True
 
     def _step(self, lr: float, updates: int, held_out: list[object]) -> torch.Tensor:
         assert self._trainer is not None
-        with self._callers_device.in_force():
-            with self._trainer.stretch(lr):
-                losses = [self._trainer.take_step() for _ in range(updates)]
-            loss = losses[0] if updates == 1 else torch.stack(losses).mean()
-            return torch.stack([loss.float(), self._trainer.evaluate(held_out)]) if held_out else loss
+        with self._trainer.stretch(lr):
+            losses = [self._trainer.take_step() for _ in range(updates)]
+        loss = losses[0] if updates == 1 else torch.stack(losses).mean()
+        return torch.stack([loss.float(), self._trainer.evaluate(held_out)]) if held_out else loss
 
     def _fixed_held_out(self, settings: LRSettings) -> list[object]:
         if self._held_out is None or self._trainer is None:

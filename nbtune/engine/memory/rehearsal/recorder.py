@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ...interrupts import raise_waiting
+from ...interrupts import raise_waiting, shielded
 from .adopted import Adopted
 from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
 from .shortcuts import shortcut
@@ -100,7 +100,6 @@ class Recorder(TorchDispatchMode):
         self._names: dict[Any, str] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # Held back otherwise: Python swallows what is raised in the callbacks of weak references, which count here.
         raise_waiting()
         kwargs = kwargs or {}
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
@@ -229,7 +228,7 @@ class Recorder(TorchDispatchMode):
         if math.prod(shape) * item != storage.nbytes():  # a view of something larger, or padded
             shape, item = (storage.nbytes(),), 1
         index = self._add(Allocation(shape, item, part, self.phase, self._module, operator))
-        self._ids[key] = (index, weakref.ref(storage, lambda _, key=key: self._forget(key)))  # type: ignore[misc]
+        self._ids[key] = (index, weakref.ref(storage, shielded(lambda _: self._forget(key))))
         return True
 
     def _hold_workspace(self, name: str) -> None:
