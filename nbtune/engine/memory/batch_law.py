@@ -46,6 +46,16 @@ class Measure:
         return self.nbytes, self.text_length
 
 
+def has_lengths(leaf: Any) -> bool:
+    """Whether a leaf is a plain tensor or array; sparse and nested ones have no lengths that say what they hold."""
+    return not isinstance(leaf, torch.Tensor) or (leaf.layout == torch.strided and not leaf.is_nested)
+
+
+def lengths_of(leaf: Any) -> tuple[int, ...]:
+    """The shape of a plain leaf; () for others."""
+    return tuple(leaf.shape) if has_lengths(leaf) else ()
+
+
 def with_leaves(batch: Any, replaced: Callable[[Any], Any]) -> Any:
     """The same batch, in containers and instances of its own, with other tensors and arrays."""
     return Copying(replaced).of(batch)
@@ -69,9 +79,9 @@ def _nbytes(leaf: Any) -> int:
 
 
 def _dimension(leaves: list[Any]) -> int | None:
-    if any(isinstance(leaf, torch.Tensor) and leaf.layout != torch.strided for leaf in leaves):
+    if not all(map(has_lengths, leaves)):
         return None
-    shapes = [tuple(leaf.shape) for leaf in leaves]
+    shapes = [lengths_of(leaf) for leaf in leaves]
     if len({len(shape) for shape in shapes}) > 1:
         return None
     grown = [d for d, lengths in enumerate(zip(*shapes, strict=True)) if len(set(lengths)) > 1]
@@ -94,5 +104,5 @@ def stretched(leaf: Any, dimension: int, k: int) -> Any:
 def in_memory_of_its_own(leaf: Any) -> Any:
     """The same with every entry in a place of its own, as in a real batch."""
     if isinstance(leaf, torch.Tensor):
-        return leaf.contiguous() if leaf.layout == torch.strided else leaf
+        return leaf.contiguous() if has_lengths(leaf) else leaf
     return np.ascontiguousarray(leaf) if leaf.ndim else leaf

@@ -137,9 +137,13 @@ class Copying:
         return made
 
     def _attributes_of(self, value: Any, made: Any) -> None:
+        own = getattr(made, "__dict__", {})
         for name, item in attributes(value):
             self.form.append(name)
-            object.__setattr__(made, name, self.of(item))
+            if name in getattr(value, "__dict__", ()):
+                own[name] = self.of(item)  # past a property of the same name
+            else:
+                object.__setattr__(made, name, self.of(item))
 
 
 def attributes(value: Any) -> Iterator[tuple[str, Any]]:

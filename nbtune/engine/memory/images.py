@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .batch_law import Measure, with_leaves
+from .batch_law import Measure, has_lengths, with_leaves
 
 SMALLEST_IMAGE = 8
 
 
 def image_size_of_batch(batch: Any) -> tuple[int, int] | None:
     """Height and width in pixels of the first leaf that holds images, channels in front; None where there is none."""
-    for x in Measure.of(batch).leaves:
+    for x in filter(has_lengths, Measure.of(batch).leaves):
         if x.ndim == 4 and x.shape[1] <= 16 and _holds_pixels(x):
             return (x.shape[2], x.shape[3]) if min(x.shape[2:]) >= SMALLEST_IMAGE else None
     return None
@@ -38,7 +38,7 @@ def with_image_size(batch: Any, side: int) -> Any:
     target = (side, max(1, round(found[1] * side / found[0])))
 
     def scaled(x: Any) -> Any:
-        if x.ndim < 3 or tuple(x.shape[-2:]) != found:
+        if not has_lengths(x) or x.ndim < 3 or tuple(x.shape[-2:]) != found:
             return x
         shape = (*x.shape[:-2], *target)
         if isinstance(x, torch.Tensor):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .batch_law import Measure, stretched
+from .batch_law import Measure, lengths_of, stretched
 from .copying import Copying, attributes
 
 
@@ -19,7 +19,7 @@ def batch_length(batch: Any, known: int | None = None) -> int | None:
         batch: Of any form.
         known: What its loader says, where it says it.
     """
-    shapes = [tuple(leaf.shape) for leaf in Measure.of(batch).leaves if leaf.ndim]
+    shapes = [shape for shape in map(lengths_of, Measure.of(batch).leaves) if shape]
     if not shapes:
         return None
     lengths = [length for length in map(_length, _components(batch)) if length is not None]
@@ -64,7 +64,7 @@ def _components(batch: Any) -> list[Any]:
 
 def _length(component: Any) -> int | None:
     if _is_leaf(component):
-        return len(component) if component.ndim else None
+        return next(iter(lengths_of(component)), None)
     return len(component) if isinstance(component, list) else None
 
 
@@ -73,9 +73,9 @@ def _is_leaf(value: Any) -> bool:
 
 
 def _has_length(item: Any, length: int) -> bool:
-    return any(leaf.ndim and leaf.shape[0] == length for leaf in Measure.of(item).leaves)
+    return any(lengths_of(leaf)[:1] == (length,) for leaf in Measure.of(item).leaves)
 
 
 def _dimension(leaf: Any, length: int) -> int:
-    shape = tuple(leaf.shape)
+    shape = lengths_of(leaf)
     return shape.index(length) if length in shape else -1

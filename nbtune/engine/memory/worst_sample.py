@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .batch_law import MEASURED_AT, Measure
+from .batch_law import MEASURED_AT, Measure, lengths_of
 
 
 class WorstSample:
@@ -34,7 +34,7 @@ class WorstSample:
         if len(self.first) < max(MEASURED_AT):
             self.first.append(sample)
         for index, leaf in enumerate(measure.leaves):
-            for dimension, length in enumerate(leaf.shape):
+            for dimension, length in enumerate(lengths_of(leaf)):
                 if length > self._longest.get((index, dimension), (-1,))[0]:
                     self._longest[index, dimension] = length, sample
 

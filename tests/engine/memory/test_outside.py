@@ -254,6 +254,24 @@ def test_what_cannot_be_copied_is_shared_and_put_back() -> None:
     assert held.kept is None
 
 
+def test_an_accelerator_that_the_step_names_is_no_hindrance() -> None:
+    accelerate = pytest.importorskip("accelerate")
+    accelerator = accelerate.Accelerator(cpu=True)
+    model = nn.Linear(16, 16)
+    model, optimizer = accelerator.prepare(model, torch.optim.Adam(model.parameters()))
+
+    def update(model: nn.Module, optimizer: Any, batch: Any) -> dict[str, torch.Tensor]:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(batch[0]), batch[1])
+        accelerator.backward(loss)
+        optimizer.step()
+        return {"loss": loss}
+
+    estimate = estimate_memory(Task(model, optimizer, data=(X, X), update=update), "8 GB")
+    assert estimate.method == "meta"
+    assert estimate.breakdown(4)["optimizer"] >= 2 * sum(p.nbytes for p in model.parameters())
+
+
 def test_a_copied_function_is_the_same_function_over_other_objects() -> None:
     held, log = Lazy(), list[str]()
 

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from nbtune.engine import Task
 from nbtune.engine.memory import NotPredictableError, estimate_memory
 from nbtune.engine.memory.batch_law import Measure
+from nbtune.engine.memory.rehearsal.rehearse import Plan, Stage, rehearse
 from nbtune.engine.memory.samples import Samples, batch_of
 
 
@@ -134,6 +135,37 @@ def test_time_may_stand_before_the_samples_in_a_ready_made_batch() -> None:
 def test_datasets_that_yield_whole_batches_are_not_put_together_again() -> None:
     loader = DataLoader(Given([(torch.randn(4, 10), torch.zeros(4, 1))] * 3), batch_size=None)
     assert batch_of(task_of(loader), 6)[0].shape == (6, 10)
+
+
+@pytest.mark.parametrize("form", ["sparse", "nested"])
+def test_tensors_without_plain_lengths_grow_in_real_steps(form: str) -> None:
+    def joined(samples: list[Any]) -> torch.Tensor:
+        if form == "nested":
+            return torch.nested.nested_tensor(samples, layout=torch.jagged)
+        return torch.stack([x[0] for x in samples]).to_sparse()
+
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        return model(batch.values() if form == "nested" else batch.to_dense()).mean()
+
+    loader = DataLoader(Given([torch.randn(n, 10) for n in (3, 90, 5)]), 2, collate_fn=joined)
+    estimate = estimate_memory(task_of(loader, step), "8 GB")
+    assert estimate.method == "real steps" and any("sparse or nested" in caveat for caveat in estimate.caveats)
+    rows = 90 if form == "nested" else 1
+    assert estimate.peak_bytes(2**14) - estimate.peak_bytes(2) >= rows * 2**14 * 256 * 4 - 2**21
+
+
+def test_inputs_grow_on_every_rung_of_the_ladder() -> None:
+    task = task_of((X, Y))
+    samples = Samples(task)
+    sizes = [
+        sum(
+            a.size_bytes()
+            for a in rehearse(task, samples, 64, Plan(), Stage(kind))[0].allocations
+            if a.part == "inputs"
+        )
+        for kind in ("meta", "fake")
+    ]
+    assert sizes[0] == sizes[1] == 2 * 64 * 11 * 4  # in both of two steps
 
 
 # --- the largest sample -----------------------------------------------------------------------------------------------

@@ -174,7 +174,8 @@ class Recorder(TorchDispatchMode):
                 handles.append(module.register_forward_pre_hook(self._enter(index)))
                 handles.append(module.register_forward_hook(self._leave, always_call=True))
         for optimizer in optimizers:
-            if hasattr(optimizer, "register_step_pre_hook"):
+            optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper has no hooks of its own
+            if hasattr(optimizer, "_optimizer_step_pre_hooks"):
                 handles.append(optimizer.register_step_pre_hook(self._before_update))
                 handles.append(optimizer.register_step_post_hook(self._after_update))
         try:

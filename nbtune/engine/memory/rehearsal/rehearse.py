@@ -16,7 +16,7 @@ from ...task.task import Task
 from ...training.copy_watch import check_graph
 from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
-from ..batch_law import Measure, with_leaves
+from ..batch_law import Measure, has_lengths, with_leaves
 from ..samples import Samples
 from . import replica as replicas
 from .autocast import cuda_autocast, has_asked_for_cuda_autocast
@@ -70,6 +70,8 @@ class Stage:
         if self._fakes is None:
             return torch.empty_like(tensor, device="meta")
         with self._fakes:
+            if 0 in tensor.stride():  # one sample's memory that stands for many; a real batch has memory for each
+                return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
             return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
     def active(self) -> Any:
@@ -81,6 +83,8 @@ class Stage:
         def emptied(x: Any) -> Any:
             if not isinstance(x, torch.Tensor):
                 return x
+            if not has_lengths(x):
+                raise TypeError("the batches hold sparse or nested tensors")
             made = self.empty(x)
             if self.kind == "meta" and is_followed(x):
                 recorder.values.know(made, x.clone())
