@@ -25,8 +25,7 @@ class Adopted:
 
     def in_place_of_strangers(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments of an operator with stand-ins for tensors of the host, if others hold no numbers."""
-        found = {x.device.type for x in _tensors((*args, *kwargs.values())) if x.dim() or x.is_meta}
-        if found != {"meta", "cpu"} or func._schema.name in _COPIES:
+        if not _are_mixed(args, kwargs) or func._schema.name in _COPIES:
             return args, kwargs
         return tree_map(self._stand_in, args), tree_map(self._stand_in, kwargs)
 
@@ -50,6 +49,16 @@ class Adopted:
     def _view(self, x: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
         made = torch.empty(0, dtype=x.dtype, device="meta")
         return made.set_(whole.untyped_storage(), x.storage_offset(), x.shape, x.stride())
+
+
+def _are_mixed(args: Any, kwargs: Any) -> bool:
+    has_meta = has_host = False
+    for x in _tensors((*args, *kwargs.values()) if kwargs else args):  # at every operator: it should cost little
+        if x.is_meta:
+            has_meta = True
+        elif x.dim() and x.is_cpu:
+            has_host = True
+    return has_meta and has_host
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:

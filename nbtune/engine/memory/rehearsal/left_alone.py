@@ -97,7 +97,7 @@ class _World:
         elif isinstance(value, functools.partial):
             self._ahead += [value.func, *value.args, *value.keywords.values()]
         elif type(value) is CACHED:
-            self._undo.append(functools.partial(_clear_cache, value))
+            self._undo.append(functools.partial(_clear_cache, value, value.cache_info().misses))
             self._ahead.append(value.__wrapped__)
         elif isinstance(value, type):
             self._class(value)
@@ -118,7 +118,7 @@ class _World:
                 self._undo.append(functools.partial(_put_back_cell, cell, cell.cell_contents))
                 self._ahead.append(cell.cell_contents)
         names = names_in(value.__code__)
-        if "save_on_cpu" in names:
+        if "save_on_cpu" in names and not is_installed(value.__globals__):
             self.notes.add(SAVES_ON_HOST)
         self._named(value.__globals__, names)
         if is_installed(value.__globals__):
@@ -223,8 +223,10 @@ def _put_back_attributes(owner: Any, before: dict[str, Any], now: Any) -> None:
             kind.__delattr__(owner, name) if old is _NOTHING else kind.__setattr__(owner, name, old)
 
 
-def _clear_cache(function: Any) -> None:
-    """What a cached function has kept: seen by the collector alone."""
+def _clear_cache(function: Any, misses_before: int) -> None:
+    """What a cached function has kept since: seen by the collector alone."""
+    if function.cache_info().misses == misses_before:
+        return
     kept = [x for x in gc.get_referents(function) if isinstance(x, dict)]
     inside = [y for x in kept for item in x.values() for y in (item, *gc.get_referents(item))]
     if any(_holds_no_numbers(x) for x in inside if isinstance(x, (torch.Tensor, tuple, list, dict))):

@@ -26,6 +26,7 @@ _CLOSED = frozenset({
     "IPython", "ipykernel", "ipywidgets", "matplotlib", "bokeh", "pandas", "polars", "pyarrow", "tqdm", "rich", "wandb",
     "mlflow", "tensorboard", "datasets", "dask", "distributed", "ray", "pytest", "_pytest",
 })  # fmt: skip
+_STANDARD = frozenset(sys.stdlib_module_names) - {"builtins", "__main__"}
 _RANDOM = (random.Random, np.random.Generator, np.random.RandomState)
 CACHED = type(functools.lru_cache(lambda: None))
 
@@ -162,7 +163,7 @@ def is_closed(value: Any) -> bool:
 
 def is_standard(module: str | None) -> bool:
     """Whether a module is Python's own; "builtins" does not count, since dicts and lists come from there."""
-    return root_of(module) in sys.stdlib_module_names - {"builtins", "__main__"}
+    return root_of(module) in _STANDARD
 
 
 def is_installed(variables: dict[str, Any]) -> bool:
