@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
+
+# A shell starts what runs in its background (as .ci/run does) with interrupts ignored, and Python then leaves them so.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before torch and numpy are imported, here and in every kernel and subprocess that a test starts. The models are so
 # small that more threads only wait for each other: with two on two cores the suite took 2.8 times the processor time.
