@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: descent_explorer")]
 
 SHOW = """
-from nbtune.widgets.descent_explorer import DescentExplorer
+from nbtune.widgets import DescentExplorer
 explorer = DescentExplorer()
 explorer
 """
