@@ -25,7 +25,7 @@ from conftest import ARGUMENTS, BROWSERS, Notebook, Server, shutil
 POSITIONS = 150
 SETUP = """
 import json, time
-from nbtune.widgets.descent_explorer import DescentExplorer
+from nbtune.widgets import DescentExplorer
 explorer = DescentExplorer()
 seconds, handle = [], explorer._clicked_set
 def timed(content):
