@@ -13,12 +13,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before torch and numpy are imported, here and in every kernel and subprocess that a test starts. The models are so
-# small that more threads only wait for each other: with two on two cores the suite took 2.8 times the processor time.
+# small that more threads only wait for each other.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# A figure of Bokeh's is thousands of objects: with Python's own threshold the collector looked through all there are so
-# often that it took an eighth of the processor time.
+# A figure of Bokeh's is thousands of objects, and with Python's own threshold the collector looks through all there are
+# again and again.
 gc.set_threshold(50_000, 20, 50)
 
 MOST_WORKERS = 4

@@ -55,7 +55,6 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         if not isinstance(task, Task) or not isinstance(settings, BatchSettings):
             raise TypeError("probe_batch_sizes takes an nbtune.Task and a BatchSettings")
         self._task, self._settings = task, settings
-        self._default_device = torch.get_default_device()
         self._own_caveats: list[str] = []
         self._real: RealSteps | None = None
         self.estimate: MemoryEstimate | None = None
@@ -175,8 +174,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         context = CONTEXT_BYTES if self.estimate is None else self.estimate.context_bytes
         self._real = card = RealCard(
             self._as_planned(), capacity_bytes=self.capacity_bytes, context_bytes=context,
-            image_size=self._settings.image_size, default_device=self._default_device,
-            samples=None if self.estimate is None else self.estimate.samples,
+            image_size=self._settings.image_size, samples=None if self.estimate is None else self.estimate.samples,
         )  # fmt: skip
         fitting: list[int] = []
         self._wait_for("trials on this GPU")
@@ -195,8 +193,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
 
     def _on_host(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
         self._real = host = RealHost(
-            self._as_planned(), estimate=estimate, image_size=self._settings.image_size,
-            default_device=self._default_device, samples=estimate.samples,
+            self._as_planned(), estimate=estimate, image_size=self._settings.image_size, samples=estimate.samples,
         )  # fmt: skip
         begun, took, growth = time.perf_counter(), 0.0, 1.5
         alone: Exception | None = None

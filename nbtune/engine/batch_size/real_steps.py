@@ -29,7 +29,6 @@ class RealSteps:
     Args:
         task: What is run.
         image_size: Side of the images; None for the data's own.
-        default_device: torch's default device for the user's code.
         samples: Of the task, where they have been looked at already.
     Attributes:
         caveats: What went wrong beside the attempts themselves, in sentences.
@@ -39,10 +38,8 @@ class RealSteps:
 
     place = ""
 
-    def __init__(
-        self, task: Task, *, image_size: int | None = None, default_device: Any = None, samples: Samples | None = None
-    ) -> None:
-        self._task, self._image_size, self._default_device = task, image_size, default_device
+    def __init__(self, task: Task, *, image_size: int | None = None, samples: Samples | None = None) -> None:
+        self._task, self._image_size = task, image_size
         self.caveats: list[str] = []
         self.doubtful: tuple[int, Exception] | None = None
         self.smallest_run: int | None = None
@@ -92,9 +89,7 @@ class RealSteps:
 
     def _seconds(self, k: int, max_seconds: float, first_step: AbstractContextManager[Any] | None = None) -> float:
         batch = self._samples.real_batch_of(k, self._image_size)
-        return throughput.step_seconds(
-            self._task, batch, max_seconds=max_seconds, first_step=first_step, default_device=self._default_device
-        )
+        return throughput.step_seconds(self._task, batch, max_seconds=max_seconds, first_step=first_step)
 
 
 class RealCard(RealSteps):

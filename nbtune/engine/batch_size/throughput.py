@@ -23,7 +23,6 @@ def step_seconds(
     *,
     max_seconds: float,
     first_step: AbstractContextManager[Any] | None = None,
-    default_device: torch.device | None = None,
 ) -> float:
     """Seconds of one training step with this batch, the median of at least one step after a warm-up one.
 
@@ -34,17 +33,16 @@ def step_seconds(
         batch: One batch, on any device.
         max_seconds: No further step is begun after this time.
         first_step: A context around the warm-up step, which is not timed.
-        default_device: torch's default device during the steps; None for this thread's.
     Raises:
         Exception: Whatever a step raises, memory errors included.
     """
     with trainer(on_batch(task, batch)) as made:
         begun = time.perf_counter()
         with first_step or nullcontext():
-            _timed_step(made, task, default_device)
+            _timed_step(made, task)
         times: list[float] = []
         while not times or _goes_on(times, time.perf_counter() - begun, max_seconds):
-            times.append(_timed_step(made, task, default_device))
+            times.append(_timed_step(made, task))
     return statistics.median(times)
 
 
@@ -53,15 +51,12 @@ def on_batch(task: Task, batch: Any) -> Task:
     return task.with_(data=[batch], collate_fn=None)
 
 
-def _timed_step(made: Trainer, task: Task, default_device: torch.device | None) -> float:
-    is_away = default_device is not None and default_device != torch.get_default_device()
-    context: AbstractContextManager[Any] = default_device if default_device is not None and is_away else nullcontext()
-    with context:
-        begun = time.perf_counter()
-        made.step(task.lr)
-        if task.device.type == "cuda":
-            torch.cuda.synchronize(task.device)
-        return time.perf_counter() - begun
+def _timed_step(made: Trainer, task: Task) -> float:
+    begun = time.perf_counter()
+    made.step(task.lr)
+    if task.device.type == "cuda":
+        torch.cuda.synchronize(task.device)
+    return time.perf_counter() - begun
 
 
 def _goes_on(times: list[float], spent_seconds: float, max_seconds: float) -> bool:

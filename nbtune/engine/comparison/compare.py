@@ -42,7 +42,8 @@ def compare_batch_sizes(
         The curves, the table and the k that was first at the target loss.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
-        Exception: Whatever the user's model, loss or data raise.
+        Exception: Whatever the user's model, loss or data raise; what only a run's η makes them raise ends that run,
+            and its row says why (see ``nbtune.engine.training.provoked``).
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
 """What a user brings: models, optimizers, loss and data as one ``Task``, its batches, and the order they come in.
 
-Stands below everything else in the engine and imports nothing of it but ``device``.
+Stands below the other rooms of the engine and imports none of them but ``device``.
 """

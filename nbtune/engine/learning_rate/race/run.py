@@ -40,7 +40,7 @@ def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
     """A race, not yet begun: iterating over it trains.
 
     Every rate trains a copy from the task's present state, on the same batches and with the same random numbers;
-    ``race_standings.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for
+    ``standings.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for
     every round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it,
     in the same thread; then everything is put back.
 

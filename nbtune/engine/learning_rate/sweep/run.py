@@ -15,14 +15,14 @@ from ...training.provoked import may_be_provoked, words_of
 from ...training.trainer import LOADING, Trainer, trainer
 from ..events import LRStep
 from ..settings import LRSettings
-from . import rules as lr_rules
+from . import rules
 
 
 def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
     """A sweep, not yet begun: iterating over it trains.
 
     One update per η (or ``updates_per_step``), from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on
-    batch after batch. The sweep ends itself when the loss diverges (see ``lr_rules.DivergenceWatch``) or
+    batch after batch. The sweep ends itself when the loss diverges (see ``rules.DivergenceWatch``) or
     ``max_seconds`` are over. Whoever iterates closes it, in the same thread; then everything the sweep changed is put
     back.
 
@@ -72,7 +72,7 @@ class LRSweep(GeneratorRun[LRStep]):
                 loss, failure = self._tried(lr, held_out)
                 if loss is not None:
                     reader.put((index, lr, time.perf_counter() - begun), loss)
-                for tag, values in reader.ready(everything=failure is not None):
+                for tag, values in reader.ready():
                     yield (event := events.made(tag, values))
                     if event.diverged:
                         return
@@ -131,7 +131,7 @@ class _Events:
     """Losses become events; what an event says of the past is kept here."""
 
     def __init__(self) -> None:
-        self._watch = lr_rules.DivergenceWatch()
+        self._watch = rules.DivergenceWatch()
         self._recent: list[float] = []
         self.count = 0
 
@@ -140,7 +140,7 @@ class _Events:
         self._recent, self.count = [*self._recent[-7:], values[0]], self.count + 1
         validation = values[1] if len(values) > 1 else None
         return LRStep(
-            index=index, lr=lr, loss=values[0], smoothed_loss=lr_rules.line_end(self._recent), seconds=seconds,
+            index=index, lr=lr, loss=values[0], smoothed_loss=rules.line_end(self._recent), seconds=seconds,
             validation_loss=validation, diverged=self._watch.sees(values[0] if validation is None else validation),
         )  # fmt: skip
 

@@ -23,7 +23,7 @@ CHECKPOINTING = "Checkpointing was planned for each block of the model's largest
 
 @dataclass(slots=True)
 class Replica:
-    """What a rehearsal trains; the same names as in ``preserve.Workpiece``.
+    """What a rehearsal trains; the same names as in ``training.workpiece.Workpiece``.
 
     Attributes:
         stand_ins: (the user's tensor, what stands for it) of all that was copied.
