@@ -98,7 +98,7 @@ STORY = (
     newest.HELD,
     "PAUSE = 1.0\ncurve = await finder",
     "print(curve.outcome)",
-    "headless = nt.find_lr(task, progress=False)",
+    "PAUSE = 0.3  # a race has more steps than the sweep before\nheadless = nt.find_lr(task, progress=False)",
     JUDGE,
     "PAUSE = 0.0\ncurve = nt.find_lr(task, progress=False)",
 )
