@@ -21,7 +21,7 @@ from repository import is_environment
 
 import nbtune
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("build")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 EXTENSION = "share/jupyter/labextensions/nbtune/"

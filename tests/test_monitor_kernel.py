@@ -14,7 +14,7 @@ from jupyter_client import BlockingKernelClient, KernelManager
 
 from nbtune.monitor import SCHEMA, TARGET
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kernels")]
+pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 120
 QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # of Python's own frozen modules

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
 
 import nbformat
@@ -13,15 +12,6 @@ from repository import ROOT, kept_tutorials
 
 FOLDER = ROOT / "notebooks"
 KEPT = kept_tutorials()
-
-
-def of(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """For tests of one notebook: they stay together, so that it is executed once."""
-    group = pytest.mark.xdist_group(f"notebook: {name}")
-    return lambda test: pytest.mark.slow(group(test))
-
-
-of_learning_rate, of_batch_size, of_sgd_or_mini_batch = of("learning_rate"), of("batch_size"), of("sgd_or_mini_batch")
 
 
 @cache
@@ -66,7 +56,7 @@ def test_a_tutorial_is_kept_without_outputs(name: str) -> None:
     assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in notebook.cells)
 
 
-@of_learning_rate
+@pytest.mark.slow
 def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(learning_rate: nbformat.NotebookNode) -> None:
     right = {
         name.strip(): int(share)
@@ -78,7 +68,7 @@ def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(learni
     assert re.search(r"30× too large: .* 1 different answer", printed(learning_rate))
 
 
-@of_learning_rate
+@pytest.mark.slow
 def test_the_weights_change_by_more_than_themselves_at_a_large_eta(learning_rate: nbformat.NotebookNode) -> None:
     shares = [float(share) for share in re.findall(r"([\d.]+)%\s+[\d.]+ →", printed(learning_rate))]
     assert shares == sorted(shares)
@@ -86,13 +76,13 @@ def test_the_weights_change_by_more_than_themselves_at_a_large_eta(learning_rate
     assert shares[-1] > 100
 
 
-@of_learning_rate
+@pytest.mark.slow
 def test_the_finder_leaves_the_readers_model_alone(learning_rate: nbformat.NotebookNode) -> None:
     assert "weights untouched: True" in printed(learning_rate)
     assert "learning rate untouched: 0.001" in printed(learning_rate)
 
 
-@of_learning_rate
+@pytest.mark.slow
 def test_the_search_over_batch_sizes_has_its_picture_and_an_answer_for_each(
     learning_rate: nbformat.NotebookNode,
 ) -> None:
@@ -101,19 +91,19 @@ def test_the_search_over_batch_sizes_has_its_picture_and_an_answer_for_each(
     assert re.search(r"\{8: [\d.]+, 32: [\d.]+, 128: [\d.]+\}", shown)
 
 
-@of_learning_rate
+@pytest.mark.slow
 def test_the_widgets_output_holds_the_picture_and_the_sentence(learning_rate: nbformat.NotebookNode) -> None:
     assert has_picture_beside("Use η", learning_rate)
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_the_division_suggests_8192_and_what_really_fits_is_8_32_and_128(batch_size: nbformat.NotebookNode) -> None:
     assert "8 GB card ÷ 1 MB images = 8,192 samples" in printed(batch_size)
     fits = re.findall(r"(\d+)² .*k = (\d+) is the largest power of two", printed(batch_size))
     assert dict(fits) == {"512": "8", "256": "32", "128": "128"}
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_the_grid_the_halving_and_the_estimate_agree_with_the_first_table(batch_size: nbformat.NotebookNode) -> None:
     rows = dict(re.findall(r"^ *(\d+)²: k = (\d+)$", printed(batch_size), re.MULTILINE))
     assert (rows["512"], rows["256"], rows["128"]) == ("8", "32", "128")
@@ -121,7 +111,7 @@ def test_the_grid_the_halving_and_the_estimate_agree_with_the_first_table(batch_
     assert re.search(r"estimate: +0 trials, 0 out-of-memory errors, k = 8\n", printed(batch_size))
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_activations_outweigh_parameters_and_dense_layers_have_few_of_them(batch_size: nbformat.NotebookNode) -> None:
     outweigh = re.search(r"activations outweigh parameters (\d+)×", printed(batch_size))
     dense = re.search(r"dense layers hold ([\d.]+)% of the parameters", printed(batch_size))
@@ -129,14 +119,14 @@ def test_activations_outweigh_parameters_and_dense_layers_have_few_of_them(batch
     assert dense is not None and float(dense[1]) < 1
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_one_image_works_until_the_last_maps_are_one_pixel(batch_size: nbformat.NotebookNode) -> None:
     outcomes = dict(re.findall(r"(\d+)²: .* k = 1 (works|fails)", printed(batch_size)))
     assert outcomes == {"512": "works", "128": "works", "32": "fails"}
     assert "k = 1: BatchNorm needs more than one value per channel\nk = 2: " in printed(batch_size)
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_half_precision_and_checkpointing_make_room(batch_size: nbformat.NotebookNode) -> None:
     counts = re.findall(r"^ *([a-z ]+): +(\d+) fit; k = \d+ as", printed(batch_size), re.MULTILINE)
     neither, half, recomputed, both = (int(count) for _, count in counts)
@@ -144,7 +134,7 @@ def test_half_precision_and_checkpointing_make_room(batch_size: nbformat.Noteboo
     assert neither < half < both
 
 
-@of_batch_size
+@pytest.mark.slow
 def test_the_three_probers_leave_pictures_and_sentences(batch_size: nbformat.NotebookNode) -> None:
     for words in ("k = 128 is the largest", "halving the image side lets k grow", "played, 7 trials"):
         assert has_picture_beside(words, batch_size)
@@ -156,7 +146,7 @@ def numbers(pattern: str, notebook: nbformat.NotebookNode) -> list[float]:
     return [float(group.replace(",", "")) for group in found.groups()]
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_descent_settles_below_the_limit_and_flies_off_above(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     ends = re.findall(r"η = (\d\.\d+) × 2/λmax: loss +([\d.]+) → ([\d.e+-]+)", printed(sgd_or_mini_batch))
     assert len(ends) == 4
@@ -164,21 +154,21 @@ def test_descent_settles_below_the_limit_and_flies_off_above(sgd_or_mini_batch: 
         assert (float(after) < 0.01 * float(before)) == (float(share) < 1)
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_sgd_and_mini_batches_of_one_give_identical_weights(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     assert "SGD and mini-batch with k = 1, identical weights: True" in printed(sgd_or_mini_batch)
     assert numbers(r"moved by up to ([\d.]+)", sgd_or_mini_batch)[0] > 0.1
     assert numbers(r"8 samples differ by ([\d.e-]+)", sgd_or_mini_batch)[0] < 1e-6
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_one_sample_at_a_time_learns_as_well_and_its_time_is_told(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     assert numbers(r"an epoch at k = 1 takes up to (\d+)×", sgd_or_mini_batch)[0] > 0
     single, eight = (numbers(rf"k = +{k}: +[\d.]+ ms.*held-out loss ([\d.]+)", sgd_or_mini_batch)[0] for k in (1, 8))
     assert single < 1.5 * eight < 1
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_one_rate_does_not_suit_all_batch_sizes(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     losses = r"η = {} for all: ([\d.]+) at k = 1, ([\d.]+) at k = 8"
     small_single, small_eight = numbers(losses.format("0.01"), sgd_or_mini_batch)
@@ -186,7 +176,7 @@ def test_one_rate_does_not_suit_all_batch_sizes(sgd_or_mini_batch: nbformat.Note
     assert small_single < 0.5 * small_eight and large_eight < 0.5 * large_single
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_batch_norm_makes_one_sample_impossible_and_two_bad(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     before, _, after = printed(sgd_or_mini_batch).partition("with BatchNorm\n")
     assert "BatchNorm needs more than one sample." in after.partition("k =  2")[0]
@@ -195,14 +185,14 @@ def test_batch_norm_makes_one_sample_impossible_and_two_bad(sgd_or_mini_batch: n
     assert losses[1] > 1.5 * losses[0]
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_the_rate_matters_more_than_the_batch_size(sgd_or_mini_batch: nbformat.NotebookNode) -> None:
     over_k, over_lr = numbers(r"64× in k: ([\d.]+)×; over 64× in η: ([\d.]+)×", sgd_or_mini_batch)
     assert over_lr > 2 * over_k
     assert numbers(r"in section 3: ([\d.]+) after", sgd_or_mini_batch)[0] < 1.5
 
 
-@of_sgd_or_mini_batch
+@pytest.mark.slow
 def test_the_time_of_a_pass_and_of_a_step_is_told_and_the_comparison_drawn(
     sgd_or_mini_batch: nbformat.NotebookNode,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Notebook
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: batch_prober")]
+pytestmark = pytest.mark.slow
 
 SETUP = """
 import torch

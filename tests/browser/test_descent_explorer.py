@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from conftest import Notebook
     from playwright.sync_api import Locator
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: descent_explorer")]
+pytestmark = pytest.mark.slow
 
 SHOW = """
 from nbtune.widgets import DescentExplorer

@@ -13,7 +13,7 @@ from repository import PACKAGED, kept_tutorials
 
 from .conftest import PATIENCE_MS, Notebook
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lab_extension")]
+pytestmark = pytest.mark.slow
 
 PANEL = ".nbtune-lab-panel"
 SETUP = """import time, torch, nbtune as nt

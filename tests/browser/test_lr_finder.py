@@ -20,7 +20,7 @@ from nbtune.plots.base.tokens import TOKENS
 if TYPE_CHECKING:
     from conftest import Notebook
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser: lr_finder")]
+pytestmark = pytest.mark.slow
 
 SETUP = """
 import hashlib, pathlib, time, torch

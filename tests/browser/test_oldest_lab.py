@@ -27,7 +27,6 @@ ROOT = Path(__file__).parents[2]
 IS_WANTED = bool(os.environ.get("NBTUNE_REQUIRE_BROWSER") or os.environ.get("NBTUNE_OLDEST_LAB"))
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("browser: oldest_lab"),
     pytest.mark.skipif(not IS_WANTED, reason="neither NBTUNE_REQUIRE_BROWSER nor NBTUNE_OLDEST_LAB is set"),
 ]
 
