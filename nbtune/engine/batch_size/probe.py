@@ -74,7 +74,8 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         predicted: tuple[str, ...] = ()
         if self.estimate is not None:
             predicted = (*self.estimate.caveats, *self._shortage())
-        return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
+        measured = () if self._real is None else self._real.caveats
+        return (*self._own_caveats, *predicted, *measured, *self._task.caveats, *super().caveats)
 
     @property
     def largest_looked_at(self) -> int:
@@ -92,7 +93,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         """What the trials so far say, with what the search knows beside them."""
         return BatchLimit.from_trials(
             trials, settings=self._settings, capacity_bytes=self.capacity_bytes, capacity_name=self.capacity_name,
-            caveats=self.caveats, estimate=self.estimate, outcome=outcome,
+            caveats=self.caveats, estimate=self.estimate, outcome=outcome, data_form=self._task.data_form,
         )  # fmt: skip
 
     def _events(self) -> Generator[MemoryTrial, None, None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from ...formats import format_loss
 from ...jobs import Progress
 from ..headless import Headless, carried_out
 from ..learning_rate.events import LRStep
+from ..small_print import warn_of
 from ..task.task import Task
 from .events import LossStep
 from .finding import finding_of
@@ -63,8 +63,7 @@ def compare_batch_sizes(
     if batch_sizes is not None:
         changes["batch_sizes"] = batch_sizes
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
-    for caveat in (*task.caveats, *run.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
         run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,
         progress=lambda steps: Progress(share=run.share_done),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..plain_data import json_ready
+from ..small_print import small_print
 from ..task.order import cut_of
 from . import rules
 from .budget import Budget
@@ -37,6 +38,7 @@ class Comparison:
         verdict, reason, limit: The answer, its evidence and its limit in words.
         caveats: What a reader should know besides, in sentences.
         outcome: "finished"; "diverged" where every run did; "stopped".
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
     """
 
     settings: ComparisonSettings
@@ -53,6 +55,7 @@ class Comparison:
     limit: str
     caveats: tuple[str, ...]
     outcome: Outcome
+    data_form: str = field(default="", compare=False)
 
     @classmethod
     def from_steps(
@@ -63,6 +66,7 @@ class Comparison:
         dataset_size: int | None = None,
         memory: Mapping[int, int] | None = None,
         caveats: tuple[str, ...] = (),
+        data_form: str = "",
     ) -> Comparison:
         """The result of any number of events, so that a stopped comparison is a valid, shorter one.
 
@@ -71,11 +75,12 @@ class Comparison:
             settings: Those of the comparison.
             dataset_size: Samples in the data.
             memory: Predicted peak bytes by k, on the settings' card.
-            caveats: To be kept.
+            caveats, data_form: To be kept.
         """
         return cls.from_curves(
-            run_curves_of(steps), settings=settings, dataset_size=dataset_size, memory=memory, caveats=caveats
-        )
+            run_curves_of(steps), settings=settings, dataset_size=dataset_size, memory=memory, caveats=caveats,
+            data_form=data_form,
+        )  # fmt: skip
 
     @classmethod
     def from_curves(
@@ -86,6 +91,7 @@ class Comparison:
         dataset_size: int | None = None,
         memory: Mapping[int, int] | None = None,
         caveats: tuple[str, ...] = (),
+        data_form: str = "",
     ) -> Comparison:
         """The same from the runs' curves, which a live view keeps and lets grow."""
         settings = settings or ComparisonSettings()
@@ -97,7 +103,7 @@ class Comparison:
             caveats = (*caveats, "One seed for each k: small differences may be chance.")
         return cls(
             settings=settings, budget=budget, curves=curves, by_batch_size=by_batch_size,
-            dataset_size=dataset_size, caveats=caveats,
+            dataset_size=dataset_size, caveats=caveats, data_form=data_form,
             start_loss=answer.start_loss, target_loss=answer.target_loss, batch_size=answer.batch_size, lr=answer.lr,
             verdict=answer.verdict, reason=answer.reason, limit=answer.limit, outcome=answer.outcome,
         )  # fmt: skip
@@ -135,7 +141,7 @@ class Comparison:
         }  # fmt: skip
         names = (
             "dataset_size", "start_loss", "target_loss", "batch_size", "lr", "verdict", "reason", "limit", "caveats",
-            "outcome",
+            "outcome", "data_form",
         )  # fmt: skip
         plain = {
             "kind": "comparison", "schema": 1, "settings": settings, **{name: getattr(self, name) for name in names},
@@ -148,4 +154,5 @@ class Comparison:
         return (
             f"Comparison(k = {sizes or 'none'}, {self.budget.text} each, {self.outcome})\n"
             f"  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
+            f"{small_print(self)}"
         )

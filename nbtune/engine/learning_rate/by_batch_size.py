@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...formats import format_lr
 from ..plain_data import json_ready
+from ..small_print import small_print
 from .curve import LRCurve, LRFold
 from .events import Ended
 from .settings import LRSettings
@@ -33,6 +34,7 @@ class LRByBatchSize:
         exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
         verdict, reason, limit: In words.
         outcome: "finished", or "stopped" where not every k was searched to its end.
+        caveats, data_form: As of ``LRCurve``.
     """
 
     curves: dict[int, LRCurve]
@@ -43,6 +45,8 @@ class LRByBatchSize:
     reason: str
     limit: str
     outcome: str
+    caveats: tuple[str, ...] = field(default=(), compare=False)
+    data_form: str = field(default="", compare=False)
 
     @classmethod
     def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
@@ -92,13 +96,13 @@ class LRByBatchSize:
             **json_ready({
                 "batch_sizes": list(self.curves), "ended": [list(pair) for pair in self.ended.items()],
                 "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
-                "outcome": self.outcome,
+                "outcome": self.outcome, "caveats": self.caveats, "data_form": self.data_form,
             }),
         }  # fmt: skip
 
     def __repr__(self) -> str:
         found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
-        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}"
+        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}{small_print(self)}"
 
 
 class BySizeFold:

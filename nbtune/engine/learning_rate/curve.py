@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
 from ..plain_data import json_ready
+from ..small_print import small_print
 from .events import LRStep, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
@@ -35,6 +36,8 @@ class LRCurve:
         orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
             over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
+        caveats: What a reader should know besides, in sentences: what was done with losses, batches and modes.
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
     """
 
     steps: tuple[LRStep | RaceStep, ...]
@@ -43,6 +46,8 @@ class LRCurve:
     reading: Reading
     orders: tuple[LRCurve, ...] = ()
     curvature: Curvature | None = None
+    caveats: tuple[str, ...] = field(default=(), compare=False)
+    data_form: str = field(default="", compare=False)
 
     @classmethod
     def from_steps(
@@ -213,6 +218,7 @@ class LRCurve:
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
+            f"{small_print(self)}"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, overload
@@ -10,12 +9,13 @@ from typing import Any, overload
 from ...formats import format_loss, format_lr
 from ...jobs import Progress
 from ..headless import Headless, carried_out
+from ..small_print import warn_of
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep
 from .finding import finding_of, kind_of
-from .search import search_lr
+from .search import LRSearch, search_lr
 from .settings import LRSettings
 
 
@@ -85,13 +85,12 @@ def find_lr(
     if max_seconds is not None:
         settings = replace(settings, max_seconds=max_seconds)
     run = search_lr(task, settings)
-    for caveat in (*task.caveats, *run.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
         name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
         progress=lambda steps: _progress(len(steps), run.total),
-        fold=lambda events, is_stopped: lr_result(events, task, settings),
+        fold=lambda events, is_stopped: with_small_print(lr_result(events, task, settings), run),
         found=lambda result: (finding_of(result, task), None),
     )  # fmt: skip
     return carried_out(call, shows_bar=progress)
@@ -111,6 +110,16 @@ def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve
     for step in steps:
         fold.add(step)
     return fold.result()
+
+
+def with_small_print(result: Any, run: LRSearch) -> Any:
+    """A search's result with what the run has to say besides.
+
+    Args:
+        result: An ``LRCurve`` or an ``LRByBatchSize``.
+        run: Whose result it is, at any point of it.
+    """
+    return replace(result, caveats=run.caveats, data_form=run.task.data_form)
 
 
 def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:

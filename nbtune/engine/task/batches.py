@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -101,10 +100,17 @@ def as_tensor(array: Any) -> torch.Tensor:
         )
     if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    with warnings.catch_warnings():
-        # Of arrays that may not be written to: batches are copies of their rows.
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.as_tensor(array)
+    # torch warns of arrays that may not be written to, and nobody does: batches are copies of their rows.
+    return torch.as_tensor(array if array.flags.writeable or not array.size else np.asarray(_Writable(array)))
+
+
+class _Writable:
+    """The same memory, as NumPy's protocol offers that of a writable array."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array  # whose memory it is
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from ..checks import number, whole_number
+from ..small_print import warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
 from .loaders import as_loader, samples_in, takes_collate_fn
@@ -145,9 +145,7 @@ class Task:
         """
         lr = number("lr", float(lr) if isinstance(lr, torch.Tensor) and lr.numel() == 1 else lr, above=0)
         if any("initial_lr" in group for o in self.optimizers.values() for group in o.param_groups):
-            warnings.warn(
-                "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
-            )
+            warn_of(["a scheduler holds the rates the optimizer had when it was made: make it anew, after this"])
         lr_setter(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]])(lr)
 
     def with_(self, *, batch_size: int | None = None, **changes: Any) -> Task:
@@ -178,10 +176,7 @@ class Task:
             task._data, task._collate_fn = task.loader, None
             count = samples_in(task.loader)
             if count is not None and count < batch_size:
-                warnings.warn(
-                    f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples",
-                    stacklevel=2,
-                )
+                warn_of([f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples"])
         elif "data" not in changes:
             task.loader = self.loader
         return task
@@ -300,8 +295,5 @@ def _check_ownership(task: Task) -> None:
             "e.g. torch.optim.Adam(model.parameters())"
         )
     if held - set(own) and trainable - held:
-        warnings.warn(
-            "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
-            "the optimizer was built?",
-            stacklevel=4,
-        )
+        text = "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
+        warn_of([f"{text}the optimizer was built?"], stacklevel=5)

@@ -10,6 +10,7 @@ import torch
 
 from ..task import batches
 from ..task.task import Task
+from .notes import Notes
 
 SKIPPED_AT_LEAST, SKIPPED_IN_A_ROW = 8, 16
 """Batches that may be skipped before their share is looked at, and at most one after the other: a step that guards
@@ -36,16 +37,14 @@ class Losses:
         task: Whose.
         is_reversed: Whether the optimizer goes up, so that the losses' signs are reversed.
     Attributes:
-        skipped: Batches for which a step returned None.
-        notes: What was done with losses and batches, in sentences.
+        notes: What was done with losses and batches.
     """
 
     def __init__(self, task: Task, *, is_reversed: bool) -> None:
-        self.notes: set[str] = set()
-        self.skipped = self._taken = self._in_a_row = 0
-        self._name = _name_of_step(task)
+        self._name, self._in_a_row = _name_of_step(task), 0
+        self.notes = Notes(self._name)
         if is_reversed:
-            self.notes.add(f"maximize=True: the losses are what {self._name} returns with its sign reversed.")
+            self.notes.said.add(f"maximize=True: the losses are what {self._name} returns with its sign reversed.")
 
     def is_skipped(self, returned: Any) -> bool:
         """Whether a step returned None, so that another batch is to be drawn.
@@ -53,18 +52,18 @@ class Losses:
         Raises:
             ValueError: When it does so for more than half of the batches.
         """
+        notes = self.notes
         if returned is not None:
-            self._taken, self._in_a_row = self._taken + 1, 0
+            notes.taken, self._in_a_row = notes.taken + 1, 0
             return False
-        self.skipped, self._in_a_row = self.skipped + 1, self._in_a_row + 1
-        is_most = self.skipped >= SKIPPED_AT_LEAST and self.skipped > self._taken
+        notes.skipped, self._in_a_row = notes.skipped + 1, self._in_a_row + 1
+        is_most = notes.skipped >= SKIPPED_AT_LEAST and notes.skipped > notes.taken
         if is_most or self._in_a_row >= SKIPPED_IN_A_ROW:
             raise ValueError(
-                f"{self._name} returned None for {self.skipped} of {self.skipped + self._taken} batches, the last "
+                f"{self._name} returned None for {notes.skipped} of {notes.skipped + notes.taken} batches, the last "
                 f"{self._in_a_row} one after the other: None skips a batch, at most half of them. Does it end with "
                 "`return loss`?"
             )
-        self.notes.add(f"Batches for which {self._name} returned None were skipped.")
         return True
 
     def read(self, returned: Any, *, needs_graph: bool) -> torch.Tensor:
@@ -97,10 +96,10 @@ class Losses:
             return
         floats = [t for t in batches.tensors_of(batch) if t.is_floating_point() or t.is_complex()]
         if not all(bool(torch.isfinite(t).all()) for t in floats):
-            self.notes.add("The first batch itself holds NaN or inf.")
+            self.notes.said.add("The first batch itself holds NaN or inf.")
 
     def _say_summed(self, names: Iterable[Any]) -> None:
-        self.notes.add(f"The losses that {self._name} returns ({', '.join(map(str, names))}) are summed.")
+        self.notes.said.add(f"The losses that {self._name} returns ({', '.join(map(str, names))}) are summed.")
 
 
 def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison
     from ...engine.comparison.run import ComparisonRun
 
-IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 SWEEP_STEPS = LRSettings().steps
 LARGER_BUDGET = 4
 SMALLER_RATE = 10

@@ -11,7 +11,6 @@ from ...formats import format_lr, format_remaining, format_seconds
 from ...plots.base.typed_again import CLEAR_PART
 from ..panel.view import Sentence
 
-IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 ESTIMATING: Sentence = [["Estimating 2/λmax from a few Hessian-vector products.", "muted"]]
 
 # Before this many steps their mean says little: the first ones warm things up.

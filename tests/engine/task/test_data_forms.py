@@ -13,7 +13,7 @@ import torch
 from tasks import blobs, plain_task
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
 from nbtune.engine import LRSettings, Task, find_lr
 from nbtune.engine.task.items import kind_of
@@ -57,6 +57,28 @@ class Stream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items)
+
+
+class SizedStream(Stream):
+    def __init__(self, count: int) -> None:
+        super().__init__([(x, y) for x, y in zip(X[:count], Y[:count], strict=True)])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Endless(Sampler[int]):
+    def __init__(self) -> None:
+        """Nothing is kept."""
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            yield 0
+
+
+class Unsized:
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(X, Y)])
 
 
 def first_loss(task: Task) -> float:
@@ -281,6 +303,11 @@ def test_a_used_up_iterator_is_told_by_every_tool() -> None:
         (DataLoader([(X, Y)] * 4, batch_size=None), "4 batches, in order"),
         (DataLoader(Stream([]), batch_size=None), "a stream of batches, in its own order"),
         ({1: 2}.values(), "1 batch, in order"),
+        (SizedStream(50), "a stream of 50 samples, in batches of 32, in its own order"),
+        (DataLoader(SizedStream(50), 16), "a stream of 50 samples, in batches of 16, in its own order"),
+        (DataLoader(SizedStream(50), batch_size=None), "a stream of 50 batches, in its own order"),
+        (DataLoader(TensorDataset(X, Y), 8, sampler=Endless()), "batches of 8, in the order of an Endless"),
+        (Unsized(), "batches of an Unsized, in its own order"),
     ],
 )
 def test_the_form_is_said(data: Any, form: str) -> None:
