@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from ..device.capacity import free_bytes
+from ..errors import first_line
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 from ..run import GeneratorRun
@@ -211,7 +212,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
                     raise
                 # Others may run where one sample alone does not (a squeeze too many, pairs within the batch).
                 alone = error
-                self._own_caveats.append(f"k = 1 does not run: {str(error).splitlines()[0]}")
+                self._own_caveats.append(f"k = 1 does not run: {first_line(error)}")
                 continue
             alone = None
             before, took = took, time.perf_counter() - started

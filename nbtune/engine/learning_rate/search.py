@@ -10,6 +10,7 @@ from typing import Any
 
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
+from ..errors import first_line
 from ..run import GeneratorRun
 from ..task.loaders import samples_in
 from ..task.order import cut_of, is_shuffled, reordered
@@ -189,8 +190,7 @@ class TheoryRun(GeneratorRun[Curvature]):
         try:
             return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
         except Exception as error:
-            text = str(error).strip().partition("\n")[0]
-            return Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
+            return Curvature(reason=f"the estimate raised {type(error).__name__}: {first_line(error)}")
 
 
 def _parts(task: Task, settings: LRSettings) -> list[Part]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..errors import stops_told
 from .items import check_batch
 from .items import shapes as shapes
 
@@ -50,7 +51,9 @@ def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
     if source is not loader:
         source._iterator = None  # type: ignore[attr-defined]
     is_known = isinstance(loader, (DataLoader, list, tuple))
-    for batch in source:
+    with stops_told():
+        drawn = iter(source)
+    for batch in drawn:
         if not is_known:  # nobody has seen an item of these data before
             check_batch(batch, loader)
             is_known = True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
+from ..errors import text_of
 from ..task import batches
 from ..task.task import Task
 from .notes import Notes
@@ -81,9 +85,7 @@ class Losses:
         judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
         named = [losses[name] for name in judged]
         for value in named:
-            if not isinstance(value, (torch.Tensor, int, float)) or (
-                isinstance(value, torch.Tensor) and value.numel() != 1
-            ):
+            if not isinstance(value, (torch.Tensor, np.ndarray, Real)) or math.prod(np.shape(value)) != 1:
                 raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
         if len(judged) > 1:
             self._say_summed(judged)
@@ -170,15 +172,30 @@ def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
     """
     loss = _of_form(loss, needs_graph)
     if not isinstance(loss, torch.Tensor):
-        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
+        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}{_hint(loss)}")
     if loss.numel() != 1:
         raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
+    if loss.is_complex() or (needs_graph and not loss.is_floating_point()):
+        raise TypeError(f"the loss is {_kind_of(loss)}")
     if needs_graph and not loss.requires_grad:
         raise ValueError(
             "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
             "torch.no_grad()?"
         )
     return loss if loss.ndim == 0 else loss.reshape(())
+
+
+def _hint(loss: Any) -> str:
+    if isinstance(loss, np.ndarray):
+        return "; leave .numpy() out"
+    return "; leave .item() out"
+
+
+def _kind_of(loss: torch.Tensor) -> str:
+    name = str(loss.dtype).removeprefix("torch.")
+    if loss.is_complex():
+        return f"{name}, which has no lowest: return its .real or its .abs()"
+    return f"{name}, which has no derivative: return a loss such as cross_entropy, not a count of errors or an accuracy"
 
 
 def _of_form(loss: Any, needs_graph: bool) -> Any:
@@ -221,7 +238,7 @@ def explained(error: Exception, batch: Any, dtype: torch.dtype | None) -> None:
         dtype: Of the first parameter.
     """
     error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
-    words = str(error)
+    words = text_of(error)
     if any(part in words for part in _ABOUT_INDICES):
         hint = "whole numbers are needed where these are given: convert labels and indices with .long()"
     elif _NUMPY in words:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import out_of_memory
+from ..errors import first_line
 from ..task.task import Task
 from .feeds import GivenBatches
 from .trainer import LOADING, Trainer
@@ -72,6 +73,6 @@ def goes_well_at_the_start(task: Task, given: list[Any], lr: float) -> bool:
 
 def words_of(error: Exception) -> str:
     """``ValueError: its message``, the first line of it and no more than a hundred characters."""
-    first = str(error).strip().partition("\n")[0]
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    name, first = type(error).__name__, first_line(error)
+    text = name if first == name else f"{name}: {first}"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"

@@ -11,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ....formats import format_memory
+from ...errors import stops_told
 from ...task.task import Task
 from ...torch_modes import CallersModes
 from ...training.copy_watch import check_graph
@@ -135,7 +136,8 @@ def _rehearsed(
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
-            _step(task, replica, recorder, roads, plan, next_batch)
+            with stops_told():
+                _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
     recorder.recording.beside_bytes = sum(replica.beside.values())
