@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 FINISHED, DIVERGED, STOPPED = "finished", "diverged", "stopped"
 
+OUT_OF_MEMORY, ONE_SAMPLE = "out of memory.", "BatchNorm needs more than one sample."
+"""Why a run fails whatever its η."""
+
 RISEN = 1.5
 """A loss has risen again when it is more than this many times what it was: noise alone moves one by less."""
 
@@ -149,6 +152,12 @@ class BatchCurve:
     def final_loss(self) -> float | None:
         """Training loss over the last stretch; None for a k that diverged or failed."""
         return self.losses[-1] if self.losses and self.outcome in (FINISHED, STOPPED) else None
+
+    @property
+    def is_too_fast(self) -> bool:
+        """Whether η has ended it: it diverged, or made a step raise an error."""
+        is_failed = self.outcome == "failed" and self.why not in (OUT_OF_MEMORY, ONE_SAMPLE)
+        return self.outcome == DIVERGED or is_failed
 
     @property
     def has_risen(self) -> bool:

@@ -22,6 +22,8 @@ QUARTER = 0.25
 ALIKE = 1.5
 """Two amounts within this factor are called about the same: timings on a shared machine differ by a third."""
 
+ADVICE = "Try a larger budget, or another η."
+
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
@@ -174,14 +176,16 @@ def _finals(curves: Sequence[BatchCurve], budget: Budget) -> str:
 
 
 def _no_answer(curves: Sequence[BatchCurve], start: float | None, budget: Budget) -> tuple[str, str]:
-    if curves and all(curve.outcome == DIVERGED for curve in curves):
+    if curves and all(curve.is_too_fast for curve in curves):
         rates = _listed([format_lr(rate) for rate in sorted({curve.lr for curve in curves})])
-        return "No clear answer: every run diverged.", f"η = {rates} is too large: try less."
+        is_only_diverged = all(curve.outcome == DIVERGED for curve in curves)
+        how = "every run diverged" if is_only_diverged else "every run diverged or raised an error"
+        return f"No clear answer: {how}.", f"η = {rates} is too large: try less."
     if start is None:
         return "No clear answer: no run took a step.", " ".join(dict.fromkeys(c.why for c in curves if c.why))
     return (
         "No clear answer: the loss did not come down.",
-        f"It began at {format_loss(start)}. {_finals(curves, budget)} Try a larger budget, or another η.",
+        " ".join(filter(None, [f"It began at {format_loss(start)}.", _finals(curves, budget), ADVICE])),
     )
 
 

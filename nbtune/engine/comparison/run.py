@@ -39,6 +39,8 @@ HELD_OUT_SAMPLES, HELD_OUT_BATCH = 1024, 256
 SWEEP_SAMPLES = 16
 """Behind each loss of a sweep for one k, at least: those of single samples are too noisy to see a rise in."""
 
+RAISED_BY_ALL = "nbtune: every run raised, after some steps that went well: if a lower η does not, give lr="
+
 ADAPTIVE = ("Adam", "RMSprop", "Adagrad", "Adadelta", "Lion", "LAMB", "Adafactor", "NAdam")
 """Parts of the names of optimizers that divide by the gradient's size."""
 
@@ -150,7 +152,8 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                 while waiting:
                     yield from self._wave(waiting, loader_state)
                 if len(self._errors) == self.runs:
-                    raise self._errors[0]  # at every k and η: the user's own
+                    self._errors[0].add_note(RAISED_BY_ALL)
+                    raise self._errors[0]  # at every k and η: the user's own, as far as anybody can tell
             finally:
                 loader_state.put_back()
 

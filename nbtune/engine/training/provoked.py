@@ -52,7 +52,10 @@ def may_be_provoked(error: Exception, trainer: Trainer) -> bool:
 
     The step is repeated, on the same batches; the trainer is of no other use afterwards.
     """
-    if out_of_memory.kind_of(error) != "other" or trainer.waiting_for == LOADING or not trainer.steps_taken:
+    kind = out_of_memory.kind_of(error)
+    # After a CUDA error nothing can be repeated on that card; elsewhere it is a word like any other.
+    is_memorys = kind != "other" and (kind != "sticky" or trainer.is_on_cuda)
+    if is_memorys or trainer.waiting_for == LOADING or not trainer.steps_taken:
         return False
     traceback.clear_frames(error.__traceback__)  # they hold the step's tensors
     return trainer.fails_again()

@@ -125,6 +125,11 @@ class Trainer:
                 self._is_in_step = False
 
     @property
+    def is_on_cuda(self) -> bool:
+        """Whether it trains on a CUDA card."""
+        return self._task.device.type == "cuda"
+
+    @property
     def steps_taken(self) -> int:
         """How many updates came to their end."""
         return self._steps_taken

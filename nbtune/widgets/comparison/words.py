@@ -115,7 +115,7 @@ def next_try(comparison: Comparison, texts: Mapping[str, str]) -> dict[str, Any]
     """
     if comparison.batch_size is not None or comparison.outcome == "stopped" or not comparison.by_batch_size:
         return None
-    if comparison.outcome == "diverged":
+    if all(curve.is_too_fast for curve in comparison.by_batch_size):
         rate = format_lr(min(curve.lr for curve in comparison.by_batch_size) / SMALLER_RATE)
         return {"label": f"Try η = {rate}", "values": {"lr": rate}}
     if comparison.start_loss is None:

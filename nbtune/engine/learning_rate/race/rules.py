@@ -75,7 +75,9 @@ def read(standings: Standings, *, is_stopped: bool) -> Answer:
         return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
     if is_stopped and (taken < FIRST_ANSWER or not standings.has_fallen):
         return _stopped(standings)
-    if not standings.alive or lrs[0] in standings.harmful:
+    if not standings.alive and lrs[0] not in standings.harmful:
+        return _diverged_late(standings)
+    if lrs[0] in standings.harmful:
         reason = f"Already {format_lr(lrs[0])}, the lowest rate, raised the loss."
         return Answer(verdict="No clear answer: the range is too high.", reason=reason, retry=(lrs[0] / 1e4, lrs[0]))
     if not standings.has_fallen and not standings.harmful:
@@ -169,6 +171,19 @@ def _all_the_same(standings: Standings) -> Answer:
     lrs = list(standings.losses)
     same = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} it fell by the same: is η used at all?"
     return Answer(verdict="No clear answer: η does not change the loss.", reason=same)
+
+
+def _diverged_late(standings: Standings) -> Answer:
+    """Nobody is left, though the lowest rate has done no harm: it had left for being slow."""
+    begin = standings.rounds[-1][0] if standings.rounds else 0
+    late = [c for c in standings.candidates() if not math.isfinite(c.losses[-1]) and (c.left_after or 0) >= begin]
+    ahead = ", ".join(format_lr(c.lr) for c in late)
+    last = max(len(c.losses) for c in late)
+    return Answer(
+        verdict="No clear answer: the rates that were ahead diverged.",
+        reason=f"Those still in after step {begin}, {ahead}, were inf, NaN or raised an error by step {last}.",
+        retry=(next(iter(standings.losses)), late[0].lr),
+    )  # fmt: skip
 
 
 def _stopped(standings: Standings) -> Answer:

@@ -203,10 +203,14 @@ class LRRace(GeneratorRun[RaceStep]):
         self._failures[runner.lr] = runner.failure
 
     def _left_by_failure(self) -> Iterator[RaceStep]:
-        """Rates whose step raised leave, unless all did at the same step: that is the user's fault, not theirs."""
+        """Rates whose step raised leave, unless several are in and all did at the same step: that is the user's fault.
+
+        Of one that is alone the control tells, which took the same batches and raised nothing.
+        """
         failures, self._failures = self._failures, {}
         alive = self.standings.alive
-        if failures and set(failures) == set(alive) and len({failure.step for failure in failures.values()}) == 1:
+        steps = {failure.step for failure in failures.values()}
+        if len(failures) > 1 and set(failures) == set(alive) and len(steps) == 1:
             raise failures[alive[0]].error
         seconds = time.perf_counter() - self._begun
         for lr, failure in failures.items():
