@@ -65,7 +65,8 @@ def compare_batch_sizes(
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
-        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,
+        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep),
+        text=lambda step: _text(step, task.sign_of()),
         progress=lambda steps: Progress(share=run.share_done),
         fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),
         found=lambda result: (finding_of(result, task), None),
@@ -73,5 +74,5 @@ def compare_batch_sizes(
     return carried_out(call, shows_bar=progress)
 
 
-def _text(step: LRStep | LossStep) -> str:
-    return f"k = {step.run.batch_size}: loss {format_loss(step.loss, 3)}" if isinstance(step, LossStep) else ""
+def _text(step: LRStep | LossStep, sign: int) -> str:
+    return f"k = {step.run.batch_size}: loss {format_loss(sign * step.loss, 3)}" if isinstance(step, LossStep) else ""

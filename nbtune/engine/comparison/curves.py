@@ -187,18 +187,25 @@ class BatchCurve:
         share = _share(self.losses[i - 1], self.losses[i], target_loss)
         return _between(self.samples_seen, i, share), _between(self.seconds, i, share)
 
-    def row(self, target_loss: float | None) -> dict[str, Any]:
-        """As ``Comparison.table`` describes it."""
+    def row(self, target_loss: float | None, sign: int = 1) -> dict[str, Any]:
+        """As ``Comparison.table`` describes it, with the losses times ``sign``."""
         samples, seconds = self.reach(target_loss) or (None, None)
         is_known = self.final_loss is not None
+        low, high = (self.lows, self.highs) if sign > 0 else (self.highs, self.lows)
         return {
             "batch_size": self.batch_size, "lr": self.lr,
             "samples_to_target": None if samples is None else round(samples), "seconds_to_target": seconds,
             "updates_per_epoch": self.updates_per_epoch, "seconds_per_epoch": self.seconds_per_epoch,
-            "final_loss": self.final_loss, "final_loss_low": self.lows[-1] if is_known else None,
-            "final_loss_high": self.highs[-1] if is_known else None, "held_out_loss": self.held_out_loss,
+            "final_loss": times(sign, self.final_loss), "final_loss_low": sign * low[-1] if is_known else None,
+            "final_loss_high": sign * high[-1] if is_known else None,
+            "held_out_loss": times(sign, self.held_out_loss),
             "peak_bytes": self.peak_bytes, "outcome": self.outcome,
         }  # fmt: skip
+
+
+def times(sign: int, loss: float | None) -> float | None:
+    """The user's own number for a loss that is lowered, and back."""
+    return None if loss is None else sign * loss
 
 
 def curves_of(

@@ -135,7 +135,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         settings = replace(self._settings, batch_sizes=self.batch_sizes)
         return Comparison.from_curves(
             fold.curves(), settings=settings, dataset_size=self.dataset_size, memory=self._memory,
-            caveats=self.caveats, data_form=self._task.data_form,
+            caveats=self.caveats, data_form=self._task.data_form, sign=self._task.sign_of(),
         )  # fmt: skip
 
     def _events(self) -> Generator[LRStep | LossStep, None, None]:

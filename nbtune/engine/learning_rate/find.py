@@ -88,7 +88,8 @@ def find_lr(
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
-        name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
+        name="learning rate", unit="step", counted=(LRStep, RaceStep),
+        text=lambda step: _text(step, task.sign_of(settings.optimizer)),
         progress=lambda steps: _progress(len(steps), run.total),
         fold=lambda events, is_stopped: with_small_print(lr_result(events, task, settings), run),
         found=lambda result: (finding_of(result, task), None),
@@ -100,8 +101,8 @@ def _progress(taken: int, total: int) -> Progress:
     return Progress(taken, total, "steps", taken / total)
 
 
-def _text(step: LRStep | RaceStep) -> str:
-    return f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}"
+def _text(step: LRStep | RaceStep, sign: int) -> str:
+    return f"η {format_lr(step.lr)}, loss {format_loss(sign * step.loss, 3)}"
 
 
 def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
@@ -124,4 +125,7 @@ def with_small_print(result: Any, run: LRSearch) -> Any:
 
 def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
     """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
-    return BySizeFold(settings) if settings.batch_sizes else LRFold(settings, task.samples_per_update)
+    sign = task.sign_of(settings.optimizer)
+    if settings.batch_sizes:
+        return BySizeFold(settings, sign=sign)
+    return LRFold(settings, task.samples_per_update, sign=sign)

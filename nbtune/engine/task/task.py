@@ -14,7 +14,7 @@ from ..small_print import warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
 from .loaders import as_loader, samples_in, takes_collate_fn
-from .rates import lr_setter, reference_lr
+from .rates import does_maximize, lr_setter, reference_lr
 
 _KEEP = object()
 _ORDER = ": the order is Task(model, optimizer, loss_fn, data)"
@@ -131,6 +131,15 @@ class Task:
     def lr(self) -> float:
         """η now: the rate of the first parameter group whose rate is not 0."""
         return reference_lr(self.optimizers.values())
+
+    def sign_of(self, optimizer: str | None = None) -> int:
+        """−1 where the optimizer goes up (``maximize=True`` in all its groups), else 1.
+
+        Args:
+            optimizer: The name of the one that is asked about; None for all.
+        """
+        asked = self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]]
+        return -1 if does_maximize(asked) else 1
 
     def set_lr(self, lr: float, *, optimizer: str | None = None) -> None:
         """Set η; the other groups keep their ratio to it.

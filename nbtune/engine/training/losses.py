@@ -21,6 +21,9 @@ SKIPPED_AT_LEAST, SKIPPED_IN_A_ROW = 8, 16
 itself against NaN skips all that come after its model has blown up."""
 
 
+MIXED = "Some parameter groups have maximize=True and others do not: a lower loss is taken for the better one."
+
+
 class GivesLoss(Protocol):
     """What a loss is computed with: a workpiece, or whatever stands in for one."""
 
@@ -48,7 +51,9 @@ class Losses:
         self._name, self._in_a_row = _name_of_step(task), 0
         self.notes = Notes(self._name)
         if is_reversed:
-            self.notes.said.add(f"maximize=True: the losses are what {self._name} returns with its sign reversed.")
+            self.notes.said.add(f"maximize=True: of what {self._name} returns, higher is better.")
+        elif any(group.get("maximize", False) for o in task.optimizers.values() for group in o.param_groups):
+            self.notes.said.add(MIXED)
 
     def is_skipped(self, returned: Any) -> bool:
         """Whether a step returned None, so that another batch is to be drawn.
@@ -85,7 +90,7 @@ class Losses:
         judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
         named = [losses[name] for name in judged]
         for value in named:
-            if not isinstance(value, (torch.Tensor, np.ndarray, Real)) or math.prod(np.shape(value)) != 1:
+            if not isinstance(value, (torch.Tensor, np.ndarray, Real)) or math.prod(getattr(value, "shape", ())) != 1:
                 raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
         if len(judged) > 1:
             self._say_summed(judged)

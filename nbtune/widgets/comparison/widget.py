@@ -76,7 +76,7 @@ class BatchComparison(Panel):
             modes=[["curves", "Curves"]],
             mode="curves",
             blocks=_BLOCKS,
-            plots={"curves": BokehPlot(comparison_figure())},
+            plots={"curves": BokehPlot(comparison_figure(sign=task.sign_of()))},
             sentence=idle_sentence(task),
         )
         self._stage.draw()

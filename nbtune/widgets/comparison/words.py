@@ -62,8 +62,8 @@ def running_sentence(run: ComparisonRun, comparison: Comparison) -> Sentence:
     if not known:
         return [["Training copies of your model side by side.", "muted"]]
     loss, k = min(known)
-    text = format_loss(loss)
-    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is lowest ({text})"
+    text, best = format_loss(comparison.sign * loss), "lowest" if comparison.sign > 0 else "highest"
+    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is {best} ({text})"
     return [[f"After {spent(run)} {ahead}.", "muted"]]
 
 

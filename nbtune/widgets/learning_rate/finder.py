@@ -43,7 +43,8 @@ class LRFinder(Panel):
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "LRFinder")
         self.settings = self._given = replace(settings or LRSettings(), **changes)
-        self._stage = Stage(self)
+        sign = task.sign_of(self.settings.optimizer) if self.settings.optimizer in (None, *task.optimizers) else 1
+        self._stage = Stage(self, sign)
         self._searched: Searched | None = None
         mode = mode_of(self.settings)
         super().__init__(
@@ -55,7 +56,7 @@ class LRFinder(Panel):
             mode=mode,
             sentence=idle_sentence(task),
             blocks=BLOCKS,
-            plots={name: BokehPlot(figure) for name, figure in figures_of(self.settings, mode).items()},
+            plots={name: BokehPlot(figure) for name, figure in figures_of(self.settings, mode, sign).items()},
         )  # fmt: skip
 
     @property

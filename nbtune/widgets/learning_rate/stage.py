@@ -33,10 +33,11 @@ class Stage:
 
     Args:
         face: The panel.
+        sign: As of ``LRCurve``.
     """
 
-    def __init__(self, face: Face) -> None:
-        self.face = face
+    def __init__(self, face: Face, sign: int) -> None:
+        self.face, self._sign = face, sign
 
     def set_up(self, settings: LRSettings, mode: str, *, has_new_axis: bool = False) -> None:
         """Make the plots of the mode when it first comes into sight: the two of a race take half a second."""
@@ -44,7 +45,7 @@ class Stage:
         is_made = all(name in face.plots for name in _plots_in(mode))
         if is_made and not has_new_axis:
             return
-        figures = figures_of(settings, mode)
+        figures = figures_of(settings, mode, self._sign)
         for name in figures.keys() & face.plots.keys():
             face.plots[name].show(figures[name])
         # Those of the other mode are made again, on the new axis, when they are next in sight.
@@ -110,14 +111,14 @@ class Stage:
         }
 
 
-def figures_of(settings: LRSettings, mode: str) -> dict[str, Any]:
-    """The figures of the panel's mode, by the names of its blocks."""
+def figures_of(settings: LRSettings, mode: str, sign: int) -> dict[str, Any]:
+    """The figures of the panel's mode, by the names of its blocks; ``sign`` as of ``LRCurve``."""
     axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
     if mode == SIZES:
-        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out)
+        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out, sign=sign)
     if mode == "race":
-        return race_figures(*axis, held_out=held_out)
-    return {"plot": lr_figure(*axis, held_out=held_out)}
+        return race_figures(*axis, held_out=held_out, sign=sign)
+    return {"plot": lr_figure(*axis, held_out=held_out, sign=sign)}
 
 
 def axes_of(settings: LRSettings) -> Any:

@@ -36,7 +36,8 @@ def running_sentence(curve: LRCurve | LRByBatchSize, run: LRSearch) -> Sentence:
         return [["One search for each batch size.", "muted"], [f" So far {', '.join(through)}." if through else "", ""]]
     curve = curve.orders[-1] if curve.orders else curve
     if curve.settings.mode == "quick":
-        fall = "" if curve.low is None else f" The loss has begun to fall at about η = {format_lr(curve.low)}."
+        fall = "fall" if curve.sign > 0 else "rise"
+        fall = "" if curve.low is None else f" The loss has begun to {fall} at about η = {format_lr(curve.low)}."
         return [[f"Raising η step by step.{fall}", "muted"]]
     replay = ""
     if run.is_replaying:

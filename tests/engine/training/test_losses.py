@@ -211,7 +211,7 @@ def test_a_comparison_and_a_curvature_go_up_as_well() -> None:
 
 
 def test_that_losses_are_reversed_is_said() -> None:
-    said = "maximize=True: the losses are what your loss_fn returns with its sign reversed."
+    said = "maximize=True: of what your loss_fn returns, higher is better."
     assert notes_of(maximizing(-1)) == {said} and notes_of(maximizing(1)) == set()
 
 
