@@ -35,13 +35,22 @@ def endless(loader: Iterable[Any]) -> Iterator[Any]:
     Raises:
         ValueError: When a pass yields nothing, as a used-up iterator does.
     """
+    count = 0
     while True:
-        is_empty = True
+        before = count
         for batch in one_pass(loader):
-            is_empty = False
+            count += 1
             yield batch
-        if is_empty:
-            raise ValueError(NO_BATCH)
+        if count == before:
+            raise ValueError(_ended(loader, count) if count else NO_BATCH)
+
+
+def _ended(loader: Any, count: int) -> str:
+    batches = "1 batch" if count == 1 else f"{count} batches"
+    return (
+        f"the data ended after {batches} and cannot begin again, since a {type(loader).__name__} is used up by one "
+        "pass: give a list of them, a DataLoader, or an object whose __iter__ begins anew"
+    )
 
 
 def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
@@ -119,6 +128,9 @@ class _Writable:
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor on ``device``: through dicts, lists, tuples, and whatever has ``.to``."""
     if isinstance(batch, torch.Tensor):
+        if batch.requires_grad:
+            # A graph of the batch's own would lead one step's gradients into the user's data, and serve one step alone.
+            batch = batch.detach().requires_grad_()
         # A pinned tensor can travel while the host goes on; for others the flag does nothing.
         return batch if batch.device == device else batch.to(device, non_blocking=True)
     if hasattr(batch, "to"):

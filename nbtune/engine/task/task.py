@@ -30,8 +30,8 @@ class Task:
         optimizer: Its optimizer; with ``update`` also a dict of optimizers. The ratios between the rates of its
             parameter groups are kept by every tool.
         loss_fn: ``loss_fn(output, targets) -> scalar tensor`` for batches ``(inputs, targets)``. None: the loss is
-            the ``.loss`` of what the model returns, as with Hugging Face models; a dict batch is then passed as
-            keywords, a tuple as positional arguments.
+            the ``.loss`` of what the model returns, as with Hugging Face models, or that itself, where it is a single
+            number; a dict batch is then passed as keywords, a tuple as positional arguments.
         data: A DataLoader; a Dataset, a list of samples, or a tuple (inputs, targets) of tensors or arrays, which are
             shuffled in batches of 32 (see ``with_``); or an iterable of batches. ``data_form`` says how they were
             taken. A tuple of another number of arrays, such as (x1, x2, y), and a dict of them give batches of the same

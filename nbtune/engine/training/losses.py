@@ -130,6 +130,8 @@ def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if loss is None and _is_by_name(output) and all("loss" in str(name) for name in output):
         return output  # as torchvision's detectors return them
+    if loss is None and isinstance(output, torch.Tensor) and output.ndim == 0:
+        return output  # the loss itself
     if loss is None:
         raise TypeError(
             f"no loss_fn given, and the model returned {type(output).__name__} without a .loss: "
