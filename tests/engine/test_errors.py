@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -168,3 +169,15 @@ def test_an_update_may_return_any_single_number(made: Any) -> None:
         return {"loss": made(loss)}
 
     assert find_lr(plain_task(loss_fn=None, update=update), progress=False).suggestion is not None
+
+
+def test_a_step_that_fails_is_raised_without_a_traceback_of_torchs_inside(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = list(logger.filters)
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(RuntimeError, match=r"\.long\(\)"):
+            estimate_memory(plain_task(data=(X, Y.float())), "8 GB")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not caplog.records and logger.filters == before

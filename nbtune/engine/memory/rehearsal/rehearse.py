@@ -25,6 +25,7 @@ from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
 from .left_alone import left_alone
 from .place import Place
+from .quiet import failures_unlogged
 from .recorder import UPDATE, Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
@@ -123,6 +124,7 @@ def _rehearsed(
         return stage.put(batch, recorder)
 
     with ExitStack() as stack:
+        stack.enter_context(failures_unlogged())
         stack.enter_context(RandomStreams(torch.device("cpu")))
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
