@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Tool = Literal["learning_rate", "batch_size", "comparison"]
@@ -212,6 +212,15 @@ class Board:
                 kept = [known for known in self._findings if not finding.replaces(known)]
                 self._findings = deque([*kept, finding], maxlen=RESULTS_KEPT)
             self.forecast = forecast or self.forecast
+        self.on_change()
+
+    def forget(self, widget: str) -> None:
+        """A widget was closed: what it found stays, and names no widget any more."""
+        with self._lock:
+            if all(known.widget != widget for known in self._findings):
+                return
+            kept = [replace(known, widget="") if known.widget == widget else known for known in self._findings]
+            self._findings = deque(kept, maxlen=RESULTS_KEPT)
         self.on_change()
 
     def stop(self, job_id: str) -> bool:

@@ -43,7 +43,7 @@ def done(widget: W, **values: str) -> W:
 
 def session_of(widget: Any) -> Any:
     """Of the run under way or last ended, another one for each run; None before the first."""
-    return widget._life.session
+    return widget._session
 
 
 def is_picture_kept(widget: Any) -> bool:

@@ -64,6 +64,11 @@ class Displays:
             if is_news and self._picture:
                 self._update()
 
+    def redraw(self) -> None:
+        """The live view is another one, or gone."""
+        with self._lock:
+            self._update()
+
     def _bundle(self) -> dict[str, Any]:
         return {**self._widget_view(), SAVED_VIEW: {"schema": 1}, **self._picture}
 

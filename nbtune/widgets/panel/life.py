@@ -12,6 +12,9 @@ from ...session import Session
 from .act import Act
 from .view import IS_RUNNING, View
 
+CLOSING_SECONDS = 1.0
+"""So long whoever closes a panel waits for the step under way."""
+
 NewAct = Callable[[], Act[Any]]
 """Makes the act of a run that begins; raises ValueError for settings that do not work."""
 
@@ -37,6 +40,7 @@ class Life:
         self._session: Session[Any] | None = None
         self._job: Job | None = None
         self._starting = threading.Lock()
+        self._is_closed = False
 
     @property
     def is_running(self) -> bool:
@@ -73,6 +77,18 @@ class Life:
             job.is_stopping = True
         if session is not None:
             session.stop()
+
+    def close(self) -> None:
+        """Ask the run to end, and start none any more."""
+        self._is_closed = True
+        BOARD.forget(self._face.widget_id)
+        self.stop()
+
+    def settle(self) -> None:
+        """Wait a little for the end of a run that was asked to; not in its own thread."""
+        session = self._session
+        if session is not None and not session.is_own_thread:
+            session.wait(CLOSING_SECONDS)
 
     def run(self, new_act: NewAct) -> Any:
         """Start, unless a run is under way, and wait for the end; an interrupt stops the run and waits as well.
@@ -118,6 +134,8 @@ class Life:
         return self._face.result
 
     def _not_now(self) -> RuntimeError | None:
+        if self._is_closed:
+            return RuntimeError(f"this {type(self._face).__name__} was closed; make a new one")
         if self._session is None or self._session.has_ended:
             return None
         if self.is_running:
@@ -136,10 +154,18 @@ class Life:
         self._session = Session(
             act.run, self._show, on_state=self._on_state, finish=self._on_end, throttle_seconds=self._throttle_seconds
         )
-        self._job = act.job(self.stop, self._face.model_id)
+        self._job = act.job(self.stop, self._face.widget_id)
         if self._job is not None:
             BOARD.begin(self._job)
+        if self._is_closed:  # meanwhile, by another thread or by whoever watches a trait
+            self._session.stop()
+            self._face.close()
         self._session.start()
+
+    @property
+    def _widget_id(self) -> str:
+        """What whoever shows a finding can go to; "" when nothing is left to go to."""
+        return "" if self._is_closed else self._face.widget_id
 
     # What the session tells
 
@@ -186,6 +212,6 @@ class Life:
             return
         found: tuple[Finding | None, Forecast | None] = (None, None)
         try:
-            found = found if self._face.result is None else act.found(self._face.result, self._face.model_id)
+            found = found if self._face.result is None else act.found(self._face.result, self._widget_id)
         finally:
             BOARD.end(job, *found)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ...session import THROTTLE_SECONDS
+from ...session import THROTTLE_SECONDS, Session
 from . import frontend
 from .act import Act
 from .life import Life, NewAct
@@ -47,6 +48,24 @@ class Panel(Face):
     def stop(self) -> None:
         """Ask the run to end after the step it is at, and return at once. What it found by then is the result."""
         self._life.stop()
+
+    def close(self) -> None:
+        """Stop a run under way and take the panel off every page, for good; once more is harmless.
+
+        What the run had found by then is the result, and its picture stays in the notebook. The model is put back when
+        the step under way has ended, which is waited for during a second at most (not at all in the run's own thread).
+        ``Widget.close_all()`` does the same.
+        """
+        life = vars(self).get("_life")
+        if life is None or self.is_closed:  # the constructor raised, or nothing is left to do
+            super().close()
+            return
+        life.close()
+        with self._drawing():
+            super().close()
+        if not sys.is_finalizing():
+            self._view.close()
+            life.settle()
 
     def run(self) -> Any:
         """Start (unless a run is under way) and block until the end; an interrupt stops the run.
@@ -101,6 +120,11 @@ class Panel(Face):
     def _act(self) -> Act[Any] | None:
         """The one under way."""
         return self._life.act
+
+    @property
+    def _session(self) -> Session[Any] | None:
+        """Of the run under way or last ended."""
+        return self._life.session
 
     def _drawing(self) -> AbstractContextManager[None]:
         return self._view.drawing()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anywidget
 import ipywidgets
 import traitlets
 
 from .bokeh_plot import BokehPlot
 from .displays import Displays
+from .one_way import OneWay
 from .problem import problem_of
 
 Sentence = list[list[str]]
@@ -22,7 +22,7 @@ Sentence = list[list[str]]
 IS_RUNNING = ("running", "stopping")
 
 
-class Face(anywidget.AnyWidget):
+class Face(OneWay):
     """The part of a panel that the browser reads. It never sets a trait.
 
     Attributes:
@@ -70,6 +70,9 @@ class Face(anywidget.AnyWidget):
 
     result: Any = None
     error: BaseException | None = None
+
+    def _parts(self) -> Iterable[ipywidgets.Widget]:
+        return (*self.plots.values(), *super()._parts())
 
 
 class View:
@@ -131,6 +134,10 @@ class View:
         """A browser shows it."""
         self._displays.greet()
 
+    def close(self) -> None:
+        """The face was closed: outputs show what is kept, in place of a widget that no page finds any more."""
+        self._displays.redraw()
+
     def keep_picture(self) -> None:
         """Put the picture of what is shown, and its sentence, into every output."""
         self.is_kept = True
@@ -146,7 +153,9 @@ class View:
             return None
 
     def _live(self) -> dict[str, Any]:
+        name = f"{type(self.face).__name__} of nbtune"
+        if self.face.is_closed:
+            return {"text/plain": f"{name}, closed. Run this cell for a new one."}
         bundle = self.face._repr_mimebundle_()
-        name = type(self.face).__name__
-        without_result = f"{name} of nbtune, without a result so far. Run this cell for the widget."
+        without_result = f"{name}, without a result so far. Run this cell for the widget."
         return {} if bundle is None else {**bundle[0], "text/plain": without_result}
