@@ -56,6 +56,18 @@ def saved(widget: Any) -> dict[str, Any]:
     return dict(widget._view._displays._picture)
 
 
+def output_of(widget: Any) -> list[dict[str, Any]]:
+    """What a cell that shows it is told to show instead, each time."""
+    shown: list[dict[str, Any]] = []
+
+    class Handle:
+        def update(self, bundle: dict[str, Any], **_: Any) -> None:
+            shown.append(bundle)
+
+    widget._view._displays._handles.append(Handle())
+    return shown
+
+
 def planned(widget: Any) -> Any:
     """The settings of a comparison that Start would run."""
     return widget._planned()[0]

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..jobs import Finding, Forecast, Progress, Tool, listed
+from ..jobs import Finding, Forecast, Progress, Tool, listed, reference_to
 from .interrupts import held_back
 from .run import Run
 
@@ -26,6 +26,7 @@ class Headless(Generic[Result]):
     Attributes:
         run: Not yet begun.
         tool, detail, max_seconds: As in ``jobs.Job``.
+        task: What is trained.
         name, unit: Of the bar, and of what it counts.
         counted: The kinds of events that the bar moves by and that progress is made of.
         progress: How far it is after these of the counted events. Where it knows a total, the bar goes to it; else,
@@ -37,6 +38,7 @@ class Headless(Generic[Result]):
 
     run: Run[Any]
     tool: Tool
+    task: Any = None
     detail: str
     max_seconds: float | None = None
     name: str
@@ -62,6 +64,7 @@ def carried_out(call: Headless[Result], *, shows_bar: bool) -> Result:
     events: list[Any] = []
     counted: list[Any] = []
     with held_back(), listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
+        job.task = reference_to(call.task)
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)

@@ -88,7 +88,7 @@ def find_lr(
     for caveat in (*task.caveats, *run.modes.left_out):
         warnings.warn(caveat, stacklevel=2)
     call: Headless[LRCurve | LRByBatchSize] = Headless(
-        run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
+        run=run, task=task, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
         name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
         progress=lambda steps: _progress(len(steps), run.total),
         fold=lambda events, is_stopped: lr_result(events, task, settings),

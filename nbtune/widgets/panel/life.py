@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...jobs import BOARD, Finding, Forecast, Job
+from ...engine.training.workpiece import ModelBusyError
+from ...jobs import BOARD, Finding, Forecast, Job, reference_to
 from ...session import Session
 from .act import Act
+from .other_run import UNKNOWN, OtherRun
 from .view import IS_RUNNING, View
 
 CLOSING_SECONDS = 1.0
@@ -39,6 +41,7 @@ class Life:
         self._throttle_seconds = throttle_seconds
         self._session: Session[Any] | None = None
         self._job: Job | None = None
+        self._other = OtherRun(view)
         self._starting = threading.Lock()
         self._is_closed = False
 
@@ -70,8 +73,15 @@ class Life:
             self._begin(act)
             return None
 
+    def look_for_others(self) -> None:
+        """Before the first run: whether somebody else's is using the model, which is then shown."""
+        if self._face.state == "idle" and not self._is_closed:
+            self._other.look()
+
     def stop(self) -> None:
-        """Ask the run to end after the step it is at, and return at once; nothing where none is under way."""
+        """Ask the run that is shown to end after the step it is at, and return at once; nothing where none is."""
+        if not self.is_running:
+            self._other.stop()
         job, session = self._job, self._session
         if job is not None:
             job.is_stopping = True
@@ -156,6 +166,7 @@ class Life:
         )
         self._job = act.job(self.stop, self._face.widget_id)
         if self._job is not None:
+            self._job.task = reference_to(self._face.task)
             BOARD.begin(self._job)
         if self._is_closed:  # meanwhile, by another thread or by whoever watches a trait
             self._session.stop()
@@ -170,9 +181,14 @@ class Life:
     # What the session tells
 
     def _show(self, events: list[Any]) -> None:
-        assert self.act is not None
+        act = self.act
         with self._view.drawing():
-            self.act.draw_events(events)
+            wait = None if events or act is None else act.run.waits.long
+            if wait is not None and self._face.state == "running":
+                self._view.say_waiting(wait)
+            elif events:
+                assert act is not None
+                act.draw_events(events)
 
     def _on_state(self, state: str) -> None:
         assert self.act is not None and self._session is not None
@@ -195,9 +211,9 @@ class Life:
         with self._view.drawing():
             if session.error is None:
                 self._face.result = act.draw_end(is_stopped=session.is_stopped)
+                self._face.state = "done"
             else:
                 self._draw_error(act, session)
-            self._face.state = "done" if session.error is None else "failed"
         self._end_job(act)
         self._view.keep_picture()
 
@@ -205,6 +221,9 @@ class Life:
         assert session.error is not None
         self._view.fail(session.error, act.error_title, is_put_back=session.is_closed)
         act.draw_failure()
+        self._face.state = "failed"
+        if isinstance(session.error, ModelBusyError) and not self._other.look():
+            self._face.sentence = UNKNOWN
 
     def _end_job(self, act: Act[Any]) -> None:
         job, self._job = self._job, None

@@ -4,6 +4,7 @@ import { Answer } from "./answer.js";
 import { BLOCKS } from "./blocks.js";
 import { element, label } from "./elements.js";
 import { FIELDS, inShort, radioGroup } from "./fields.js";
+import { Press, SETTLE_MS } from "./press.js";
 import { ProblemBox } from "./problem.js";
 import { Progress } from "./progress.js";
 import { isDark, surface, watchTheme } from "./theme.js";
@@ -62,11 +63,8 @@ class PanelView {
     const button = element("button", `nbtune-button nbtune-${name}`, { type: "button" });
     // Held down, Enter clicks again and again by itself; Space only once it is let go.
     button.addEventListener("keydown", ({ key, repeat }) => key === " " && repeat && repeats && button.click());
-    // What it said when it was pressed: a run may end before the click (which has no detail when a key makes it).
-    button.addEventListener("pointerdown", () => (this.wasRunning = this.isRunning()));
-    button.addEventListener("click", ({ detail }) => {
-      this.act(name === "run" && (detail ? this.wasRunning : this.isRunning()) ? "stop" : sends);
-    });
+    if (name === "run") this.pressed = new Press(button, () => (this.showsStop() ? "stop" : sends));
+    button.addEventListener("click", () => this.act(name === "run" ? this.pressed.take() : sends));
     if (text) label(button, sign, text);
     this[name] = button;
     return button;
@@ -74,6 +72,11 @@ class PanelView {
 
   isRunning() {
     return ["running", "stopping"].includes(this.model.get("state"));
+  }
+
+  /** Whether there is something to stop: this panel's run, or another one on its model. */
+  showsStop() {
+    return this.isRunning() || Boolean(this.model.get("other_run"));
   }
 
   send(type, content = {}) {
@@ -106,8 +109,8 @@ class PanelView {
     const isMove = key.startsWith("Arrow") && target.matches("select, [type=range], [role=radio]");
     if (isMove) event.stopPropagation(); // else Lab takes it for a step from cell to cell
     const isTyped = key === "Enter" && target.type === "text";
-    if (key === "Escape" && this.isRunning()) this.send("stop");
-    else if (isTyped && !this.isRunning()) this.act(this.runAction.sends === "start" ? "start" : "set");
+    if (key === "Escape" && this.showsStop()) this.send("stop");
+    else if (isTyped && !this.showsStop()) this.act(this.runAction.sends === "start" ? "start" : "set");
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -182,12 +185,21 @@ class PanelView {
   drawState() {
     const state = this.model.get("state");
     this.root.dataset.state = state;
-    const isRunning = this.isRunning();
+    const [isRunning, showsStop] = [this.isRunning(), this.showsStop()];
     const { sign, label: text } = this.runAction;
-    label(this.run, isRunning ? "■" : sign, isRunning ? "Stop" : text);
-    this.run.classList.toggle("nbtune-primary", !isRunning);
-    this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
+    label(this.run, showsStop ? "■" : sign, showsStop ? "Stop" : text);
+    this.run.classList.toggle("nbtune-primary", !showsStop);
+    const isStopping = isRunning ? state === "stopping" : this.model.get("other_run")?.is_stopping === true;
+    if (this.canStop && !showsStop) this.settle();
+    this.canStop = showsStop && !isStopping;
+    this.run.ariaDisabled = String(isStopping || this.pressed.isSettling); // not disabled: it would lose the focus
     for (const { name, live } of this.model.get("fields")) this.fields.get(name)?.lock(isRunning && !live);
+  }
+
+  /** For a moment the button that has just become "Start" takes no press. */
+  settle() {
+    this.pressed.settle();
+    setTimeout(() => !this.signal.aborted && this.drawState(), SETTLE_MS + 1);
   }
 
   drawApply() {
@@ -279,7 +291,7 @@ function render({ model, el }) {
   view.follow(["blocks"], view.drawBlocks);
   view.follow(["mode"], view.drawMode);
   view.follow(["contents"], view.drawContents);
-  view.follow(["state"], view.drawState);
+  view.follow(["state", "other_run"], view.drawState);
   view.follow(["apply_label"], view.drawApply);
   view.follow(["progress"], view.drawProgress);
   view.follow(["sentence", "suggestion_action"], view.drawSentence);

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from ...engine.waits import Wait
 from .bokeh_plot import BokehPlot
 from .displays import Displays
 from .one_way import OneWay
@@ -27,6 +28,7 @@ class Face(OneWay):
 
     Attributes:
         state: idle, running, stopping, done or failed.
+        task: What is tuned; None for a tool without one.
         result: Of the last run, also of a stopped one; None before its end and after an error.
         error: What the last run raised, or None.
         fields: Of the settings: name, label, kind, and short, how the folded settings of a narrow panel show it ("{}"
@@ -46,6 +48,8 @@ class Face(OneWay):
         progress: Of the run, or empty for a tool whose plots show it.
         notes: Sentences for those who ask, behind a button after the result's.
         problem: None, or an error's title, text, where and traceback; shown in place of the plot.
+        other_run: None, or whether the run of somebody else's that is using the model ``is_stopping``; the button
+            named "run" is then its "Stop".
         suggestion_action: None, or what to try next: its label and the values it starts with.
     """
 
@@ -62,12 +66,14 @@ class Face(OneWay):
     sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
     notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    other_run = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     apply_label = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     blocks: traitlets.List[Any] = traitlets.List([{"name": "plot", "kind": "plot"}]).tag(sync=True)
     plots = traitlets.Dict(value_trait=traitlets.Instance(BokehPlot)).tag(sync=True, **ipywidgets.widget_serialization)
     contents = traitlets.Dict().tag(sync=True)
 
+    task: Any = None
     result: Any = None
     error: BaseException | None = None
 
@@ -101,6 +107,7 @@ class View:
         """Take away what the last run left."""
         face = self.face
         face.problem, face.suggestion_action, face.apply_label, face.notes = None, None, "", []
+        face.other_run = None
 
     def say_stopping(self, waiting_for: str) -> None:
         """Between a stop and the end."""
@@ -108,6 +115,11 @@ class View:
             ["Stopping.", "strong"],
             [f" Waiting for {waiting_for}; nothing is put back until it returns.", ""],
         ]
+
+    def say_waiting(self, wait: Wait) -> None:
+        """No batch comes, for whatever reason; the next events say again how the run goes."""
+        head, colon, rest = wait.text.partition(":")
+        self.face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]
 
     def fail(self, error: BaseException, title: str, *, is_put_back: bool) -> None:
         """Show an error that ended a run, in place of a result."""
