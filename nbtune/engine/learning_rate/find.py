@@ -65,6 +65,7 @@ def find_lr(
         ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        KeyboardInterrupt: When interrupted, with everything put back; its ``result`` holds what was known by then.
         Exception: Whatever the user's model, loss or data raise; not what only rates that blow up make them raise (a
             distribution that refuses NaN, an overflow, a guard): those rates leave, and ``limit`` says why. How the two
             are told apart: ``nbtune.engine.training.provoked``.

@@ -70,12 +70,17 @@ class LiveWidgets {
     if (message.header.msg_type === 'comm_open') {
       this._ids.add((message as KernelMessage.ICommOpenMsg).content.comm_id);
       this._changed.emit();
+    } else if (message.header.msg_type === 'comm_close') {
+      this._ids.delete((message as KernelMessage.ICommCloseMsg).content.comm_id);
+      // Once the connection, which hears of it after this, has dropped the comm.
+      void Promise.resolve().then(() => this._changed.emit());
     }
   }
 
   private _onStatus(_: unknown, status: Kernel.Status): void {
-    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') {
-      this._forget();
+    if (status === 'restarting' || status === 'autorestarting' || status === 'dead' || status === 'terminating') {
+      // The connection still has its comms: it tells its new state before it drops them.
+      void Promise.resolve().then(() => this._forget());
     }
   }
 
@@ -135,7 +140,11 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     if (isLive && this._isLive) {
       return; // a newer picture of a widget that is on the page already
     }
+    const wasLive = this._isLive;
     this._isLive = isLive;
+    if (wasLive && model.data['image/png'] === undefined && this._isPanelThere()) {
+      return; // it says itself that its kernel is gone, and what it drew is all there is
+    }
     this.toggleClass('nbtune-lab-is-live', isLive);
     const layout = this.layout as PanelLayout;
     layout.widgets.slice().forEach(widget => widget.dispose());
@@ -148,8 +157,13 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     } else {
       const picture = await this._add('image/png', model);
       picture.node.querySelector('img')?.setAttribute('alt', text);
-      layout.addWidget(paragraph(this._words.__('Saved with the notebook. Run the cell for the live widget.')));
+      const ended = wasLive ? this._words.__('The kernel of this widget is gone.') + ' ' : '';
+      layout.addWidget(paragraph(ended + this._words.__('Saved with the notebook. Run the cell for the live widget.')));
     }
+  }
+
+  private _isPanelThere(): boolean {
+    return this.node.querySelector('.nbtune-panel') !== null;
   }
 
   private async _add(type: string, model: IRenderMime.IMimeModel): Promise<IRenderMime.IRenderer> {

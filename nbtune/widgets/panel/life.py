@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from ...engine.interrupts import Interrupted
 from ...engine.training.workpiece import ModelBusyError
 from ...jobs import BOARD, Finding, Forecast, Job, reference_to
 from ...session import Session
@@ -96,9 +99,10 @@ class Life:
 
     def settle(self) -> None:
         """Wait a little for the end of a run that was asked to; not in its own thread."""
-        session = self._session
+        session, deadline = self._session, time.monotonic() + CLOSING_SECONDS
         if session is not None and not session.is_own_thread:
-            session.wait(CLOSING_SECONDS)
+            while not session.is_closed and time.monotonic() < deadline:
+                session.wait(0.02)  # its end is the picture's, which nobody has to wait for
 
     def run(self, new_act: NewAct) -> Any:
         """Start, unless a run is under way, and wait for the end; an interrupt stops the run and waits as well.
@@ -113,10 +117,12 @@ class Life:
             session.wait()
         except KeyboardInterrupt:
             self.stop()
+        else:
+            return self._outcome()
+        with suppress(KeyboardInterrupt):
             if self._session is not None:
                 self._session.wait()
-            raise
-        return self._outcome()
+        raise Interrupted(self._how_it_stopped())
 
     async def ended(self, new_act: NewAct) -> Any:
         """The result of the run under way or last ended; where there was none yet, one is started."""
@@ -125,10 +131,15 @@ class Life:
         try:
             while not session.has_ended:
                 await asyncio.sleep(0.02)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            self.stop()
-            raise
-        return self._outcome()
+        except (asyncio.CancelledError, KeyboardInterrupt) as error:
+            kind = Interrupted if isinstance(error, KeyboardInterrupt) else Cancelled
+        else:
+            return self._outcome()
+        self.stop()
+        deadline = time.monotonic() + CLOSING_SECONDS
+        while self.is_running and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        raise kind(self._how_it_stopped())
 
     def _begun(self, new_act: NewAct) -> Session[Any]:
         error = self.start(new_act)
@@ -136,6 +147,11 @@ class Life:
             raise error
         assert self._session is not None
         return self._session
+
+    def _how_it_stopped(self) -> str:
+        if not self.is_running:
+            return "the run was stopped, and everything is put back; what it found is the widget's result."
+        return "the run ends after the step it is at; what it found is then the widget's result."
 
     def _outcome(self) -> Any:
         assert self._session is not None
@@ -234,3 +250,10 @@ class Life:
             found = found if self._face.result is None else act.found(self._face.result, self._widget_id)
         finally:
             BOARD.end(job, *found)
+
+
+class Cancelled(asyncio.CancelledError):
+    """An interrupt while a cell awaits; see ``Interrupted``. To asyncio it is what it is: a task that was cancelled."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self}"]

@@ -4,6 +4,7 @@ import { Answer } from "./answer.js";
 import { BLOCKS } from "./blocks.js";
 import { element, label } from "./elements.js";
 import { FIELDS, inShort, radioGroup } from "./fields.js";
+import { farewell, KernelWatch } from "./kernel.js";
 import { Press, SETTLE_MS } from "./press.js";
 import { ProblemBox } from "./problem.js";
 import { Progress } from "./progress.js";
@@ -21,7 +22,7 @@ export function placeOf({ name, classList }) {
 class PanelView {
   constructor(model, el, signal) {
     Object.assign(this, { model, signal, root: element("div", "nbtune nbtune-panel"), fields: new Map() });
-    Object.assign(this, { blocks: new Map(), plots: new Map() });
+    Object.assign(this, { blocks: new Map(), plots: new Map(), fate: "" });
     this.root.dataset.tool = model.get("tool");
     this.buildControls();
     this.stage = element("div", "nbtune-stage");
@@ -80,7 +81,14 @@ class PanelView {
   }
 
   send(type, content = {}) {
-    this.model.send({ type, ...content });
+    if (!this.fate) this.model.send({ type, ...content });
+  }
+
+  /** The kernel is gone, or there again. */
+  drawKernel(fate) {
+    this.fate = fate;
+    this.drawState();
+    this.drawSentence();
   }
 
   typed() {
@@ -183,17 +191,24 @@ class PanelView {
   }
 
   drawState() {
-    const state = this.model.get("state");
+    const isGone = this.fate && this.fate !== "away";
+    const state = isGone ? "gone" : this.model.get("state");
     this.root.dataset.state = state;
-    const [isRunning, showsStop] = [this.isRunning(), this.showsStop()];
+    this.root.dataset.kernel = this.fate || "there";
+    this.progress.el.classList.toggle("nbtune-lost", Boolean(this.fate) && this.isRunning());
+    const [isRunning, showsStop] = [this.isRunning(), !isGone && this.showsStop()];
     const { sign, label: text } = this.runAction;
     label(this.run, showsStop ? "■" : sign, showsStop ? "Stop" : text);
     this.run.classList.toggle("nbtune-primary", !showsStop);
     const isStopping = isRunning ? state === "stopping" : this.model.get("other_run")?.is_stopping === true;
     if (this.canStop && !showsStop) this.settle();
     this.canStop = showsStop && !isStopping;
-    this.run.ariaDisabled = String(isStopping || this.pressed.isSettling); // not disabled: it would lose the focus
-    for (const { name, live } of this.model.get("fields")) this.fields.get(name)?.lock(isRunning && !live);
+    const isDeaf = isStopping || this.pressed.isSettling || Boolean(this.fate);
+    this.run.ariaDisabled = String(isDeaf); // not disabled: it would lose the focus
+    for (const { name, live } of this.model.get("fields")) {
+      this.fields.get(name)?.lock((isRunning && !live) || Boolean(this.fate));
+    }
+    this.drawApply();
   }
 
   /** For a moment the button that has just become "Start" takes no press. */
@@ -206,7 +221,7 @@ class PanelView {
     if (!this.apply) return;
     const text = this.model.get("apply_label");
     this.apply.textContent = text || "Apply";
-    this.apply.disabled = !text;
+    this.apply.disabled = !text || Boolean(this.fate);
   }
 
   drawProgress() {
@@ -214,8 +229,9 @@ class PanelView {
   }
 
   drawSentence() {
-    this.answer.drawSentence(this.model.get("sentence"));
-    this.answer.drawSuggestion(this.model.get("suggestion_action"));
+    const { fate, model } = this;
+    this.answer.drawSentence(fate ? farewell(fate, this.isRunning()) : model.get("sentence"));
+    this.answer.drawSuggestion(fate ? null : model.get("suggestion_action"));
   }
 
   drawNotes() {
@@ -250,6 +266,11 @@ class PanelView {
     }
   }
 
+  /** Id of a model that lives and dies with this one. */
+  get aPlot() {
+    return Object.values(this.model.get("plots"))[0]?.slice("IPY_MODEL_".length);
+  }
+
   async drawPlots() {
     await Promise.all(
       Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)),
@@ -258,7 +279,8 @@ class PanelView {
 
   async drawPlot(name, reference) {
     const manager = this.model.widget_manager;
-    const plot = await manager.get_model(reference.slice("IPY_MODEL_".length));
+    const plot = await manager.get_model(reference.slice("IPY_MODEL_".length)).catch(() => undefined);
+    if (!plot) return; // it was closed meanwhile
     const view = await manager.create_view(plot, {});
     if (this.signal.aborted || this.model.get("plots")[name] !== reference) return view.remove();
     this.plots.get(name)?.remove();
@@ -299,6 +321,7 @@ function render({ model, el }) {
   view.follow(["problem"], view.drawProblem);
   view.follow(["plots"], view.drawPlots);
   requestAnimationFrame(() => view.takeFocus()); // once it is on the page
+  new KernelWatch(model, () => view.aPlot, ended.signal, (fate) => view.drawKernel(fate));
   view.send("hello");
   return () => {
     ended.abort();
