@@ -47,13 +47,13 @@ class Wait:
             >>> Wait(150, None).text
             'waiting for the data: no batch for 2 min'
         """
-        so_far = format_seconds(float(int(self.seconds)))
+        so_far = f"{int(self.seconds)} s" if self.seconds < 100 else format_seconds(self.seconds)
         if self.usual_seconds is None:
             usual = ""
         elif self.usual_seconds < 0.01:
             usual = " (usually less than 0.01 s)"
         else:
-            usual = f" (usually {format_seconds(self.usual_seconds)})"
+            usual = f" (usually {float(f'{self.usual_seconds:.1g}'):g} s)"
         return f"waiting for the data: no batch for {so_far}{usual}"
 
 

@@ -85,6 +85,9 @@ class Life:
         """Ask the run that is shown to end after the step it is at, and return at once; nothing where none is."""
         if not self.is_running:
             self._other.stop()
+        self._stop_own()
+
+    def _stop_own(self) -> None:
         job, session = self._job, self._session
         if job is not None:
             job.is_stopping = True
@@ -95,7 +98,7 @@ class Life:
         """Ask the run to end, and start none any more."""
         self._is_closed = True
         BOARD.forget(self._face.widget_id)
-        self.stop()
+        self._stop_own()  # another widget's run, which this one only shows, goes on
 
     def settle(self) -> None:
         """Wait a little for the end of a run that was asked to; not in its own thread."""
