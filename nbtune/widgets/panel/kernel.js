@@ -8,7 +8,9 @@ export const WORDS = {
 };
 
 /** What becomes of a kernel's widgets with each of its states in JupyterLab; of those left out, nothing. */
-const GONE = { restarting: "restarted", autorestarting: "died", dead: "died", terminating: "ended" };
+const GONE = { autorestarting: "died", dead: "died", terminating: "ended" };
+
+const LATER_MS = 100;
 
 /** What is said of a kernel that is not there: pieces [text, style] of a sentence. */
 export function farewell(fate, wasRunning) {
@@ -40,11 +42,16 @@ export class KernelWatch {
     this.onChange(fate);
   }
 
+  /** Unless more is known in a moment: also of a kernel that died, JupyterLab first says that it is restarting. */
+  tellLater(fate) {
+    setTimeout(() => this.tell(fate), LATER_MS);
+  }
+
   /** ipywidgets: a manager that lost its kernel marks each model. The one a view is given does not show its mark. */
   followModel() {
     const look = async () => {
       const part = await this.model.widget_manager?.get_model?.(this.partId()).catch(() => undefined);
-      if (part?.comm_live === false) this.tell("restarted");
+      if (part?.comm_live === false) this.tellLater("restarted");
     };
     this.model.on("comm_live_update", look);
     this.signal.addEventListener("abort", () => this.model.off("comm_live_update", look));
@@ -55,7 +62,10 @@ export class KernelWatch {
     const manager = this.model.widget_manager;
     const { kernel } = manager ?? {};
     const session = manager?.context?.sessionContext;
-    this.connect(kernel?.statusChanged, (_, status) => this.tell(GONE[status] ?? this.fate));
+    this.connect(kernel?.statusChanged, (_, status) => {
+      if (status === "restarting") this.tellLater("restarted");
+      else this.tell(GONE[status] ?? this.fate);
+    });
     this.connect(kernel?.connectionStatusChanged, (_, status) => this.tell(status === "connected" ? "" : "away"));
     this.connect(session?.kernelChanged, (_, { newValue }) => newValue?.id !== kernel?.id && this.tell("ended"));
     if (kernel?.isDisposed) this.tell("ended");

@@ -199,7 +199,7 @@ class PanelView {
     const [isRunning, showsStop] = [this.isRunning(), !isGone && this.showsStop()];
     const { sign, label: text } = this.runAction;
     label(this.run, showsStop ? "■" : sign, showsStop ? "Stop" : text);
-    this.run.classList.toggle("nbtune-primary", !showsStop);
+    this.run.classList.toggle("nbtune-primary", !showsStop && !isGone);
     const isStopping = isRunning ? state === "stopping" : this.model.get("other_run")?.is_stopping === true;
     if (this.canStop && !showsStop) this.settle();
     this.canStop = showsStop && !isStopping;
