@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
@@ -89,7 +90,9 @@ def test_after_a_restart_a_finished_panel_gives_way_to_its_picture(lab: Notebook
     lab.run(1)
     lab.panel().locator(".nbtune-run").click()
     lab.wait_for_state("done")
-    lab.wait("() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON()[0].data['image/png']")
+    lab.wait(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON()[0].data['image/png']"
+    )
     lab.page.evaluate(RESTART)
     expect(lab.page.locator(".nbtune-lab-saved img")).to_be_visible()
     expect(lab.page.locator(".nbtune-lab-saved")).to_contain_text("The kernel of this widget is gone.")
@@ -146,3 +149,21 @@ task = nt.Task(model, torch.optim.SGD(model.parameters(), lr=0.1), functional.cr
     lab.picture("hang_light")
     gate.unlink()
     lab.wait_for_state("done")
+
+
+def test_a_run_stopped_after_a_reload_keeps_its_picture(lab: Notebook) -> None:
+    gate = lab.server.hold("gate_reload")
+    begun(lab, "reloaded.ipynb", gate.name)
+    lab.command("docmanager:save")
+    lab.page.reload()
+    lab.wait_for_state("running")
+    lab.panel().locator(".nbtune-run").click()
+    gate.unlink()
+    lab.wait_for_state("done")
+    lab.wait(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON()[0].data['image/png']"
+    )
+    assert lab.panel().count() == 1  # and stays alive
+    lab.command("docmanager:save")
+    saved = nbformat.read(lab.server.folder / "reloaded.ipynb", 4).cells[1].outputs[0]
+    assert "image/png" in saved.data and saved.data["text/plain"].startswith("Stopped")

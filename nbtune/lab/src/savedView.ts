@@ -2,6 +2,7 @@ import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import type { JSONObject } from '@lumino/coreutils';
 import { PanelLayout, Widget } from '@lumino/widgets';
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
@@ -105,6 +106,7 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     super();
     this.layout = new PanelLayout();
     this.addClass('nbtune-lab-saved');
+    this.node.addEventListener('nbtune-kept', event => this._keep((event as CustomEvent<unknown>).detail));
     _live?.changed.connect(this._onChange, this);
     _live?.wake();
   }
@@ -160,6 +162,23 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
       const ended = wasLive ? this._words.__('The kernel of this widget is gone.') + ' ' : '';
       layout.addWidget(paragraph(ended + this._words.__('Saved with the notebook. Run the cell for the live widget.')));
     }
+  }
+
+  /** What the panel inside has to be kept: after a reload the kernel finds no output by its id. */
+  private _keep(kept: unknown): void {
+    const { data, metadata } = (kept ?? {}) as { data?: Record<string, unknown>; metadata?: Record<string, unknown> };
+    const model = this._model;
+    const [text, picture] = [data?.['text/plain'], data?.['image/png']];
+    if (model === null || typeof text !== 'string' || (picture !== undefined && typeof picture !== 'string')) {
+      return;
+    }
+    if (text === model.data['text/plain'] && picture === model.data['image/png']) {
+      return;
+    }
+    const rest = Object.fromEntries(Object.entries(model.data).filter(([type]) => type !== 'image/png'));
+    const pictured = picture === undefined ? {} : { 'image/png': picture };
+    const about = { ...model.metadata, 'image/png': (metadata?.['image/png'] ?? {}) as JSONObject };
+    model.setData({ data: { ...rest, 'text/plain': text, ...pictured }, metadata: about });
   }
 
   private _isPanelThere(): boolean {

@@ -191,6 +191,7 @@ class Life:
             self._session.stop()
             self._face.close()
         self._session.start()
+        self._view.warm()
 
     @property
     def _widget_id(self) -> str:

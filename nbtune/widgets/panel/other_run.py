@@ -75,6 +75,7 @@ class OtherRun:
             if self._face.state not in ("running", "stopping") and not job.has_ended.is_set():
                 self._face.other_run = {"is_stopping": job.is_stopping}
                 self._face.sentence = [["Another run is using this model:", "strong"], [f" {_words(job)}", ""]]
+                self._draw_bar(job.progress.share or 0.0, "running")
 
     def _draw_end(self, job: Job) -> None:
         found = next((f for f in BOARD.findings if f.job == job.id), None)
@@ -85,6 +86,11 @@ class OtherRun:
             if self._face.other_run is not None:
                 self._face.other_run = self._face.problem = None
                 self._face.sentence = [["The other run has ended.", "strong"], [f"{said} Press Start for another.", ""]]
+                self._draw_bar(0.0, "done")
+
+    def _draw_bar(self, fraction: float, kind: str) -> None:
+        if self._face.progress:  # else its plot is the tool's progress
+            self._face.progress = {"fraction": fraction, "text": "", "short": "", "kind": kind}
 
 
 def _words(job: Job) -> str:
@@ -99,4 +105,3 @@ def _words(job: Job) -> str:
         amount = f", {progress.share:.0%}"
     time = "" if left is None else f", {format_remaining(left)}"
     return f"{_RUNS[job.tool]}{amount}{time}. Stop ends it; what it finds stays with the widget that began it."
-

@@ -228,6 +228,12 @@ class PanelView {
     this.progress.draw(this.model.get("progress"));
   }
 
+  /** For JupyterLab's extension, which keeps it in the notebook. */
+  offerKept() {
+    const detail = this.model.get("kept");
+    if (detail?.data) this.root.dispatchEvent(new CustomEvent("nbtune-kept", { bubbles: true, detail }));
+  }
+
   drawSentence() {
     const { fate, model } = this;
     this.answer.drawSentence(fate ? farewell(fate, this.isRunning()) : model.get("sentence"));
@@ -320,8 +326,14 @@ function render({ model, el }) {
   view.follow(["notes"], view.drawNotes);
   view.follow(["problem"], view.drawProblem);
   view.follow(["plots"], view.drawPlots);
-  requestAnimationFrame(() => view.takeFocus()); // once it is on the page
-  new KernelWatch(model, () => view.aPlot, ended.signal, (fate) => view.drawKernel(fate));
+  view.follow(["kept"], view.offerKept);
+  requestAnimationFrame(() => (view.takeFocus(), view.offerKept())); // once it is on the page
+  new KernelWatch(
+    model,
+    () => view.aPlot,
+    ended.signal,
+    (fate) => view.drawKernel(fate),
+  );
   view.send("hello");
   return () => {
     ended.abort();

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
 import ipywidgets
@@ -48,6 +50,7 @@ class Face(OneWay):
         progress: Of the run, or empty for a tool whose plots show it.
         notes: Sentences for those who ask, behind a button after the result's.
         problem: None, or an error's title, text, where and traceback; shown in place of the plot.
+        kept: Picture and sentence for when it is drawn no more, see ``Displays``.
         other_run: None, or whether the run of somebody else's that is using the model ``is_stopping``; the button
             named "run" is then its "Stop".
         suggestion_action: None, or what to try next: its label and the values it starts with.
@@ -66,6 +69,7 @@ class Face(OneWay):
     sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
     notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    kept = traitlets.Dict().tag(sync=True)
     other_run = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     apply_label = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
@@ -79,6 +83,16 @@ class Face(OneWay):
 
     def _parts(self) -> Iterable[ipywidgets.Widget]:
         return (*self.plots.values(), *super()._parts())
+
+
+def _load_matplotlib() -> None:
+    with suppress(Exception):  # whoever draws says what is wrong with it
+        import_module("matplotlib.figure")
+
+
+def _without_rest(text: str) -> str:
+    done, _, left = text.rpartition(" · ")
+    return done if left.endswith(" left") else text
 
 
 class View:
@@ -103,6 +117,11 @@ class View:
         with self._lock, self.face.hold_sync():
             yield
 
+    def warm(self) -> None:
+        """Load what draws the picture while the run goes on, so that a notebook saved soon after its end has one."""
+        if self._displays.is_shown and "matplotlib.figure" not in sys.modules:
+            threading.Thread(target=_load_matplotlib, name="nbtune-picture", daemon=True).start()
+
     def begin(self) -> None:
         """Take away what the last run left."""
         face = self.face
@@ -119,7 +138,11 @@ class View:
     def say_waiting(self, wait: Wait) -> None:
         """No batch comes, for whatever reason; the next events say again how the run goes."""
         head, colon, rest = wait.text.partition(":")
-        self.face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]
+        face = self.face
+        face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]
+        if face.progress:  # what is left of a run that waits, nobody knows
+            told = {name: _without_rest(face.progress[name]) for name in ("text", "short")}
+            face.progress = {**face.progress, **told}
 
     def fail(self, error: BaseException, title: str, *, is_put_back: bool) -> None:
         """Show an error that ended a run, in place of a result."""
@@ -145,6 +168,7 @@ class View:
     def greet(self) -> None:
         """A browser shows it."""
         self._displays.greet()
+        self.face.kept = self._displays.kept
 
     def close(self) -> None:
         """The face was closed: outputs show what is kept, in place of a widget that no page finds any more."""
@@ -153,7 +177,9 @@ class View:
     def keep_picture(self) -> None:
         """Put the picture of what is shown, and its sentence, into every output."""
         self.is_kept = True
-        self._displays.keep(self._picture_or_warning(), "".join(text for text, _ in self.face.sentence))
+        text = "".join(text for text, _ in self.face.sentence)
+        self._displays.keep(self._picture_or_warning(), text)
+        self.face.kept = self._displays.kept
 
     def _picture_or_warning(self) -> bytes | None:
         if self.face.result is None:

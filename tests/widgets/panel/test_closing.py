@@ -161,7 +161,11 @@ def test_plots_that_a_new_axis_replaces_are_closed() -> None:
 
 def test_a_constructor_that_raises_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     before = open_widgets()
-    for wrong in (lambda: LRFinder(3), lambda: LRFinder(plain_task(), steps=-1), lambda: BatchComparison(plain_task(), [0])):
+    for wrong in (
+        lambda: LRFinder(3),
+        lambda: LRFinder(plain_task(), steps=-1),
+        lambda: BatchComparison(plain_task(), [0]),
+    ):
         with pytest.raises((TypeError, ValueError)):
             wrong()
     gc.collect()  # their __del__, which must not miss what the constructor did not get to

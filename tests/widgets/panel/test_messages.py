@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import Gate, PATIENCE_SECONDS, at_step, click, done, ended, session_of
+from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, session_of
 from tasks import plain_task
 
 from nbtune.widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
@@ -97,7 +97,8 @@ def test_a_browser_sets_no_trait(name: str, state: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [None, [], "custom", {}, {"method": None}, {"method": ["custom"]}, {"method": "custom"}, {"method": "close"}]
+    "data",
+    [None, [], "custom", {}, {"method": None}, {"method": ["custom"]}, {"method": "custom"}, {"method": "close"}],
 )
 def test_a_comm_message_without_a_method_is_ignored(data: Any) -> None:
     panel = PANELS["finder"]()
