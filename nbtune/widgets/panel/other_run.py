@@ -26,8 +26,8 @@ class OtherRun:
     """Shows it on the panel, with its Stop, for as long as it goes on.
 
     A cell that is run again makes a second widget on the same model, while the first one's run, whose output the cell
-    has just replaced, goes on. It is not ended, since nobody asked for that and it may be another cell's that is awaited:
-    it is shown, and can be stopped, where the reader now looks.
+    has just replaced, goes on. It is not ended, since nobody asked for that and another cell may await it: it is shown,
+    and can be stopped, where the reader now looks.
 
     Args:
         view: Of the panel.
