@@ -106,7 +106,7 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     super();
     this.layout = new PanelLayout();
     this.addClass('nbtune-lab-saved');
-    this.node.addEventListener('nbtune-kept', event => this._keep((event as CustomEvent<unknown>).detail));
+    this.node.addEventListener('nbtune:kept', event => this._keep((event as CustomEvent<unknown>).detail));
     _live?.changed.connect(this._onChange, this);
     _live?.wake();
   }

@@ -194,7 +194,7 @@ class PanelView {
     const isGone = this.fate && this.fate !== "away";
     const state = isGone ? "gone" : this.model.get("state");
     this.root.dataset.state = state;
-    this.root.dataset.kernel = this.fate || "there";
+    this.root.classList.toggle("nbtune-deaf", Boolean(this.fate));
     this.progress.el.classList.toggle("nbtune-lost", Boolean(this.fate) && this.isRunning());
     const [isRunning, showsStop] = [this.isRunning(), !isGone && this.showsStop()];
     const { sign, label: text } = this.runAction;
@@ -231,7 +231,7 @@ class PanelView {
   /** For JupyterLab's extension, which keeps it in the notebook. */
   offerKept() {
     const detail = this.model.get("kept");
-    if (detail?.data) this.root.dispatchEvent(new CustomEvent("nbtune-kept", { bubbles: true, detail }));
+    if (detail?.data) this.root.dispatchEvent(new CustomEvent("nbtune:kept", { bubbles: true, detail }));
   }
 
   drawSentence() {

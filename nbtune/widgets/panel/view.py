@@ -141,7 +141,7 @@ class View:
         face = self.face
         face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]
         if face.progress:  # what is left of a run that waits, nobody knows
-            told = {name: _without_rest(face.progress[name]) for name in ("text", "short")}
+            told = {name: _without_rest(str(face.progress[name])) for name in ("text", "short")}
             face.progress = {**face.progress, **told}
 
     def fail(self, error: BaseException, title: str, *, is_put_back: bool) -> None:

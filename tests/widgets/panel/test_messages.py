@@ -16,7 +16,8 @@ from nbtune.widgets.panel.message import LONGEST_TEXT, Message
 HUGE = 10 * LONGEST_TEXT * "x"
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 10**400, 0.5, float("nan"), float("inf"), "", "nan", "1e999", "-3", HUGE, "\0", "é“”", [],
-    [1, "a"], {}, {"type": "start"}, [[]], {"a": {"b": [None]}}, b"bytes", "grid", "layers", "quick", "on", "full", "bars",
+    [1, "a"], {}, {"type": "start"}, [[]], {"a": {"b": [None]}}, b"bytes", "grid", "layers",
+    "quick", "on", "full", "bars",
 )  # fmt: skip
 TYPES = (
     "hello", "set", "start", "try", "stop", "apply", "pick", "leave", "step", "reset", "run", "toggle", "", None, 3,
@@ -81,7 +82,8 @@ def test_a_widget_lives_through_hundreds_of_odd_messages(name: str, capsys: pyte
     "state",
     [
         {"state": "running"}, {"state": "no such"}, {"values": {}}, {"values": None},
-        {"plots": {"plot": "IPY_MODEL_x"}}, {"fields": [{}]}, {"actions": []}, {"modes": 3}, {"_esm": "throw 1"}, {"sentence": [[HUGE, ""]]}, {"nobody": 1},
+        {"plots": {"plot": "IPY_MODEL_x"}}, {"fields": [{}]}, {"actions": []}, {"modes": 3},
+        {"_esm": "throw 1"}, {"sentence": [[HUGE, ""]]}, {"nobody": 1},
         None, [], "state", {"layout": "IPY_MODEL_x"}, {"result": 3}, {"problem": 4}, {"_view_count": "x"},
     ],
 )  # fmt: skip
