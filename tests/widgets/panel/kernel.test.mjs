@@ -97,7 +97,10 @@ test("a front end without a manager is left in peace, and an ended view tells no
 });
 
 test("words say whether a run is lost", () => {
-  const said = (...given) => farewell(...given).map(([text]) => text).join("");
+  const said = (...given) =>
+    farewell(...given)
+      .map(([text]) => text)
+      .join("");
   assert.equal(said("died", false), "The kernel died. Run the cell again for a live panel.");
   assert.match(said("restarted", true), /^The kernel was restarted during this run: what you see is all that is left/);
   assert.match(said("away", true), /^Not connected to the kernel\. The run goes on there/);
