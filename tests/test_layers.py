@@ -43,7 +43,7 @@ PICTURES = {"nbtune.plots.base.picture", "nbtune.plots.base.sentence"}
 
 BELOW_ALL = {
     "checks", "direction", "errors", "finding", "headless", "interrupts", "plain_data", "run", "small_print",
-    "torch_modes",
+    "torch_modes", "waits",
 }  # fmt: skip
 """Files of the engine that stand below its rooms: every room may import them, and they import none."""
 

@@ -32,6 +32,23 @@ SWALLOWED_SECONDS = 2.0
 _SHIELDED: set[CodeType] = set()
 
 
+class Interrupted(KeyboardInterrupt):
+    """The interrupt of a run, which everything is put back after; a notebook shows it in one line, without a traceback.
+
+    Args:
+        text: What became of the run.
+        result: What was known by then; None for nothing.
+    """
+
+    def __init__(self, text: str, result: Any = None) -> None:
+        super().__init__(text)
+        self.result = result
+
+    def _render_traceback_(self) -> list[str]:
+        """Asked for by IPython: it would show how our own code waited, and where that was broken off."""
+        return [f"Interrupted: {self}"]
+
+
 class held_back(ContextDecorator):
     """``with held_back():`` no signal's handler is called inside; those that came are called, once each, behind it.
 

@@ -65,7 +65,7 @@ def compare_batch_sizes(
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
-        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep),
+        run=run, task=task, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep),
         text=lambda step: _text(step, task.sign_of()),
         progress=lambda steps: Progress(share=run.share_done),
         fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),

@@ -65,6 +65,7 @@ def find_lr(
         ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
+        KeyboardInterrupt: When interrupted, with everything put back; its ``result`` holds what was known by then.
         Exception: Whatever the user's model, loss or data raise; not what only rates that blow up make them raise (a
             distribution that refuses NaN, an overflow, a guard): those rates leave, and ``limit`` says why. How the two
             are told apart: ``nbtune.engine.training.provoked``.
@@ -87,7 +88,7 @@ def find_lr(
     run = search_lr(task, settings)
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(
-        run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
+        run=run, task=task, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
         name="learning rate", unit="step", counted=(LRStep, RaceStep),
         text=lambda step: _text(step, task.sign_of(settings.optimizer)),
         progress=lambda steps: _progress(len(steps), run.total),

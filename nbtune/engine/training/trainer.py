@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import waits
 from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.rates import does_maximize, lr_setter
@@ -214,7 +215,7 @@ class Trainer:
         """
         state = LoaderState(loader)
         try:
-            with self._held_out_streams, let_through():
+            with self._held_out_streams, waits.current().drawing(), let_through():
                 found = list(islice(batches.one_pass(loader), count))
             state.mark()
         finally:

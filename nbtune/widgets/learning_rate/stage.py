@@ -51,7 +51,10 @@ class Stage:
         # Those of the other mode are made again, on the new axis, when they are next in sight.
         kept = {name: plot for name, plot in face.plots.items() if name in figures or not has_new_axis}
         made = {name: BokehPlot(figure) for name, figure in figures.items() if name not in kept}
+        dropped = [plot for name, plot in face.plots.items() if name not in kept]
         face.plots = {**kept, **made}
+        for plot in dropped:
+            plot.close()
 
     def clear(self, mode: str) -> None:
         """Empty the plots of a mode."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anywidget
 import bokeh
 import ipywidgets
 import numpy as np
@@ -19,6 +18,7 @@ from bokeh.models import ColumnDataSource
 
 from ...plots.base.tokens import TOKENS
 from . import frontend
+from .one_way import OneWay
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -61,7 +61,7 @@ class BokehJS(ipywidgets.Widget):  # type: ignore[misc]
             return cls._shared
 
 
-class BokehPlot(anywidget.AnyWidget):
+class BokehPlot(OneWay):
     """A Bokeh figure whose columns change while it is looked at.
 
     All the browser must know lies in synced traits, whose last value always arrives, so that every view shows what was
