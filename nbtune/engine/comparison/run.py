@@ -24,7 +24,7 @@ from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
 from ..training.trainer import LOADING
-from ..training.workpiece import copies_at_once, held
+from ..training.workpiece import Backups, copies_at_once, held
 from .budget import Budget
 from .curves import RunFold
 from .events import LossStep, Run
@@ -87,6 +87,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._caveats = _caveats(task, settings)
         self._memory: dict[int, int] = {}
         self._open: list[TrainingRun] = []
+        self._backups = Backups()
         self._errors: list[Exception] = []
         self.notes: set[str] = set()
         self._ended = 0
@@ -136,7 +137,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             self.finding = None
         waiting = [Run(k, self._rates[k], seed) for seed in range(self._settings.seeds) for k in self.batch_sizes]
         loader_state = LoaderState(self._task.loader)
-        with held(self._task):
+        with held(self._task), closing(self._backups):
             try:
                 while waiting:
                     yield from self._wave(waiting, loader_state)
@@ -164,7 +165,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        return TrainingRun(run, task, self.budget, loader_state)
+        return TrainingRun(run, task, self.budget, loader_state, backups=self._backups)
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:

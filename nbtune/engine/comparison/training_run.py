@@ -15,7 +15,7 @@ from ..training.feeds import LoaderFeed
 from ..training.loader_state import LoaderState
 from ..training.provoked import goes_well_at_the_start, may_be_provoked, words_of
 from ..training.trainer import Trainer
-from ..training.workpiece import lent
+from ..training.workpiece import Backups, lent
 from .budget import Budget
 from .curves import DIVERGED, FINISHED
 from .events import LossStep, Run
@@ -52,6 +52,7 @@ class TrainingRun:
         task: With the run's own data: batches of k samples in the seed's order.
         budget: In samples, updates or seconds.
         loader_state: Of the user's own loader.
+        backups: Of the runs that train the model itself, one after the other.
         held_out: Batches that are evaluated at every second point.
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
@@ -59,7 +60,9 @@ class TrainingRun:
         error: What η made a step raise, where that ended it.
     """
 
-    def __init__(self, run: Run, task: Task, budget: Budget, loader_state: LoaderState) -> None:
+    def __init__(
+        self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *, backups: Backups | None = None
+    ) -> None:
         self.run, self.ended = run, ""
         self.error: Exception | None = None
         self.held_out: list[object] = []
@@ -69,7 +72,7 @@ class TrainingRun:
         self._point_end = self._end_of_point()
         self._task, self._device = task, task.device
         self._undo = ExitStack()
-        workpiece = self._undo.enter_context(lent(task))
+        workpiece = self._undo.enter_context(lent(task, backups=backups))
         self.is_copy = workpiece.is_copy
         try:
             self.trainer = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), run.seed)

@@ -20,10 +20,11 @@ from ..plain_data import json_ready
 from ..task.rates import set_lr
 from ..task.task import Task
 from ..torch_modes import CallersModes
+from ..training.copies import Workpiece
 from ..training.feeds import SharedBatches
 from ..training.loader_state import LoaderState
 from ..training.trainer import put_in_training
-from ..training.workpiece import Workpiece, borrowed
+from ..training.workpiece import borrowed
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue
 from .limits import Rule, rule_of

@@ -14,12 +14,13 @@ from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.rates import does_maximize, lr_setter
 from ..task.task import Task
+from .copies import Workpiece
 from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
 from .losses import Losses, explained, raw_loss
 from .random_streams import RandomStreams
-from .workpiece import Workpiece, borrowed
+from .workpiece import borrowed
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 _NO_AUTOCAST = nullcontext()
@@ -87,8 +88,8 @@ class Trainer:
 
     @property
     def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences: skipped, summed, reversed."""
-        return self._losses.notes
+        """What was done with the user's losses and batches, and for want of memory, in sentences."""
+        return self._losses.notes | ({self._workpiece.note} if self._workpiece.note else set())
 
     @property
     def skipped(self) -> int:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, ModelBusyError, Task, find_lr, sweep_lr
 from nbtune.engine.training.backup import _owns_memory, _put_back_gradient
+from nbtune.engine.training.kept import InMemory
 
 SHORT = LRSettings(mode="quick", steps=20)
 
@@ -350,7 +351,7 @@ def test_gradients_whose_memory_was_given_back_are_the_same_objects_and_values_a
     layer(torch.randn(2, 4)).sum().backward()
     gradient = layer.weight.grad
     assert gradient is not None and _owns_memory(gradient) and not _owns_memory(gradient[:2])
-    values = gradient.clone()
+    values, kept = gradient.clone(), InMemory().keep(gradient)
     gradient.untyped_storage().resize_(0)  # what is done on an accelerator
-    _put_back_gradient(layer.weight, True, gradient, values)
+    _put_back_gradient(layer.weight, True, gradient, kept)
     assert layer.weight.grad is gradient and torch.equal(gradient, values)

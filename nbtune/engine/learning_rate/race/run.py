@@ -19,7 +19,7 @@ from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.provoked import Failure
 from ...training.trainer import LOADING
-from ...training.workpiece import copies_at_once, held
+from ...training.workpiece import Backups, copies_at_once, held
 from ..events import RaceStep
 from ..settings import LRSettings
 from .runner import CONTROL, Runner
@@ -70,6 +70,7 @@ class LRRace(GeneratorRun[RaceStep]):
         self._reader = LossReader(task.device)
         self._loader_state: LoaderState
         self._tape: Tape | None = None
+        self._backups = Backups()
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
         self._failures: dict[float, Failure] = {}
@@ -89,7 +90,7 @@ class LRRace(GeneratorRun[RaceStep]):
 
     def _events(self) -> Generator[RaceStep, None, None]:
         self._begun = time.perf_counter()
-        with held(self._task):
+        with held(self._task), closing(self._backups):
             self._loader_state = LoaderState(self._task.loader)
             if batches.what_cannot_be_rewound(self._task.loader):
                 # What cannot be drawn a second time is kept, in case it has to be replayed.
@@ -222,8 +223,8 @@ class LRRace(GeneratorRun[RaceStep]):
         self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool, has_room: bool = False
     ) -> Runner:
         runner = Runner(
-            lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer,
-            has_room=has_room,
+            lr, self._task, shared, in_place=in_place, backups=self._backups, is_first=is_first,
+            tuned=self._settings.optimizer, has_room=has_room,
         )  # fmt: skip
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
