@@ -184,13 +184,19 @@ def _cgroup_folders() -> list[Path]:
 
 
 def _without_cache(folder: Path, usage: int) -> int:
-    """Cached files that nobody has used lately go when memory is wanted."""
+    """Cached files go when memory is wanted; those that are mapped (libraries) are needed, if they are in use."""
     try:
         lines = (folder / "memory.stat").read_text().splitlines()
     except OSError:
         return usage
     stat = dict(line.split(maxsplit=1) for line in lines if " " in line)
-    return max(0, usage - int(stat.get("total_inactive_file", stat.get("inactive_file", "0"))))
+
+    def of(*names: str) -> int:
+        return int(next((stat[name] for name in names if name in stat), "0"))
+
+    idle = of("total_inactive_file", "inactive_file")
+    unmapped = idle + of("total_active_file", "active_file") - of("total_mapped_file", "file_mapped")
+    return max(0, usage - max(idle, unmapped))
 
 
 def _number(path: Path) -> int | None:

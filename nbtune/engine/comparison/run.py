@@ -158,6 +158,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             self._share_held_out()
             yield from interleaved(list(self._open))
             self.notes.update(*(run.trainer.notes for run in self._open))
+            self._caveats += [run.note for run in self._open if run.note and run.note not in self._caveats]
             self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
@@ -165,7 +166,13 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        return TrainingRun(run, task, self.budget, loader_state, backups=self._backups)
+        return TrainingRun(
+            run, task, self.budget, loader_state, backups=self._backups, is_fenced=self._is_larger(run.batch_size)
+        )
+
+    def _is_larger(self, k: int) -> bool:
+        """Whether k is more than the user trains with: that much is known to fit, more is not."""
+        return k > (self._task.samples_per_update or 0)
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:
@@ -179,11 +186,12 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         settings = LRSettings(mode="quick", updates_per_step=-(-SWEEP_SAMPLES // k))
         steps: list[LRStep] = []
         failure: Exception | None = None
-        with closing(sweep_lr(task, settings)) as sweep:
+        with closing(sweep_lr(task, settings, is_fenced=self._is_larger(k))) as sweep:
             try:
                 for step in sweep:
-                    steps.append(step)
-                    yield step
+                    if isinstance(step, LRStep):
+                        steps.append(step)
+                        yield step
             except Exception as error:
                 if reason_to_end(error) is None:
                     raise

@@ -53,16 +53,19 @@ class TrainingRun:
         budget: In samples, updates or seconds.
         loader_state: Of the user's own loader.
         backups: Of the runs that train the model itself, one after the other.
+        is_fenced: As of ``Trainer``.
         held_out: Batches that are evaluated at every second point.
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
+        note: What the lack of memory has led to, a sentence, or "".
         ended: Why it has ended, as in ``LossStep``; "" before.
         error: What η made a step raise, where that ended it.
     """
 
     def __init__(
-        self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *, backups: Backups | None = None
-    ) -> None:
+        self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *,
+        backups: Backups | None = None, is_fenced: bool = False,
+    ) -> None:  # fmt: skip
         self.run, self.ended = run, ""
         self.error: Exception | None = None
         self.held_out: list[object] = []
@@ -73,9 +76,11 @@ class TrainingRun:
         self._task, self._device = task, task.device
         self._undo = ExitStack()
         workpiece = self._undo.enter_context(lent(task, backups=backups))
-        self.is_copy = workpiece.is_copy
+        self.is_copy, self.note = workpiece.is_copy, workpiece.note
         try:
-            self.trainer = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), run.seed)
+            self.trainer = Trainer(
+                task, workpiece, LoaderFeed(task.loader, loader_state), run.seed, is_fenced=is_fenced
+            )
         except BaseException:
             self._undo.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ...formats import format_loss, format_lr
+from ...formats import format_loss, format_lr, format_memory
 from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
@@ -22,9 +23,11 @@ from ..task.task import Task
 from ..torch_modes import CallersModes
 from ..training.copies import Workpiece
 from ..training.feeds import SharedBatches
+from ..training.holdings import training_bytes
 from ..training.loader_state import LoaderState
+from ..training.room import free_text
 from ..training.trainer import put_in_training
-from ..training.workpiece import borrowed
+from ..training.workpiece import borrowed, ledger_of
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue
 from .limits import Rule, rule_of
@@ -35,6 +38,10 @@ CONVERGED = 0.02
 
 ROUGH = 0.1
 """Above this one it is not told as a number, but as a bound."""
+
+
+VECTORS, FEWEST_PRODUCTS = 8, 3
+"""Of the weights' size, that an estimate holds beside one for each product; and products that tell anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +197,11 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             "is_preconditioned": rule.is_preconditioned, "momentum": rule.momentum, "rule": rule.text,
             "meaning": rule.meaning,
         }  # fmt: skip
+        number_bytes = 8 if any(p.dtype == torch.float64 for p in parameters) else 4
+        vector_bytes = number_bytes * sum(p.numel() for p in parameters)
+        most = min(products, _products_with_room(task, vector_bytes))
+        if most < min(products, FEWEST_PRODUCTS):
+            return {**known, "reason": _no_room(vector_bytes)}
         with closing(Hessian(task, workpiece, parameters, samples, seed=seed)) as hessian:
             known["loss"] = hessian.loss()
             if not math.isfinite(known["loss"]):
@@ -198,10 +210,24 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             if rule.is_preconditioned:
                 known["scaling_batches"] = scaled.precondition(samples, draw)
             try:
-                found = _largest(scaled, products, seed, is_over)
+                found = _largest(scaled, most, seed, is_over)
             except NoSecondDerivativeError as error:
                 return {**known, "reason": str(error)}
             return {**known, "method": hessian.method, **_answer(found, rule)}
+
+
+def _products_with_room(task: Task, vector_bytes: int) -> int:
+    """For so many products there is room on the host, beside a training step: each keeps a vector."""
+    spare = ledger_of(task).spare_bytes(task.device) if task.device.type == "cpu" else None
+    if spare is None:
+        return sys.maxsize
+    # Gradients are among the vectors.
+    return (spare + training_bytes(task)) // vector_bytes - VECTORS
+
+
+def _no_room(vector_bytes: int) -> str:
+    each = format_memory(vector_bytes)
+    return f"it takes {VECTORS + FEWEST_PRODUCTS} vectors of {each} at least, and {free_text()} of memory are free"
 
 
 def _answer(found: Eigenvalue, rule: Rule) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from ...formats import format_lr
 from ..plain_data import json_ready
 from .curve import LRCurve, LRFold
-from .events import Ended
+from .events import Ended, Noted
 from .settings import LRSettings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class BySizeFold:
     """
 
     def __init__(self, settings: LRSettings) -> None:
-        self._settings, self._ended = settings, dict[int, str]()
+        self._settings, self._ended, self._notes = settings, dict[int, str](), dict[str, None]()
         self._folds: dict[int, LRFold] = {}
 
     def add(self, step: Any) -> None:
@@ -117,6 +117,9 @@ class BySizeFold:
         size = step.batch_size or 0
         if isinstance(step, Ended):
             self._ended[size] = step.reason
+            return
+        if isinstance(step, Noted):
+            self._notes[step.note] = None
             return
         if size not in self._folds:
             self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size)
@@ -130,9 +133,10 @@ class BySizeFold:
         is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
         exponent = _exponent(answers)
         verdict, reason = _words(curves, answers, exponent)
+        limit = " ".join(filter(None, [_limit(settings, curves, ended), *self._notes]))
         return LRByBatchSize(
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
-            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+            limit=limit, outcome="finished" if is_whole else "stopped",
         )  # fmt: skip
 
     @property

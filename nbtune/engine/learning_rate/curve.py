@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
 from ..plain_data import json_ready
-from .events import LRStep, RaceStep
+from .events import LRStep, Noted, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
@@ -228,14 +228,17 @@ class LRFold:
         self._settings, self._batch_size = settings, batch_size
         self._steps: list[LRStep | RaceStep] = []
         self._curvature: Curvature | None = None
+        self._notes: dict[str, None] = {}
         self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
         self._orders: dict[int, LRFold] = {}
         self._known: LRCurve | None = None
 
     def add(self, step: Any) -> None:
-        """Take the next event; those of other kinds than ``LRStep``, ``RaceStep`` and ``Curvature`` say nothing."""
+        """Take the next event; those of kinds that say nothing of one curve are passed over."""
         if isinstance(step, Curvature):
             self._curvature = self._curvature or step
+        elif isinstance(step, Noted):
+            self._notes[step.note] = None
         elif isinstance(step, LRStep | RaceStep):
             self._steps.append(step)
             if self._settings is not None and self._settings.repeats > 1:
@@ -254,7 +257,8 @@ class LRFold:
             orders = tuple(fold.result() for fold in self._orders.values())
             self._known = LRCurve(
                 steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
-                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (),
+                reading=_with_notes(self._reading(orders, settings), self._notes),
+                orders=orders if len(orders) > 1 else (),
             )  # fmt: skip
         return self._known
 
@@ -277,6 +281,11 @@ class LRFold:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
             return race_rules.reading_of(self._standings, is_replayed=is_replayed)
         return _of_sweep(self._steps, settings)
+
+
+def _with_notes(reading: Reading, notes: Iterable[str]) -> Reading:
+    limit = " ".join(filter(None, [reading.answer.limit, *notes]))
+    return replace(reading, answer=replace(reading.answer, limit=limit))
 
 
 def _of_sweep(steps: Sequence[Any], settings: LRSettings) -> Reading:

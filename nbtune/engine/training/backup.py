@@ -68,6 +68,8 @@ class Backup:
 
     @torch.no_grad()
     def _put_back(self) -> None:
+        for parameter, *_ in self._parameters:
+            parameter.grad = None  # the run's own, whose memory may be wanted
         with ExitStack() as undo:
             for optimizer, groups, state in self._optimizers:
                 undo.callback(_put_back_optimizer, optimizer, groups, state)

@@ -83,8 +83,17 @@ def _storages(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
         if tensor.layout == torch.strided:
             found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         else:
-            found[id(tensor)] = tensor._nnz() * tensor.element_size() if tensor.is_sparse else tensor.nbytes
+            found[id(tensor)] = _sparse_bytes(tensor)
     return found
+
+
+def _sparse_bytes(tensor: torch.Tensor) -> int:
+    if tensor.layout == torch.sparse_coo:
+        return tensor._values().nbytes + tensor._indices().nbytes
+    try:
+        return 2 * tensor.values().nbytes  # its indices take about as much
+    except RuntimeError:  # a layout without them
+        return 0
 
 
 def _missing_moments(optimizer: Any) -> int:

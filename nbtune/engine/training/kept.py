@@ -16,8 +16,9 @@ from torch import nn
 from ...host_memory import is_in_memory
 from ..interrupts import raise_waiting
 
-PIECE_BYTES = 2**24
-"""What lies in memory at a time of a tensor on its way to the disk or back."""
+PIECE_BYTES = 2**22
+"""What lies in memory at a time of a tensor on its way to the disk or back. It is taken beforehand: where a step has
+run out of memory, putting back must not."""
 
 DISK_MARGIN = 1.25
 """A file is begun only where this many times its size is free."""
@@ -27,7 +28,8 @@ class Kept(Protocol):
     """The numbers of one tensor as they were."""
 
     @property
-    def nbytes(self) -> int: ...
+    def nbytes(self) -> int:
+        """Of a dense one's numbers; 0 of a sparse one."""
 
     def into(self, tensor: torch.Tensor) -> None:
         """Give a tensor of the same shape and type these numbers; one that has them is not written to."""
@@ -72,7 +74,7 @@ class OnDisk:
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
-        self._end = 0
+        self._end, self._buffer = 0, torch.zeros(PIECE_BYTES, dtype=torch.uint8)
 
     def keep(self, tensor: torch.Tensor) -> Kept:
         """A copy of a plain dense tensor; of another kind, which cannot be cut into bytes, in memory.
@@ -87,7 +89,7 @@ class OnDisk:
         for piece in _pieces(tensor):
             raise_waiting()
             self._write(_bytes_of(piece))
-        return _DiskCopy(self._file, begin, tensor)
+        return _DiskCopy(self._file, self._buffer, begin, tensor)
 
     def close(self) -> None:
         """The file goes, and its room on the disk."""
@@ -107,7 +109,8 @@ class OnDisk:
 
 class _HostCopy:
     def __init__(self, saved: torch.Tensor) -> None:
-        self._saved, self.nbytes = saved, saved.nbytes
+        self._saved = saved
+        self.nbytes = saved.nbytes if saved.layout == torch.strided else 0
 
     def into(self, tensor: torch.Tensor) -> None:
         # An expanded buffer cannot be written to, and so cannot have changed either.
@@ -119,8 +122,9 @@ class _HostCopy:
 
 
 class _DiskCopy:
-    def __init__(self, file: Any, begin: int, tensor: torch.Tensor) -> None:
-        self._file, self._begin, self._shape, self._dtype = file, begin, tensor.shape, tensor.dtype
+    def __init__(self, file: Any, buffer: torch.Tensor, begin: int, tensor: torch.Tensor) -> None:
+        self._file, self._buffer, self._begin = file, buffer, begin
+        self._shape, self._dtype = tensor.shape, tensor.dtype
         self.nbytes = tensor.numel() * tensor.element_size()
 
     def into(self, tensor: torch.Tensor) -> None:
@@ -137,7 +141,7 @@ class _DiskCopy:
         return made
 
     def _read(self, place: int, count: int) -> torch.Tensor:
-        read = torch.empty(count, dtype=torch.uint8)
+        read = self._buffer[:count]
         left = memoryview(read.numpy().data)
         self._file.seek(place)
         while left:

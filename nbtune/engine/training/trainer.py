@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..device.host_fence import fenced
 from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.rates import does_maximize, lr_setter
@@ -27,11 +28,11 @@ _NO_AUTOCAST = nullcontext()
 
 
 @contextmanager
-def trainer(task: Task, *, tuned: str | None = None) -> Iterator[Trainer]:
+def trainer(task: Task, *, tuned: str | None = None, is_fenced: bool = False) -> Iterator[Trainer]:
     """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
     with borrowed(task) as workpiece:
         loader_state = LoaderState(task.loader)
-        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned)
+        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned, is_fenced=is_fenced)
         try:
             yield made
         finally:
@@ -49,6 +50,8 @@ class Trainer:
         seed: Of the run's random numbers.
         tuned: The name of the optimizer whose rate is set; None for all, their ratios kept.
         is_first: Whether no other trainer of the same run has shown that the user's code trains what it is given.
+        is_fenced: Whether the first step may be too large for the host, as with more samples than the user's own have;
+            it then raises an error before the system ends the process.
     Attributes:
         workpiece: What it trains.
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
@@ -63,11 +66,12 @@ class Trainer:
         *,
         tuned: str | None = None,
         is_first: bool = True,
+        is_fenced: bool = False,
     ) -> None:
         self.waiting_for = LOADING
         self.workpiece = workpiece
         self._task, self._workpiece, self._feed = task, workpiece, feed
-        self._is_watched = is_first and workpiece.is_copy
+        self._is_watched, self._is_fenced = is_first and workpiece.is_copy, is_fenced
         self._optimizers = workpiece.optimizers
         self._tuned = tuned
         self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
@@ -150,14 +154,18 @@ class Trainer:
 
     def take_step(self) -> torch.Tensor:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
-        if self._steps_taken == 0 and self._is_watched:
-            with CopyWatch(self._task, self._workpiece):
-                loss = self._trained()
-        else:
-            loss = self._trained()
+        loss = self._first_trained() if self._steps_taken == 0 else self._trained()
         self._of_this_step = []
         self._steps_taken += 1
         return self._lowered(loss)
+
+    def _first_trained(self) -> torch.Tensor:
+        with ExitStack() as around:
+            if self._is_watched:
+                around.enter_context(CopyWatch(self._task, self._workpiece))
+            if self._is_fenced:
+                around.enter_context(fenced(self._task.device))
+            return self._trained()
 
     def _trained(self) -> torch.Tensor:
         with let_through():

@@ -76,10 +76,11 @@ def lent(
         return
     with ExitStack() as undo:
         kept = backups or undo.enter_context(closing(Backups()))
+        # Gradients that are there will give way to the run's own.
+        check_training_fits(task.device, training_bytes(task) - gradient_bytes(task))
         backup = kept.of(task)
         try:
             backup.set_gradients_aside()
-            check_training_fits(task.device, training_bytes(task))
             yield Workpiece(
                 task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False, kept.note
             )  # fmt: skip
@@ -124,7 +125,7 @@ class Backups:
             keeper = keeper_for(needed, ledger_of(task), "a backup of your model's state", _grads_beside(task))
             self._backup = self._undo.enter_context(closing(Backup(task, keeper)))
             if self._backup.is_on_disk:
-                self.note = f"For want of memory ({free} were free) your own model was trained, with a backup on disk"
+                self.note = f"Your own model was trained, with a backup on disk: {free} of memory were free."
             else:
                 self._undo.enter_context(ledger_of(task).holding(HOST, needed))
         return self._backup

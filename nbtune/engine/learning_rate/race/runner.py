@@ -29,6 +29,7 @@ class Runner:
         is_first: Whether it takes the first step of the race.
         tuned: The name of the optimizer whose rate is set; None for all.
         has_room: Whether there is memory for a copy, as far as is known; else that is asked.
+        is_fenced: As of ``Trainer``.
     Attributes:
         is_copy: Whether it trains a copy; else no other may be open.
         taken: Its steps so far.
@@ -37,7 +38,7 @@ class Runner:
 
     def __init__(
         self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, backups: Backups, is_first: bool,
-        tuned: str | None, has_room: bool = False,
+        tuned: str | None, has_room: bool = False, is_fenced: bool = False,
     ) -> None:  # fmt: skip
         self.lr = lr
         self._last_words = LOADING
@@ -45,7 +46,9 @@ class Runner:
         workpiece = self._undo.enter_context(lent(task, in_place=in_place, has_room=has_room, backups=backups))
         self.is_copy = workpiece.is_copy
         try:
-            self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), tuned=tuned, is_first=is_first)
+            self._trainer: Trainer | None = Trainer(
+                task, workpiece, shared.reader(), tuned=tuned, is_first=is_first, is_fenced=is_fenced
+            )
         except BaseException:
             self._undo.close()
             raise
