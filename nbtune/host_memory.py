@@ -195,6 +195,7 @@ def _without_cache(folder: Path, usage: int) -> int:
         return int(next((stat[name] for name in names if name in stat), "0"))
 
     idle = of("total_inactive_file", "inactive_file")
+    idle += of("slab_reclaimable")  # what the kernel remembers of files
     unmapped = idle + of("total_active_file", "active_file") - of("total_mapped_file", "file_mapped")
     return max(0, usage - max(idle, unmapped))
 

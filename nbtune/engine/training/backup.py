@@ -20,7 +20,7 @@ class Backup:
 
     Args:
         task: Whose state it is.
-        keeper: Where copies of tensors are kept; closed with the backup.
+        keeper: Where copies of tensors are kept, for as long as the backup is needed; None for in memory.
     Attributes:
         is_on_disk: Whether they are on disk.
     """
@@ -57,10 +57,6 @@ class Backup:
     def gives_memory_of(self, grad: torch.Tensor) -> bool:
         """Whether a gradient that is set aside gives its memory back."""
         return (grad.device.type != "cpu" or self.is_on_disk) and _owns_memory(grad)
-
-    def close(self) -> None:
-        """Let go of the copies; nothing can be put back any more."""
-        self._keeper.close()
 
     def put_back(self) -> None:
         """Everything as it was when the backup was made; what cannot be put back does not keep the rest from it."""

@@ -8,6 +8,7 @@ than a part of what is free when it begins (``PARTS``).
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +27,12 @@ PARTS = {"cpu": 0.2}
 than those 0.3. On a card, where too much is an error and not the end, half."""
 
 
+LAST_BYTES, LOOK_SECONDS = 2**24, 0.25
+"""A run that finds less than this left ends itself; and how often it looks."""
+
+
 class NotEnoughMemoryError(MemoryError):
-    """A run was not begun, since it would not fit; the message says what was needed, what is free, and what to do."""
+    """A run was not begun, or ended, for want of memory; the message says what was needed, what is free, what to do."""
 
 
 class Ledger:
@@ -104,6 +109,31 @@ def check_training_fits(device: torch.device, needed_bytes: int) -> None:
             f"alone, and {free_text()} of memory are free: free some (delete what the notebook no longer needs, or "
             "restart its kernel), or take a smaller model"
         )
+
+
+class Headroom:
+    """Looks at what is left of the host's memory while a run goes on, a few times a second."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._is_host, self._next = device.type == "cpu", 0.0
+
+    def check(self) -> None:
+        """Whether another step may begin.
+
+        Raises:
+            NotEnoughMemoryError: Where next to nothing is left.
+        """
+        if not self._is_host or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOOK_SECONDS
+        free = free_bytes(HOST)
+        if free is not None and free < LAST_BYTES:
+            trim_heap()
+            free = free_bytes(HOST)
+        if free is not None and free < LAST_BYTES:
+            raise NotEnoughMemoryError(
+                f"only {format_memory(free)} of memory were left, and the system ends a kernel that takes the last"
+            )
 
 
 def free_text(device: torch.device = HOST) -> str:

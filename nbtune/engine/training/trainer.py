@@ -21,6 +21,7 @@ from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
 from .losses import Losses, explained, raw_loss
 from .random_streams import RandomStreams
+from .room import Headroom
 from .workpiece import borrowed
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
@@ -80,6 +81,7 @@ class Trainer:
         self._is_reversed = does_maximize(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
         self._losses = Losses(task, is_reversed=self._is_reversed)
         self._dtype = next((p.dtype for p in task.parameters), None)
+        self._headroom = Headroom(task.device)
         self._steps_taken = 0
         self._lr = 0.0
         self._of_this_step: list[Any] = []
@@ -110,6 +112,7 @@ class Trainer:
             optimizer with ``maximize=True`` what the user's code returned with its sign reversed.
         Raises:
             TypeError, ValueError: For batches or losses of the wrong form, saying what to do.
+            NotEnoughMemoryError: Where next to nothing is left of the host's memory.
             RuntimeError: When the user's code trains the global model instead of the one it is given.
             Exception: Whatever the user's code raises, with a note on the batch's shapes.
         """
@@ -123,6 +126,7 @@ class Trainer:
         ``with trainer.stretch(lr): loss = trainer.take_step()`` as often as wanted; no yield inside. The caller's
         random streams are out of reach meanwhile, so it should last no longer than some hundredths of a second.
         """
+        self._headroom.check()
         self._lr = lr
         self._set_lr(lr)
         self._is_in_step = True

@@ -92,9 +92,9 @@ def test_where_neither_memory_nor_disk_has_room_the_tool_refuses_in_one_sentence
 
 
 def test_a_model_whose_gradients_alone_do_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = hard_task()
+    task = plain_task()
     before = everything(task)
-    monkeypatch.setattr(room, "free_bytes", lambda device: 100)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 39)
     with pytest.raises(NotEnoughMemoryError, match=r"a training step of this model takes .* alone, and .* are free: "):
         run("quick", task)
     assert everything(task) == before
@@ -234,6 +234,18 @@ def test_an_interrupt_while_it_is_put_back_changes_nothing(little: None, monkeyp
     assert everything(task) == before
 
 
+def test_a_disk_that_is_full_after_all_is_told_as_such(little: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Any, piece: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    task = hard_task()
+    before = everything(task)
+    monkeypatch.setattr(OnDisk, "_write", refused)
+    with pytest.raises(NotEnoughMemoryError, match=r"could not be written to disk: .* No space left"):
+        run("race", task)
+    assert everything(task) == before
+
+
 TENSORS = {
     "float32": torch.randn(7, 5), "float64": torch.randn(3, dtype=torch.float64), "half": torch.randn(40).half(),
     "bfloat16": torch.randn(5, 5).bfloat16(), "bool": torch.rand(99) > 0.5, "int64": torch.arange(20),
@@ -275,14 +287,15 @@ def bits_of(tensor: torch.Tensor) -> torch.Tensor:
 def test_a_backup_puts_back_the_same_wherever_it_is(folder: Path, make: Any) -> None:
     task = hard_task()
     before = everything(task)
-    backup = Backup(task, InMemory() if make else OnDisk(folder))
+    keeper = InMemory() if make else OnDisk(folder)
+    backup = Backup(task, keeper)
     backup.set_gradients_aside()
     for inputs, targets in task.loader:
         nn.functional.cross_entropy(task.model(inputs), targets).backward()
         task.optimizer.step()
     backup.put_back()
     backup.put_back()
-    backup.close()
+    keeper.close()
     for name in ("model weights", " weights", " grads", " optimizer"):
         assert everything(task).get(name) == before.get(name)
 
@@ -364,6 +377,28 @@ def test_the_fence_works_out_what_an_operation_makes_before_it_is_made() -> None
     assert not made
     with host_fence.HostFence(128 * MIB):
         assert layer(inputs[:8]).sum().backward() is None
+
+
+@pytest.mark.parametrize("how", ["quick", "race"])
+def test_a_run_that_comes_near_the_limit_ends_with_what_it_has_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    left = [10**9]
+
+    def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        left[0] -= 2 * 10**7  # somebody else takes it
+        return nn.functional.cross_entropy(outputs, targets)
+
+    monkeypatch.setattr(room, "free_bytes", lambda device: max(0, left[0]))
+    monkeypatch.setattr(room, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(race, "SLICE_SECONDS", 0.0)
+    task = hard_task()
+    task = Task(task.model, task.optimizer, loss_fn, task.loader)
+    before = everything(task)
+    found = run(how, task) if how == "race" else find_lr(task, mode="quick", steps=100, progress=False)
+    assert everything(task) == before
+    assert found.outcome == "stopped" and 10 < found.updates <= 52
+    assert "Ended early: only " in found.limit and "the system ends a kernel" in found.limit
 
 
 def test_an_estimate_of_the_curvature_without_room_for_its_vectors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

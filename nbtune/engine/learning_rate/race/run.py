@@ -18,6 +18,7 @@ from ...training.feeds import LoaderFeed, SharedBatches, Tape
 from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.provoked import Failure
+from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING
 from ...training.workpiece import Backups, copies_at_once, held, ledger_of
 from ..events import Noted, RaceStep
@@ -105,6 +106,10 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                     yield from self._replayed(in_place=False)
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
+            except NotEnoughMemoryError as error:
+                if not any(self.standings.losses.values()):
+                    raise
+                yield Noted(note=f"Ended early: {error}.")
             finally:
                 if self._tape is not None:
                     self._tape.close()

@@ -12,6 +12,7 @@ from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
 from ...training.provoked import may_be_provoked, words_of
+from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING, Trainer, trainer
 from ..events import LRStep, Noted
 from ..settings import LRSettings
@@ -41,7 +42,7 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._task, self._settings = task, settings
         self._trainer: Trainer | None = None
-        self._is_hurried, self._is_fenced = False, is_fenced
+        self._is_hurried, self._is_fenced, self._ended = False, is_fenced, ""
         super().__init__(self._events())
 
     @property
@@ -72,6 +73,9 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
             reader, held_out = LossReader(self._task.device), self._fixed_held_out(settings)
             for index, lr in enumerate(settings.sweep_lrs):
                 loss, failure = self._tried(lr, held_out)
+                if self._ended:
+                    yield Noted(note=self._ended)
+                    break
                 if loss is not None:
                     reader.put((index, lr, time.perf_counter() - begun), loss)
                 for tag, values in reader.ready():
@@ -96,6 +100,11 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         failure: Exception | None = None
         try:
             return self._step(lr, self._settings.updates_per_step or 1, held_out), None
+        except NotEnoughMemoryError as error:
+            if self._trainer is None or not self._trainer.steps_taken:
+                raise
+            self._ended = f"Ended early: {error}."
+            return None, None
         except Exception as error:
             failure = error
         assert self._trainer is not None
