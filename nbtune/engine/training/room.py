@@ -36,9 +36,14 @@ class NotEnoughMemoryError(MemoryError):
 
 
 class Ledger:
-    """What the runs on a model hold beside what training it would, on each kind of device."""
+    """What the runs on a model hold beside what training it would, on each kind of device.
+
+    Attributes:
+        state_bytes: What a copy of the model's state holds; None before somebody has looked.
+    """
 
     def __init__(self) -> None:
+        self.state_bytes: int | None = None
         self._beside: defaultdict[str, int] = defaultdict(int)
 
     def has_room(self, device: torch.device, more_bytes: int) -> bool:

@@ -149,7 +149,7 @@ class Backups:
 
 def copies_at_once(task: Task) -> int:
     """How many training runs fit at once, each on a copy with gradients and moments of its own; at least one."""
-    each, spare = state_bytes(task) + training_bytes(task), ledger_of(task).spare_bytes(task.device)
+    each, spare = _state_bytes(task) + training_bytes(task), ledger_of(task).spare_bytes(task.device)
     if spare is None:
         return 1
     if task.device.type == "cpu":  # where what plain training takes itself is not counted
@@ -162,16 +162,24 @@ def ledger_of(task: Task) -> Ledger:
     return next((_held[id(p)] for p in task.parameters if id(p) in _held), None) or Ledger()
 
 
+def _state_bytes(task: Task) -> int:
+    """Looked up once while the task is held: of many modules that takes as long as a step."""
+    ledger = ledger_of(task)
+    if ledger.state_bytes is None:
+        ledger.state_bytes = state_bytes(task)
+    return ledger.state_bytes
+
+
 def _beside_of_copy(task: Task) -> int:
     """What a copy holds beside plain training, whose gradients and moments the first copy's stand for on the host."""
-    held = state_bytes(task)
+    held = _state_bytes(task)
     if task.device.type == "cpu" and not ledger_of(task).held_bytes(task.device):
         return held + gradient_bytes(task)
     return held + training_bytes(task)
 
 
 def _backup_bytes(task: Task) -> int:
-    return state_bytes(task) + gradient_bytes(task)
+    return _state_bytes(task) + gradient_bytes(task)
 
 
 def _grads_beside(task: Task) -> int:
