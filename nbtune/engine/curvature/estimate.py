@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_loss, format_lr, format_memory
 from ..checks import number, whole_number
@@ -197,8 +198,7 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             "is_preconditioned": rule.is_preconditioned, "momentum": rule.momentum, "rule": rule.text,
             "meaning": rule.meaning,
         }  # fmt: skip
-        number_bytes = 8 if any(p.dtype == torch.float64 for p in parameters) else 4
-        vector_bytes = number_bytes * sum(p.numel() for p in parameters)
+        vector_bytes = _vector_bytes(parameters)
         most = min(products, _products_with_room(task, vector_bytes))
         if most < min(products, FEWEST_PRODUCTS):
             return {**known, "reason": _no_room(vector_bytes)}
@@ -216,13 +216,19 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             return {**known, "method": hessian.method, **_answer(found, rule)}
 
 
+def _vector_bytes(parameters: list[Any]) -> int:
+    """Of one number for each weight; lazy ones are not known yet."""
+    known = [p for p in parameters if not isinstance(p, UninitializedParameter)]
+    return (8 if any(p.dtype == torch.float64 for p in known) else 4) * sum(int(p.numel()) for p in known)
+
+
 def _products_with_room(task: Task, vector_bytes: int) -> int:
     """For so many products there is room on the host, beside a training step: each keeps a vector."""
     spare = ledger_of(task).spare_bytes(task.device) if task.device.type == "cpu" else None
     if spare is None:
         return sys.maxsize
     # Gradients are among the vectors.
-    return (spare + training_bytes(task)) // vector_bytes - VECTORS
+    return (spare + training_bytes(task)) // max(1, vector_bytes) - VECTORS
 
 
 def _no_room(vector_bytes: int) -> str:

@@ -37,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where files would be left behind: afterwards there is none. Pieces are small, so that there are several."""
     monkeypatch.setattr(kept.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(kept, "PIECE_BYTES", 48)
+    monkeypatch.setattr(room, "LAST_BYTES", 0)
     yield tmp_path
     assert not [place for place in tmp_path.iterdir() if place.is_file()]
 
@@ -390,6 +391,7 @@ def test_a_run_that_comes_near_the_limit_ends_with_what_it_has_and_says_so(
         return nn.functional.cross_entropy(outputs, targets)
 
     monkeypatch.setattr(room, "free_bytes", lambda device: max(0, left[0]))
+    monkeypatch.setattr(room, "LAST_BYTES", 2**24)
     monkeypatch.setattr(room, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(race, "SLICE_SECONDS", 0.0)
     task = hard_task()
