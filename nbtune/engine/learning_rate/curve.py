@@ -35,6 +35,7 @@ class LRCurve:
         orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
             over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
+        notes: What the lack of memory has led to, in sentences; they are in ``limit`` too.
     """
 
     steps: tuple[LRStep | RaceStep, ...]
@@ -43,6 +44,7 @@ class LRCurve:
     reading: Reading
     orders: tuple[LRCurve, ...] = ()
     curvature: Curvature | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_steps(
@@ -197,6 +199,9 @@ class LRCurve:
         # Without the data: they would be copied, and are no result.
         plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
         reading = plain.pop("reading")
+        del plain["notes"]  # they are in the limit
+        for order in plain["orders"]:
+            order.pop("notes", None)
         answer = reading.pop("answer")
         # They follow from the steps, or from the candidates.
         del reading["lrs"], reading["losses"], plain["settings"]["validation"]
@@ -213,6 +218,7 @@ class LRCurve:
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
+            + "".join(f"\n  {note}" for note in self.notes)
         )
 
 
@@ -258,7 +264,7 @@ class LRFold:
             self._known = LRCurve(
                 steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
                 reading=_with_notes(self._reading(orders, settings), self._notes),
-                orders=orders if len(orders) > 1 else (),
+                orders=orders if len(orders) > 1 else (), notes=tuple(self._notes),
             )  # fmt: skip
         return self._known
 

@@ -163,6 +163,7 @@ def test_every_tool_leaves_all_as_it_was_with_a_backup_on_disk_and_says_so(
     assert everything(task) == before
     assert all(p.grad is g for p, g in zip(task.parameters, gradients, strict=True))
     assert "with a backup on disk: " in " ".join([result.limit, *getattr(result, "caveats", ())])
+    assert how == "compare" or "with a backup on disk: " in repr(result)
 
 
 def test_a_race_with_a_backup_on_disk_gives_the_same_losses_and_writes_it_once(
