@@ -62,12 +62,28 @@ def host_memory() -> HostMemory | None:
 
 
 def free_host_bytes() -> int | None:
-    """Bytes one may still allocate on the host: the least of what machine and container have left."""
+    """Bytes one may still allocate on the host: the least of what machine, container and process have left.
+
+    Of the process: what ``ulimit -v`` and ``ulimit -d`` leave it, where they are set.
+    """
     memory = host_memory()
-    if memory is None:
-        return None
-    available = _meminfo().get("MemAvailable")
-    return memory.free_bytes if available is None else min(memory.free_bytes, available)
+    left = [] if memory is None else [memory.free_bytes, *_left_of_process()]
+    if memory is not None and (available := _meminfo().get("MemAvailable")) is not None:
+        left.append(available)
+    return min(left, default=None)
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Whether what is written there takes memory after all: a tmpfs, as /dev/shm and many a /tmp are."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return False
+    place = folder.resolve()
+    # A later mount at the same place hides the one before it.
+    kinds = {Path(mount.encode().decode("unicode_escape")): kind for _, mount, kind, *_ in map(str.split, lines)}
+    above = [mount for mount in (place, *place.parents) if mount in kinds]
+    return bool(above) and kinds[above[0]] in ("tmpfs", "ramfs", "devtmpfs")
 
 
 def resident_bytes() -> int | None:
@@ -78,6 +94,19 @@ def resident_bytes() -> int | None:
             return int(file.read().split()[1]) * _PAGE_BYTES
     except OSError:
         return None
+
+
+def _left_of_process() -> Iterator[int]:
+    """What the limits of this process leave it: of its address space, and of the part that holds data."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    status = _kibibytes(Path("/proc/self/status"))
+    for name, kind in (("VmSize", resource.RLIMIT_AS), ("VmData", resource.RLIMIT_DATA)):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY and name in status:
+            yield max(0, limit - status[name])
 
 
 def _linux_memory() -> tuple[int, int, int, int] | None:
@@ -155,13 +184,20 @@ def _cgroup_folders() -> list[Path]:
 
 
 def _without_cache(folder: Path, usage: int) -> int:
-    """Cached files that nobody has used lately go when memory is wanted."""
+    """Cached files go when memory is wanted; those that are mapped (libraries) are needed, if they are in use."""
     try:
         lines = (folder / "memory.stat").read_text().splitlines()
     except OSError:
         return usage
     stat = dict(line.split(maxsplit=1) for line in lines if " " in line)
-    return max(0, usage - int(stat.get("total_inactive_file", stat.get("inactive_file", "0"))))
+
+    def of(*names: str) -> int:
+        return int(next((stat[name] for name in names if name in stat), "0"))
+
+    idle = of("total_inactive_file", "inactive_file")
+    idle += of("slab_reclaimable")  # what the kernel remembers of files
+    unmapped = idle + of("total_active_file", "active_file") - of("total_mapped_file", "file_mapped")
+    return max(0, usage - max(idle, unmapped))
 
 
 def _number(path: Path) -> int | None:

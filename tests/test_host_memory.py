@@ -116,7 +116,7 @@ def test_no_limit_or_one_as_large_as_the_machine_is_none(machine: Machine, limit
 
 
 def test_files_that_are_merely_cached_do_not_count(machine: Machine) -> None:
-    machine.limit(4 * GIB, used=3 * GIB, stat=f"inactive_file {1 * GIB}\nactive_file {1 * GIB}")
+    machine.limit(4 * GIB, used=3 * GIB, stat=f"inactive_file {1 * GIB}\nactive_file {1 * GIB}\nfile_mapped {1 * GIB}")
     assert seen().others_bytes == 1 * GIB
 
 

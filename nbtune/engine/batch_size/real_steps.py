@@ -11,12 +11,13 @@ import torch
 
 from ..device import out_of_memory
 from ..device.capacity import free_bytes
+from ..device.host_fence import HostFence, HostFenceError
 from ..memory.estimate import MemoryEstimate, Parts
 from ..memory.measured import real_peak
 from ..memory.samples import Samples
 from ..task.task import Task
 from . import throughput
-from .fence import HostFence, HostFenceError, reserved_at_most
+from .fence import reserved_at_most
 from .rules import BATCH_NORM_NEEDS_MORE
 from .strategies import Attempt
 

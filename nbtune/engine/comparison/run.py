@@ -25,7 +25,7 @@ from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
 from ..training.notes import Notes, told
 from ..training.trainer import LOADING
-from ..training.workpiece import copies_at_once, held
+from ..training.workpiece import Backups, copies_at_once, held
 from .budget import Budget
 from .curves import RunFold
 from .events import LossStep, Run
@@ -88,6 +88,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._caveats = _caveats(task, settings)
         self._memory: dict[int, int] = {}
         self._open: list[TrainingRun] = []
+        self._backups = Backups()
         self._errors: list[Exception] = []
         self._noted: list[Notes] = []
         self._ended = 0
@@ -147,7 +148,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             self.finding = None
         waiting = [Run(k, self._rates[k], seed) for seed in range(self._settings.seeds) for k in self.batch_sizes]
         loader_state = LoaderState(self._task.loader)
-        with held(self._task):
+        with held(self._task), closing(self._backups):
             try:
                 while waiting:
                     yield from self._wave(waiting, loader_state)
@@ -168,6 +169,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                     break
             self._share_held_out()
             yield from interleaved(list(self._open))
+            self._caveats += [run.note for run in self._open if run.note and run.note not in self._caveats]
             self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
@@ -175,9 +177,15 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        begun = TrainingRun(run, task, self.budget, loader_state)
+        begun = TrainingRun(
+            run, task, self.budget, loader_state, backups=self._backups, is_fenced=self._is_larger(run.batch_size)
+        )
         self._noted.append(begun.trainer.notes)
         return begun
+
+    def _is_larger(self, k: int) -> bool:
+        """Whether k is more than the user trains with: that much is known to fit, more is not."""
+        return k > (self._task.samples_per_update or 0)
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:
@@ -191,11 +199,12 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         settings = LRSettings(mode="quick", updates_per_step=-(-SWEEP_SAMPLES // k))
         steps: list[LRStep] = []
         failure: Exception | None = None
-        with closing(sweep_lr(task, settings)) as sweep:
+        with closing(sweep_lr(task, settings, is_fenced=self._is_larger(k))) as sweep:
             try:
                 for step in sweep:
-                    steps.append(step)
-                    yield step
+                    if isinstance(step, LRStep):
+                        steps.append(step)
+                        yield step
             except Exception as error:
                 if reason_to_end(error) is None:
                     raise

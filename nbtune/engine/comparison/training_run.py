@@ -15,7 +15,7 @@ from ..training.feeds import LoaderFeed
 from ..training.loader_state import LoaderState
 from ..training.provoked import goes_well_at_the_start, may_be_provoked, words_of
 from ..training.trainer import Trainer
-from ..training.workpiece import lent
+from ..training.workpiece import Backups, lent
 from .budget import Budget
 from .curves import DIVERGED, FINISHED, ONE_SAMPLE, OUT_OF_MEMORY
 from .events import LossStep, Run
@@ -52,14 +52,20 @@ class TrainingRun:
         task: With the run's own data: batches of k samples in the seed's order.
         budget: In samples, updates or seconds.
         loader_state: Of the user's own loader.
+        backups: Of the runs that train the model itself, one after the other.
+        is_fenced: As of ``Trainer``.
         held_out: Batches that are evaluated at every second point.
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
+        note: What the lack of memory has led to, a sentence, or "".
         ended: Why it has ended, as in ``LossStep``; "" before.
         error: What η made a step raise, where that ended it.
     """
 
-    def __init__(self, run: Run, task: Task, budget: Budget, loader_state: LoaderState) -> None:
+    def __init__(
+        self, run: Run, task: Task, budget: Budget, loader_state: LoaderState, *,
+        backups: Backups | None = None, is_fenced: bool = False,
+    ) -> None:  # fmt: skip
         self.run, self.ended = run, ""
         self.error: Exception | None = None
         self.held_out: list[object] = []
@@ -69,10 +75,12 @@ class TrainingRun:
         self._point_end = self._end_of_point()
         self._task, self._device = task, task.device
         self._undo = ExitStack()
-        workpiece = self._undo.enter_context(lent(task))
-        self.is_copy = workpiece.is_copy
+        workpiece = self._undo.enter_context(lent(task, backups=backups))
+        self.is_copy, self.note = workpiece.is_copy, workpiece.note
         try:
-            self.trainer = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), run.seed)
+            self.trainer = Trainer(
+                task, workpiece, LoaderFeed(task.loader, loader_state), run.seed, is_fenced=is_fenced
+            )
         except BaseException:
             self._undo.close()
             raise

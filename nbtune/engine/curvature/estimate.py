@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -10,8 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch.nn.parameter import UninitializedParameter
 
-from ...formats import format_loss, format_lr
+from ...formats import format_loss, format_lr, format_memory
 from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
@@ -20,10 +22,13 @@ from ..small_print import warn_of
 from ..task.rates import set_lr
 from ..task.task import Task
 from ..torch_modes import CallersModes
+from ..training.copies import Workpiece
 from ..training.feeds import SharedBatches
+from ..training.holdings import training_bytes
 from ..training.loader_state import LoaderState
+from ..training.room import free_text
 from ..training.trainer import put_in_training
-from ..training.workpiece import Workpiece, borrowed
+from ..training.workpiece import borrowed, ledger_of
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue
 from .limits import Rule, rule_of
@@ -34,6 +39,10 @@ CONVERGED = 0.02
 
 ROUGH = 0.1
 """Above this one it is not told as a number, but as a bound."""
+
+
+VECTORS, FEWEST_PRODUCTS = 8, 3
+"""Of the weights' size, that an estimate holds beside one for each product; and products that tell anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +197,10 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             "is_preconditioned": rule.is_preconditioned, "momentum": rule.momentum, "rule": rule.text,
             "meaning": rule.meaning,
         }  # fmt: skip
+        vector_bytes = _vector_bytes(parameters)
+        most = min(products, _products_with_room(task, vector_bytes))
+        if most < min(products, FEWEST_PRODUCTS):
+            return {**known, "reason": _no_room(vector_bytes)}
         with closing(Hessian(task, workpiece, parameters, samples, seed=seed)) as hessian:
             known["loss"] = hessian.loss()
             if not math.isfinite(known["loss"]):
@@ -196,10 +209,30 @@ def _found(task: Task, products: int, count: int, seed: int, is_over: Callable[[
             if rule.is_preconditioned:
                 known["scaling_batches"] = scaled.precondition(samples, draw)
             try:
-                found = _largest(scaled, products, seed, is_over)
+                found = _largest(scaled, most, seed, is_over)
             except NoSecondDerivativeError as error:
                 return {**known, "reason": str(error)}
             return {**known, "method": hessian.method, **_answer(found, rule)}
+
+
+def _vector_bytes(parameters: list[Any]) -> int:
+    """Of one number for each weight; lazy ones are not known yet."""
+    known = [p for p in parameters if not isinstance(p, UninitializedParameter)]
+    return (8 if any(p.dtype == torch.float64 for p in known) else 4) * sum(int(p.numel()) for p in known)
+
+
+def _products_with_room(task: Task, vector_bytes: int) -> int:
+    """For so many products there is room on the host, beside a training step: each keeps a vector."""
+    spare = ledger_of(task).spare_bytes(task.device) if task.device.type == "cpu" else None
+    if spare is None:
+        return sys.maxsize
+    # Gradients are among the vectors.
+    return (spare + training_bytes(task)) // max(1, vector_bytes) - VECTORS
+
+
+def _no_room(vector_bytes: int) -> str:
+    each = format_memory(vector_bytes)
+    return f"it takes {VECTORS + FEWEST_PRODUCTS} vectors of {each} at least, and {free_text()} of memory are free"
 
 
 def _answer(found: Eigenvalue, rule: Rule) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from ..device.capacity import free_bytes
 from ..interrupts import let_through
 from ..task import batches
 from ..task.task import Task
+from ..training.copies import Workpiece
 from ..training.copy_watch import CopyWatch, check_graph
 from ..training.losses import checked_loss, raw_loss
 from ..training.random_streams import RandomStreams
-from ..training.workpiece import Workpiece
 
 
 class NoSecondDerivativeError(RuntimeError):

@@ -109,15 +109,15 @@ def released(device: torch.device, baseline_bytes: int, error: BaseException | N
             traceback.clear_frames(cause.__traceback__)
     if device.type == "cpu":
         gc.collect()
-        _trim_heap()
+        trim_heap()
     leaked = allocated_bytes(device) - baseline_bytes
     if leaked <= LEAK_BYTES:
         return None
     return f"A trial left {format_memory(leaked)} behind on the GPU: something outside still holds its tensors."
 
 
-def _trim_heap() -> None:
-    # glibc keeps freed memory to itself, and the next trial would count it as taken.
+def trim_heap() -> None:
+    """Freed memory goes back to the system: glibc keeps it to itself, and it would be counted as taken."""
     if not sys.platform.startswith("linux"):
         return
     try:

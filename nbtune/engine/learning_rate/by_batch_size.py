@@ -13,7 +13,7 @@ from ...formats import format_lr
 from ..plain_data import json_ready
 from ..small_print import small_print
 from .curve import LRCurve, LRFold
-from .events import Ended
+from .events import Ended, Noted
 from .settings import LRSettings
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class BySizeFold:
     """
 
     def __init__(self, settings: LRSettings, *, sign: int = 1) -> None:
-        self._settings, self._sign, self._ended = settings, sign, dict[int, str]()
+        self._settings, self._sign = settings, sign
+        self._ended, self._notes = dict[int, str](), dict[str, None]()
         self._folds: dict[int, LRFold] = {}
 
     def add(self, step: Any) -> None:
@@ -123,6 +124,9 @@ class BySizeFold:
         size = step.batch_size or 0
         if isinstance(step, Ended):
             self._ended[size] = step.reason
+            return
+        if isinstance(step, Noted):
+            self._notes[step.note] = None
             return
         if size not in self._folds:
             self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size, sign=self._sign)
@@ -136,9 +140,10 @@ class BySizeFold:
         is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
         exponent = _exponent(answers)
         verdict, reason = _words(curves, answers, exponent)
+        limit = " ".join(filter(None, [_limit(settings, curves, ended), *self._notes]))
         return LRByBatchSize(
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
-            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped", sign=self._sign,
+            limit=limit, outcome="finished" if is_whole else "stopped", sign=self._sign,
         )  # fmt: skip
 
     @property

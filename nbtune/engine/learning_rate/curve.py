@@ -11,7 +11,7 @@ from ..curvature.estimate import Curvature
 from ..direction import Direction, direction_of
 from ..plain_data import json_ready
 from ..small_print import small_print
-from .events import LRStep, RaceStep
+from .events import LRStep, Noted, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
@@ -40,6 +40,7 @@ class LRCurve:
         caveats: What a reader should know besides, in sentences: what was done with losses, batches and modes.
         sign: −1 where the losses here are minus what the user's code returns, since its optimizer maximizes; else 1.
         data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
+        notes: What the lack of memory has led to, in sentences; they are in ``limit`` too.
     """
 
     steps: tuple[LRStep | RaceStep, ...]
@@ -51,6 +52,7 @@ class LRCurve:
     caveats: tuple[str, ...] = field(default=(), compare=False)
     data_form: str = field(default="", compare=False)
     sign: int = 1
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_steps(
@@ -205,6 +207,9 @@ class LRCurve:
         # Without the data: they would be copied, and are no result.
         plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
         reading = plain.pop("reading")
+        del plain["notes"]  # they are in the limit
+        for order in plain["orders"]:
+            order.pop("notes", None)
         answer = reading.pop("answer")
         # They follow from the steps, or from the candidates.
         del reading["lrs"], reading["losses"], plain["settings"]["validation"]
@@ -221,7 +226,7 @@ class LRCurve:
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
-            f"{small_print(self)}"
+            f"{small_print(self)}" + "".join(f"\n  {note}" for note in self.notes)
         )
 
 
@@ -240,14 +245,17 @@ class LRFold:
         self._settings, self._batch_size, self._sign = settings, batch_size, sign
         self._steps: list[LRStep | RaceStep] = []
         self._curvature: Curvature | None = None
+        self._notes: dict[str, None] = {}
         self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
         self._orders: dict[int, LRFold] = {}
         self._known: LRCurve | None = None
 
     def add(self, step: Any) -> None:
-        """Take the next event; those of other kinds than ``LRStep``, ``RaceStep`` and ``Curvature`` say nothing."""
+        """Take the next event; those of kinds that say nothing of one curve are passed over."""
         if isinstance(step, Curvature):
             self._curvature = self._curvature or step
+        elif isinstance(step, Noted):
+            self._notes[step.note] = None
         elif isinstance(step, LRStep | RaceStep):
             self._steps.append(step)
             if self._settings is not None and self._settings.repeats > 1:
@@ -266,7 +274,8 @@ class LRFold:
             orders = tuple(fold.result() for fold in self._orders.values())
             self._known = LRCurve(
                 steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
-                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (), sign=self._sign,
+                reading=_with_notes(self._reading(orders, settings), self._notes),
+                orders=orders if len(orders) > 1 else (), notes=tuple(self._notes), sign=self._sign,
             )  # fmt: skip
         return self._known
 
@@ -291,6 +300,11 @@ class LRFold:
                 self._standings, is_replayed=is_replayed, way=direction_of(self._sign)
             )  # fmt: skip
         return _of_sweep(self._steps, settings, direction_of(self._sign))
+
+
+def _with_notes(reading: Reading, notes: Iterable[str]) -> Reading:
+    limit = " ".join(filter(None, [reading.answer.limit, *notes]))
+    return replace(reading, answer=replace(reading.answer, limit=limit))
 
 
 def _of_sweep(steps: Sequence[Any], settings: LRSettings, way: Direction) -> Reading:

@@ -16,12 +16,12 @@ from ..task.loaders import samples_in
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
 from ..training.notes import Notes, told
-from .events import Ended, LRStep, RaceStep
+from .events import Ended, LRStep, Noted, RaceStep
 from .race.run import LRRace, race_lr
 from .settings import LRSettings
 from .sweep.run import LRSweep, sweep_lr
 
-Event = LRStep | RaceStep | Ended | Curvature
+Event = LRStep | RaceStep | Noted | Ended | Curvature
 
 
 def search_lr(task: Task, settings: LRSettings | None = None) -> LRSearch:
@@ -55,7 +55,7 @@ class Part:
 
 
 class LRSearch(GeneratorRun[Event]):
-    """A run of ``LRStep`` or ``RaceStep``, which count as steps, and of ``Ended`` and ``Curvature``, which do not.
+    """A run of ``LRStep`` or ``RaceStep``, which count as steps, and of others, which do not.
 
     Attributes:
         parts: Its races or sweeps, in order.
@@ -132,8 +132,10 @@ class LRSearch(GeneratorRun[Event]):
 
     def _begun(self, seconds: float | None) -> LRRace | LRSweep:
         settings = replace(self._settings, max_seconds=seconds)
-        task = self.parts[self.at].task
-        return race_lr(task, settings) if settings.mode == "race" else sweep_lr(task, settings)
+        part = self.parts[self.at]
+        begin = race_lr if settings.mode == "race" else sweep_lr
+        # The user's own batches are known to fit, larger ones are not.
+        return begin(part.task, settings, is_fenced=(part.batch_size or 0) > (self.task.samples_per_update or 0))
 
     def _through(self, part: Part, before: float) -> Iterator[Event]:
         failure: Exception | None = None
@@ -142,10 +144,11 @@ class LRSearch(GeneratorRun[Event]):
                 for step in run:
                     if part.is_all:
                         yield step
-                    else:
-                        yield replace(
-                            step, seconds=before + step.seconds, batch_size=part.batch_size, repeat=part.repeat
-                        )
+                        continue
+                    changes: dict[str, Any] = {"batch_size": part.batch_size, "repeat": part.repeat}
+                    if not isinstance(step, Noted):
+                        changes["seconds"] = before + step.seconds
+                    yield replace(step, **changes)
             except Exception as error:
                 # A batch size that does not fit must not cost what was found at the others.
                 if part.batch_size is None or out_of_memory.kind_of(error) != "out of memory":
@@ -165,7 +168,7 @@ class TheoryRun(GeneratorRun[Curvature]):
     """
 
     def __init__(self, task: Task, seconds: float) -> None:
-        self._task, self._seconds = task, seconds
+        self.task, self._seconds = task, seconds
         self._is_hurried = False
         super().__init__(self._events())
 
@@ -188,7 +191,7 @@ class TheoryRun(GeneratorRun[Curvature]):
 
     def _estimate(self) -> Curvature:
         try:
-            return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
+            return measured(self.task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
         except Exception as error:
             return Curvature(reason=f"the estimate raised {type(error).__name__}: {first_line(error)}")
 

@@ -22,6 +22,7 @@ DEPTH = 3
 MOST_ITEMS, MOST_ARRAY_BYTES = 10_000, 2**24
 """Longer containers and larger arrays are data rather than state, and are left alone."""
 
+_NOT_USERS = frozenset({*sys.stdlib_module_names, "torch", "numpy"})
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
 _SEQUENCES = (list, deque)
 _NOT_FOLLOWED = (nn.Module, torch.optim.Optimizer, type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
@@ -127,4 +128,4 @@ def _put_back_items(container: Any, items: list[Any]) -> None:
 def _is_users_own(kind: type) -> bool:
     """Whether a class is neither python's (a logger, a thread, a path) nor torch's or numpy's."""
     package = kind.__module__.partition(".")[0]
-    return package == "__main__" or package not in {*sys.stdlib_module_names, "torch", "numpy"}
+    return package == "__main__" or package not in _NOT_USERS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from threading import get_ident
 from typing import Any
 
@@ -11,8 +12,8 @@ from torch import nn
 
 from ..interrupts import held_back
 from ..task.task import Task
-from .backup import Backup
-from .workpiece import Workpiece
+from .copies import Workpiece
+from .workpiece import Backups
 
 
 def check_graph(loss: torch.Tensor, theirs: set[int], task: Task) -> None:
@@ -64,7 +65,8 @@ class CopyWatch:
         self._task, self._workpiece = task, workpiece
         # Only code that is handed the model can train another one by mistake; others need no backup.
         self._is_handed_model = bool(task.update or task.training_step)
-        self._backup = Backup(task) if self._is_handed_model else None
+        self._backups = Backups()
+        self._backup = self._backups.of(task) if self._is_handed_model else None
 
     @held_back()
     def __enter__(self) -> None:
@@ -82,6 +84,10 @@ class CopyWatch:
 
     @held_back()
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        with closing(self._backups):
+            self._look(error)
+
+    def _look(self, error: Any) -> None:
         for handle in self._handles:
             handle.remove()
         theirs = self._theirs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import Any, Protocol
 
 import torch
@@ -10,11 +11,18 @@ from .. import waits
 from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.task import Task
+from .holdings import bytes_in
+from .kept import Keeper, tree_of
 from .loader_state import LoaderState
 from .random_streams import RandomStreams
+from .room import HOST, Ledger, keeper_for
 
 _SEED = 1
 """Of the shared batches' random numbers: not that of the trainers', whose dropout would go with the shuffling."""
+
+
+COUNTED_BYTES = 2**24
+"""Each time so many bytes of batches more are kept, it is counted whether they still fit."""
 
 
 class Feed(Protocol):
@@ -47,15 +55,44 @@ class LoaderFeed:
 
 
 class Tape:
-    """Keeps every batch of a feed, so that they can be read again from the first."""
+    """Keeps every batch of a feed, so that they can be read again from the first: on disk, where memory gets short.
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self._kept = feed, list[Any]()
+    Args:
+        feed: Whose batches they are.
+        ledger: Of what the run holds; None to count nothing.
+    """
+
+    def __init__(self, feed: Feed, ledger: Ledger | None = None) -> None:
+        self._feed, self._ledger = feed, ledger
+        self._kept = list[Any]()
+        self._of_disk = 0  # so many of the last ones
+        self._uncounted = 0
+        self._undo = ExitStack()
+        self._keeper: Keeper | None = None
 
     def at(self, index: int) -> Any:
+        """The batch of this index, from 0.
+
+        Raises:
+            NotEnoughMemoryError: Where there is no room for more of them, in memory or on disk.
+        """
         while index >= len(self._kept):
-            self._kept.append(next(self._feed))
-        return self._kept[index]
+            self._kept.append(self._kept_form(next(self._feed)))
+        is_on_disk = index >= len(self._kept) - self._of_disk
+        return tree_of(self._kept[index], lambda kept: kept.made()) if is_on_disk else self._kept[index]
+
+    def _kept_form(self, batch: Any) -> Any:
+        size = bytes_in(batch)
+        self._uncounted += size
+        if self._keeper is None and self._ledger is not None and self._uncounted > COUNTED_BYTES:
+            kept = keeper_for(self._uncounted, self._ledger, "what was drawn of data that come only once")
+            self._undo.enter_context(closing(kept))
+            self._undo.enter_context(self._ledger.holding(HOST, 0 if kept.is_on_disk else self._uncounted))
+            self._keeper, self._uncounted = kept if kept.is_on_disk else None, 0
+        if self._keeper is None:
+            return batch
+        self._of_disk += 1
+        return tree_of(batch, self._keeper.keep)
 
     def reader(self) -> TapeReader:
         """A feed from the first batch on."""
@@ -66,6 +103,7 @@ class Tape:
 
     def close(self) -> None:
         self._feed.close()
+        self._undo.close()
 
 
 class TapeReader:

@@ -24,7 +24,7 @@ from ..errors import first_line
 from ..task.task import Task
 from .feeds import GivenBatches
 from .trainer import LOADING, Trainer
-from .workpiece import lent
+from .workpiece import copy_of
 
 _LONGEST = 100
 
@@ -62,15 +62,20 @@ def may_be_provoked(error: Exception, trainer: Trainer) -> bool:
 
 
 def goes_well_at_the_start(task: Task, given: list[Any], lr: float) -> bool:
-    """Whether one step at η = ``lr`` on these batches raises nothing, on another copy of the task's present state."""
-    with lent(task, has_room=True) as workpiece:
-        fresh = Trainer(task, workpiece, GivenBatches(given), is_first=False)
-        try:
-            fresh.step(lr)
-        except Exception:
-            return False
-        finally:
-            fresh.close()
+    """Whether one step at η = ``lr`` on these batches raises nothing, on another copy of the task's present state.
+
+    Where there is no room for one, that is taken to be so.
+    """
+    workpiece = copy_of(task)
+    if workpiece is None:
+        return True
+    fresh = Trainer(task, workpiece, GivenBatches(given), is_first=False)
+    try:
+        fresh.step(lr)
+    except Exception:
+        return False
+    finally:
+        fresh.close()
     return True
 
 

@@ -49,6 +49,9 @@ class RandomStreams:
 
 
 _SEED = 0x6E6274756E65  # "nbtune" in ASCII: nobody else seeds near it, so a changed seed tells of somebody else
+_SEEDS = 2**20
+"""As many above it are ours."""
+
 _callers_lock = threading.RLock()
 _callers: dict[int, tuple[Any, set[int]]] = {}  # global stream → its state at the caller's, and the runs inside
 
@@ -105,7 +108,12 @@ class _TorchStream(_Stream):
         self.generator.set_state(state)
 
     def is_own(self, now: Any) -> bool:
-        return self.generator.initial_seed() == self.seed
+        # Another run of ours, with a seed of its own, may have come and gone while this one was in a step.
+        return 0 <= self.generator.initial_seed() - _SEED < _SEEDS
+
+    def keep(self, now: Any) -> None:
+        if self.generator.initial_seed() == self.seed:
+            self.own = now
 
 
 class _NumpyStream(_Stream):
@@ -134,6 +142,7 @@ class _PythonStream(_Stream):
 
     def __init__(self, seed: int) -> None:
         self.own = random.Random(seed).getstate()
+        _fresh_keys.add(self.own[1][1])
 
     def get(self) -> Any:
         return random.getstate()
@@ -145,10 +154,14 @@ class _PythonStream(_Stream):
         return not _was_reseeded(now, self.own)
 
 
+_fresh_keys: set[int] = set()
+"""By which the states are known that runs of ours begin with: one of them may be in force when another run goes."""
+
+
 def _was_reseeded(now: Any, before: Any) -> bool:
     # A Mersenne twister's index is 624 right after seeding; reached by drawing, it comes with the key it had before.
     # (Not the key's first word: every seed makes it 2³¹.)
-    return bool(now[1][-1] == 624 and now[1][1] != before[1][1])
+    return bool(now[1][-1] == 624 and now[1][1] not in {before[1][1], *_fresh_keys})
 
 
 def _torch_generators(device: torch.device) -> list[torch.Generator]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -11,28 +11,31 @@ import torch
 from torch import nn
 
 from .. import waits
+from ..device.host_fence import fenced
 from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.rates import does_maximize, lr_setter
 from ..task.task import Task
+from .copies import Workpiece
 from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
 from .losses import Losses, explained, raw_loss
 from .notes import Notes
 from .random_streams import RandomStreams
-from .workpiece import Workpiece, borrowed
+from .room import Headroom
+from .workpiece import borrowed
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 _NO_AUTOCAST = nullcontext()
 
 
 @contextmanager
-def trainer(task: Task, *, tuned: str | None = None) -> Iterator[Trainer]:
+def trainer(task: Task, *, tuned: str | None = None, is_fenced: bool = False) -> Iterator[Trainer]:
     """A ``Trainer`` on borrowed objects; afterwards everything is as it was (see ``borrowed``)."""
     with borrowed(task) as workpiece:
         loader_state = LoaderState(task.loader)
-        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned)
+        made = Trainer(task, workpiece, LoaderFeed(task.loader, loader_state), tuned=tuned, is_fenced=is_fenced)
         try:
             yield made
         finally:
@@ -50,6 +53,8 @@ class Trainer:
         seed: Of the run's random numbers.
         tuned: The name of the optimizer whose rate is set; None for all, their ratios kept.
         is_first: Whether no other trainer of the same run has shown that the user's code trains what it is given.
+        is_fenced: Whether the first step may be too large for the host, as with more samples than the user's own have;
+            it then raises an error before the system ends the process.
     Attributes:
         workpiece: What it trains.
         waiting_for: What the step under way is doing, in words, for whoever waits for it from another thread.
@@ -64,11 +69,12 @@ class Trainer:
         *,
         tuned: str | None = None,
         is_first: bool = True,
+        is_fenced: bool = False,
     ) -> None:
         self.waiting_for = LOADING
         self.workpiece = workpiece
         self._task, self._workpiece, self._feed = task, workpiece, feed
-        self._is_watched = is_first and workpiece.is_copy
+        self._is_watched, self._is_fenced = is_first and workpiece.is_copy, is_fenced
         self._optimizers = workpiece.optimizers
         self._tuned = tuned
         self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
@@ -77,6 +83,7 @@ class Trainer:
         self._is_reversed = does_maximize(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
         self._losses = Losses(task, is_reversed=self._is_reversed)
         self._dtype = next((p.dtype for p in task.parameters), None)
+        self._headroom = Headroom(task.device)
         self._steps_taken = 0
         self._lr = 0.0
         self._of_this_step: list[Any] = []
@@ -102,6 +109,7 @@ class Trainer:
             optimizer with ``maximize=True`` what the user's code returned with its sign reversed.
         Raises:
             TypeError, ValueError: For batches or losses of the wrong form, saying what to do.
+            NotEnoughMemoryError: Where next to nothing is left of the host's memory.
             RuntimeError: When the user's code trains the global model instead of the one it is given.
             Exception: Whatever the user's code raises, with a note on the batch's shapes.
         """
@@ -115,6 +123,7 @@ class Trainer:
         ``with trainer.stretch(lr): loss = trainer.take_step()`` as often as wanted; no yield inside. The caller's
         random streams are out of reach meanwhile, so it should last no longer than some hundredths of a second.
         """
+        self._headroom.check()
         self._lr = lr
         self._set_lr(lr)
         self._is_in_step = True
@@ -151,14 +160,18 @@ class Trainer:
 
     def take_step(self) -> torch.Tensor:
         """One step inside a ``stretch``; returns and raises as ``step`` does."""
-        if self._steps_taken == 0 and self._is_watched:
-            with CopyWatch(self._task, self._workpiece):
-                loss = self._trained()
-        else:
-            loss = self._trained()
+        loss = self._first_trained() if self._steps_taken == 0 else self._trained()
         self._of_this_step = []
         self._steps_taken += 1
         return self._lowered(loss)
+
+    def _first_trained(self) -> torch.Tensor:
+        with ExitStack() as around:
+            if self._is_watched:
+                around.enter_context(CopyWatch(self._task, self._workpiece))
+            if self._is_fenced:
+                around.enter_context(fenced(self._task.device))
+            return self._trained()
 
     def _trained(self) -> torch.Tensor:
         with let_through():

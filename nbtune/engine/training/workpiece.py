@@ -4,46 +4,26 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import FunctionType
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
-from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..task.task import Task
 from .backup import Backup, optimizer_backup, put_back_groups
+from .copies import Workpiece, copied, is_copyable
+from .holdings import bytes_in, gradient_bytes, state_bytes, training_bytes
+from .kept import tree_of
+from .room import HOST, Ledger, NotEnoughMemoryError, check_training_fits, free_text, keeper_for
 
-_held: set[int] = set()  # ids of the parameters that runs of this process work on
+_held: dict[int, Ledger] = {}  # by the ids of the parameters that runs of this process work on: what those runs hold
 _held_lock = threading.Lock()
 
 
 class ModelBusyError(RuntimeError):
     """Another nbtune run is working on these parameters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workpiece:
-    """What a run may change: copies of the user's objects, or, where those do not fit, the objects themselves."""
-
-    model: Any
-    optimizer: Any
-    loss_fn: Callable[..., Any] | None
-    training_step: Callable[..., Any] | None
-    update: Callable[..., Any] | None
-    is_copy: bool
-
-    @property
-    def models(self) -> list[nn.Module]:
-        return list(self.model.values()) if isinstance(self.model, dict) else [self.model]
-
-    @property
-    def optimizers(self) -> list[Any]:
-        return list(self.optimizer.values()) if isinstance(self.optimizer, dict) else [self.optimizer]
 
 
 @contextmanager
@@ -52,6 +32,7 @@ def borrowed(task: Task) -> Iterator[Workpiece]:
 
     Raises:
         ModelBusyError: While another run holds any of the same parameters.
+        NotEnoughMemoryError: Where there is room neither for a copy nor for a backup, in memory or on disk.
     """
     with held(task), lent(task) as workpiece:
         yield workpiece
@@ -63,53 +44,162 @@ def held(task: Task) -> Iterator[None]:
 
     Raises:
         ModelBusyError: While another run holds any of the same parameters.
+        NotEnoughMemoryError: Where there is no room for what ``preserve`` names.
     """
     with _hold(task), _preserved(task):
         yield
 
 
 @contextmanager
-def lent(task: Task, *, in_place: bool = False, has_room: bool = False) -> Iterator[Workpiece]:
+def lent(
+    task: Task, *, in_place: bool = False, has_room: bool = False, backups: Backups | None = None
+) -> Iterator[Workpiece]:
     """A workpiece in the task's present state, while the task is ``held``.
 
-    A copy is trained when it can be made, so that the user's own model stays usable meanwhile; several may be lent at
-    once. Else (and with ``in_place``) the model itself is, by one borrower at a time, with a backup in host memory.
-    ``has_room``: that there is memory for the copy is known already.
+    A copy is trained when it can be made and fits, so that the user's own model stays usable meanwhile; several may be
+    lent at once. Else (and with ``in_place``) the model itself is, by one borrower at a time, with a backup in host
+    memory, or on disk where that is too small.
+
+    Args:
+        task: Whose.
+        in_place: Whether no copy is wanted.
+        has_room: That there is memory for the copy is known already (see ``copies_at_once``).
+        backups: The backup that several borrowers share, one after the other.
+    Raises:
+        NotEnoughMemoryError: Where there is room neither for a copy nor for a backup.
     """
     with held_back(), torch.inference_mode(False):
-        workpiece = None if in_place else _copied(task, has_room)
+        workpiece = None if in_place else copy_of(task, has_room=has_room)
     if workpiece is not None:
-        yield workpiece
+        with ledger_of(task).holding(task.device, _beside_of_copy(task)):
+            yield workpiece
         return
-    backup = Backup(task)
-    try:
-        backup.set_gradients_aside()
-        yield Workpiece(task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False)
-    finally:
-        backup.put_back()
+    with ExitStack() as undo:
+        kept = backups or undo.enter_context(closing(Backups()))
+        # Gradients that are there will give way to the run's own.
+        check_training_fits(task.device, training_bytes(task) - gradient_bytes(task))
+        backup = kept.of(task)
+        try:
+            backup.set_gradients_aside()
+            yield Workpiece(
+                task.model, task.optimizer, task.loss_fn, task.training_step, task.update, False, kept.note
+            )  # fmt: skip
+        finally:
+            backup.put_back()
+
+
+def copy_of(task: Task, *, has_room: bool = False) -> Workpiece | None:
+    """Deep copies of everything that holds parameters, made together so that they still refer to each other.
+
+    Args:
+        task: Held.
+        has_room: Whether it is known that a copy fits; else that is counted.
+    Returns:
+        None where there is no room for them, or they cannot be made.
+    """
+    if not is_copyable(task) or not (has_room or ledger_of(task).has_room(task.device, _beside_of_copy(task))):
+        return None
+    return copied(task)
+
+
+class Backups:
+    """The backup of a task's own objects, made when it is first needed, and kept for the next one who does.
+
+    Attributes:
+        note: Where it is, a sentence, if memory was short; else "".
+    """
+
+    def __init__(self) -> None:
+        self._backup: Backup | None = None
+        self._undo = ExitStack()
+        self.note = ""
+
+    def of(self, task: Task) -> Backup:
+        """The task's state as it was when first asked for.
+
+        Raises:
+            NotEnoughMemoryError: Where there is room for it neither in memory nor on disk.
+        """
+        if self._backup is None:
+            try:
+                self._backup = self._made(task)
+            except BaseException:
+                self._undo.close()
+                raise
+        return self._backup
+
+    def _made(self, task: Task) -> Backup:
+        what, needed, free = "a backup of your model's state", _backup_bytes(task), free_text()
+        keeper = self._undo.enter_context(closing(keeper_for(needed, ledger_of(task), what, _grads_beside(task))))
+        try:
+            backup = Backup(task, keeper)
+        except OSError as error:
+            raise NotEnoughMemoryError(f"{what} could not be written to disk: {error}") from error
+        if backup.is_on_disk:
+            self.note = f"Your own model was trained, with a backup on disk: {free} of memory were free."
+        else:
+            self._undo.enter_context(ledger_of(task).holding(HOST, needed))
+        return backup
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._undo.close()
+        self._backup = None
 
 
 def copies_at_once(task: Task) -> int:
-    """How many training runs, each with gradients and two moments of its own, take at most half of the free memory."""
-    free = free_bytes(task.device)
-    if free is None:
+    """How many training runs fit at once, each on a copy with gradients and moments of its own; at least one."""
+    each, spare = _state_bytes(task) + training_bytes(task), ledger_of(task).spare_bytes(task.device)
+    if spare is None:
         return 1
-    each = 4 * sum(p.nbytes for p in task.parameters) + sum(b.nbytes for m in task.models.values() for b in m.buffers())
-    return max(1, free // (2 * max(1, each)))
+    if task.device.type == "cpu":  # where what plain training takes itself is not counted
+        spare += training_bytes(task) - gradient_bytes(task)
+    return max(1, spare // max(1, each))
+
+
+def ledger_of(task: Task) -> Ledger:
+    """What the runs on a held task's parameters hold; an empty one where nobody holds it."""
+    return next((_held[id(p)] for p in task.parameters if id(p) in _held), None) or Ledger()
+
+
+def _state_bytes(task: Task) -> int:
+    """Looked up once while the task is held: of many modules that takes as long as a step."""
+    ledger = ledger_of(task)
+    if ledger.state_bytes is None:
+        ledger.state_bytes = state_bytes(task)
+    return ledger.state_bytes
+
+
+def _beside_of_copy(task: Task) -> int:
+    """What a copy holds beside plain training, whose gradients and moments the first copy's stand for on the host."""
+    held = _state_bytes(task)
+    if task.device.type == "cpu" and not ledger_of(task).held_bytes(task.device):
+        return held + gradient_bytes(task)
+    return held + training_bytes(task)
+
+
+def _backup_bytes(task: Task) -> int:
+    return _state_bytes(task) + gradient_bytes(task)
+
+
+def _grads_beside(task: Task) -> int:
+    """Of a backup in memory: gradients that are set aside on the host stay where they are."""
+    return gradient_bytes(task) if task.device.type == "cpu" else 0
 
 
 @contextmanager
 def _hold(task: Task) -> Iterator[None]:
     wanted = {id(p) for p in task.parameters}
     with _held_lock:
-        if wanted & _held:
+        if wanted & set(_held):
             raise ModelBusyError("another nbtune run is using this model: stop it, or wait until it has ended")
-        _held.update(wanted)
+        _held.update(dict.fromkeys(wanted, Ledger()))
     try:
         yield
     finally:
         with _held_lock:
-            _held.difference_update(wanted)
+            for one in wanted:
+                _held.pop(one, None)
 
 
 @contextmanager
@@ -119,113 +209,14 @@ def _preserved(task: Task) -> Iterator[None]:
         for optimizer in task.optimizers.values() if task.preserve else ():
             undo.callback(put_back_groups, optimizer, optimizer_backup(optimizer)[0])
         for thing in task.preserve:
-            undo.callback(thing.load_state_dict, copy.deepcopy(thing.state_dict()))
+            state = thing.state_dict()
+            needed = bytes_in(state)
+            keeper = undo.enter_context(closing(keeper_for(needed, ledger_of(task), "what preserve= names")))
+            if not keeper.is_on_disk:
+                undo.enter_context(ledger_of(task).holding(HOST, needed))
+            undo.callback(_load, thing, tree_of(state, keeper.keep) if keeper.is_on_disk else copy.deepcopy(state))
         yield
 
 
-def _copied(task: Task, has_room: bool) -> Workpiece | None:
-    """Deep copies of everything that holds parameters, made together so that they still refer to each other."""
-    if _has_hooks(task) or has_closures_over_modules(task) or not (has_room or _is_room_for_copy(task)):
-        return None
-    memo: dict[int, Any] = {}
-    try:
-        model = _copied_models(task, memo)
-        optimizer = copy.deepcopy(task.optimizer, memo)
-        for theirs, ours in zip(task.optimizers.values(), _values(optimizer), strict=True):
-            copy_missing_attributes(theirs, ours, memo)
-        loss_fn = copied_function(task.loss_fn, memo)
-        training_step = copied_function(task.training_step, memo)
-        update = copied_function(task.update, memo)
-    except Exception:
-        # Whatever a module keeps that cannot be copied (a lock, a graph, a file): train in place instead.
-        return None
-    workpiece = Workpiece(model, optimizer, loss_fn, training_step, update, True)
-    theirs_ids = {id(p) for p in task.parameters}
-    held = {id(p) for o in workpiece.optimizers for group in o.param_groups for p in group["params"]}
-    return None if held & theirs_ids else workpiece
-
-
-def _values(one_or_many: Any) -> list[Any]:
-    return list(one_or_many.values()) if isinstance(one_or_many, dict) else [one_or_many]
-
-
-def _copied_models(task: Task, memo: dict[int, Any]) -> Any:
-    if not any(isinstance(m, torch.jit.ScriptModule) for root in task.models.values() for m in root.modules()):
-        return copy.deepcopy(task.model, memo)
-    # TorchScript clones parameters as a step would, with a graph back to the originals, and does not tell which became
-    # which, so that the optimizer's copy would hold others.
-    with torch.no_grad():
-        model = copy.deepcopy(task.model, memo)
-    copies = model if isinstance(model, dict) else {"": model}
-    for name, theirs in task.models.items():
-        ours = dict(copies[name].named_parameters())
-        for path, parameter in theirs.named_parameters():
-            memo[id(parameter)] = ours[path].requires_grad_(parameter.requires_grad)
-    return model
-
-
-def copied_function(function: Any, memo: dict[int, Any]) -> Any:
-    """Modules and methods of modules are copied; other callables may hold the user's world and stay."""
-    owner = getattr(function, "__self__", function)
-    return copy.deepcopy(function, memo) if isinstance(owner, nn.Module) else function
-
-
-def copy_missing_attributes(theirs: Any, ours: Any, memo: dict[int, Any]) -> None:
-    # Optimizer.__getstate__ keeps state and groups only, so LBFGS loses its _params. A "step" in the instance is a
-    # scheduler's wrapper around the user's own optimizer and must not come along; Accelerate's optimizers keep it.
-    if isinstance(vars(ours).get("step"), FunctionType):
-        del ours.step
-    for name, value in vars(theirs).items():
-        if name not in vars(ours) and name != "step":
-            setattr(ours, name, copy.deepcopy(value, memo))
-
-
-def _has_hooks(task: Task) -> bool:
-    # Deep copies drop the hooks of parameters (gradient masks) and optimizers (clipping); they would train differently.
-    names = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
-    return any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in task.parameters) or any(
-        getattr(o, name, None) for o in task.optimizers.values() for name in names
-    )
-
-
-def has_closures_over_modules(task: Task) -> bool:
-    """Whether a function kept in a module (``m.forward = torch.compile(m.forward)``) leads a copy to the original."""
-    kept = [v for root in task.models.values() for m in root.modules() for v in _functions_of(m)]
-    return any(_closes_over_module(function) for function in kept)
-
-
-def _functions_of(module: nn.Module) -> list[Any]:
-    hooks = [h for named in (module._forward_hooks, module._forward_pre_hooks) for h in named.values()]
-    return [v for v in (*vars(module).values(), *hooks) if isinstance(v, FunctionType)]
-
-
-def _closes_over_module(value: Any, depth: int = 4) -> bool:
-    if isinstance(value, (nn.Module, nn.Parameter)) or isinstance(getattr(value, "__self__", None), nn.Module):
-        return True
-    cells = value.__closure__ or () if isinstance(value, FunctionType) and depth else ()
-    return any(_closes_over_module(cell.cell_contents, depth - 1) for cell in cells if _is_filled(cell))
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # a variable that is not set yet
-        return False
-
-
-def _is_room_for_copy(task: Task) -> bool:
-    """Whether the copy and its gradients take at most half of the free memory."""
-    free = free_bytes(task.device)
-    if free is None:
-        return True
-    parameters = sum(p.nbytes for p in task.parameters)
-    others = sum(b.nbytes for m in task.models.values() for b in m.buffers())
-    state = sum(
-        v.nbytes
-        for o in task.optimizers.values()
-        for entry in o.state.values()
-        if isinstance(entry, dict)
-        for v in entry.values()
-        if isinstance(v, torch.Tensor)
-    )
-    return 2 * (2 * parameters + others + state) <= free
+def _load(thing: Any, saved: Any) -> None:
+    thing.load_state_dict(tree_of(saved, lambda kept: kept if isinstance(kept, torch.Tensor) else kept.made()))

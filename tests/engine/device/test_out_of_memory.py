@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nbtune.engine.batch_size.fence import HostFence, HostFenceError
+from nbtune.engine.device.host_fence import HostFence, HostFenceError
 from nbtune.engine.device.out_of_memory import kind_of, released
 
 CPU = torch.device("cpu")

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune.engine import LRSettings, ModelBusyError, Task, find_lr, sweep_lr
 from nbtune.engine.training.backup import _owns_memory, _put_back_gradient
+from nbtune.engine.training.kept import InMemory
+from nbtune.engine.training.random_streams import RandomStreams
 
 SHORT = LRSettings(mode="quick", steps=20)
 
@@ -257,6 +259,27 @@ def test_two_runs_at_once_leave_the_callers_streams_as_they_were() -> None:
     assert np.random.get_bit_generator() is generator
 
 
+@pytest.mark.parametrize("seeds", [(0, 1), (1, 0), (0, 0)])
+def test_a_run_that_comes_and_goes_during_anothers_step_leaves_the_callers_streams(seeds: tuple[int, int]) -> None:
+    """As the drawing of one race's batches, whose seed is another, during a step of another race."""
+    before = torch.get_rng_state(), random.getstate()
+    first, second = (RandomStreams(torch.device("cpu"), seed) for seed in seeds)
+    with first, second:
+        pass
+    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[1]
+    with first:
+        torch.manual_seed(7)
+        random.seed(7)
+        expected = torch.get_rng_state(), random.getstate()
+        with second:
+            pass
+        torch.manual_seed(7)
+        random.seed(7)
+    assert torch.equal(torch.get_rng_state(), expected[0]) and random.getstate() == expected[1]
+    torch.set_rng_state(before[0])
+    random.setstate(before[1])
+
+
 def test_an_interrupt_while_the_streams_are_swapped_leaves_them_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     task = plain_task()
     before = everything(task)
@@ -350,7 +373,7 @@ def test_gradients_whose_memory_was_given_back_are_the_same_objects_and_values_a
     layer(torch.randn(2, 4)).sum().backward()
     gradient = layer.weight.grad
     assert gradient is not None and _owns_memory(gradient) and not _owns_memory(gradient[:2])
-    values = gradient.clone()
+    values, kept = gradient.clone(), InMemory().keep(gradient)
     gradient.untyped_storage().resize_(0)  # what is done on an accelerator
-    _put_back_gradient(layer.weight, True, gradient, values)
+    _put_back_gradient(layer.weight, True, gradient, kept)
     assert layer.weight.grad is gradient and torch.equal(gradient, values)

@@ -19,9 +19,10 @@ from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
 from ...training.provoked import Failure
+from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING
-from ...training.workpiece import copies_at_once, held
-from ..events import RaceStep
+from ...training.workpiece import Backups, copies_at_once, held, ledger_of
+from ..events import Noted, RaceStep
 from ..settings import LRSettings
 from .runner import CONTROL, Runner
 from .standings import Standings
@@ -37,23 +38,23 @@ REPLAY_BYTES = 2**20
 """The same where memory is short."""
 
 
-def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
+def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool = False) -> LRRace:
     """A race, not yet begun: iterating over it trains.
 
     Every rate trains a copy from the task's present state, on the same batches and with the same random numbers;
     ``standings.Standings`` says which leave. Where there is no memory for all copies, each rate begins anew for
     every round, on one copy or, at worst, in the model itself: more steps, the same losses. Whoever iterates closes it,
-    in the same thread; then everything is put back.
+    in the same thread; then everything is put back. ``is_fenced``: as of ``Trainer``.
 
     Raises:
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRRace(task, settings or LRSettings())
+    return LRRace(task, settings or LRSettings(), is_fenced=is_fenced)
 
 
-class LRRace(GeneratorRun[RaceStep]):
-    """A run of ``RaceStep``, each of which counts as one.
+class LRRace(GeneratorRun[RaceStep | Noted]):
+    """A run of ``RaceStep``, each of which counts as one, and of ``Noted``.
 
     Attributes:
         standings: The race as it is.
@@ -61,7 +62,7 @@ class LRRace(GeneratorRun[RaceStep]):
         noted: What was done with the user's losses and batches, by trainer.
     """
 
-    def __init__(self, task: Task, settings: LRSettings) -> None:
+    def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
         settings.check(task)
         self.standings, self.is_replaying = Standings(settings.race_lrs), False
         self.noted: list[Notes] = []
@@ -71,11 +72,12 @@ class LRRace(GeneratorRun[RaceStep]):
         self._reader = LossReader(task.device)
         self._loader_state: LoaderState
         self._tape: Tape | None = None
+        self._backups, self._is_noted, self._is_fenced = Backups(), False, is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
         self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
-        self._begun = 0.0
+        self._begun, self._spare = 0.0, math.inf
         super().__init__(self._events())
 
     @property
@@ -88,13 +90,15 @@ class LRRace(GeneratorRun[RaceStep]):
         """How many events there are in all, as far as can be said now."""
         return len(self.standings.control) + sum(map(len, self.standings.losses.values())) + self.standings.steps_left
 
-    def _events(self) -> Generator[RaceStep, None, None]:
+    def _events(self) -> Generator[RaceStep | Noted, None, None]:
         self._begun = time.perf_counter()
-        with held(self._task):
+        with held(self._task), closing(self._backups):
             self._loader_state = LoaderState(self._task.loader)
+            if (spare := ledger_of(self._task).spare_bytes(self._task.device)) is not None:
+                self._spare = spare
             if batches.what_cannot_be_rewound(self._task.loader):
                 # What cannot be drawn a second time is kept, in case it has to be replayed.
-                self._tape = Tape(LoaderFeed(self._task.loader, self._loader_state))
+                self._tape = Tape(LoaderFeed(self._task.loader, self._loader_state), ledger_of(self._task))
             try:
                 if copies_at_once(self._task) > self._settings.rates:
                     yield from self._side_by_side()
@@ -103,6 +107,10 @@ class LRRace(GeneratorRun[RaceStep]):
                     yield from self._replayed(in_place=False)
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
+            except NotEnoughMemoryError as error:
+                if not any(self.standings.losses.values()):
+                    raise
+                yield Noted(note=f"Ended early: {error}.")
             finally:
                 if self._tape is not None:
                     self._tape.close()
@@ -113,7 +121,7 @@ class LRRace(GeneratorRun[RaceStep]):
         limit = self._settings.max_seconds
         return self.standings.is_over or (limit is not None and time.perf_counter() - self._begun > limit)
 
-    def _side_by_side(self) -> Iterator[RaceStep]:
+    def _side_by_side(self) -> Iterator[RaceStep | Noted]:
         """All rates at once, each on a copy of its own; ends before its time where the memory is not enough."""
         standings = self.standings
         with ExitStack() as undo:
@@ -141,7 +149,7 @@ class LRRace(GeneratorRun[RaceStep]):
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
 
-    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
+    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep | Noted, None, bool]:
         """One rate through the batches that lie ready; False where the memory ran out."""
         taken = 0
         while taken < count and not self._is_done and self._goes_on(runner.lr):
@@ -155,7 +163,7 @@ class LRRace(GeneratorRun[RaceStep]):
             taken += part
         return True
 
-    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
+    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep | Noted]:
         """One rate after the other, from the first step to the end of each round."""
         standings = self.standings
         while not self._is_done:
@@ -167,7 +175,7 @@ class LRRace(GeneratorRun[RaceStep]):
                         return
             yield from self._left_by_failure()
 
-    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
+    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep | Noted, None, bool]:
         """One rate to ``end``; False where memory or time did not suffice."""
         self._loader_state.put_back()
         with ExitStack() as undo:
@@ -177,6 +185,9 @@ class LRRace(GeneratorRun[RaceStep]):
             if runner is None:
                 return False
             undo.callback(runner.close)
+            if (note := runner.trainer.workpiece.note) and not self._is_noted:
+                self._is_noted = True
+                yield Noted(note=note)
             taken = 0
             while taken < end and self._goes_on(lr):
                 count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
@@ -202,7 +213,7 @@ class LRRace(GeneratorRun[RaceStep]):
             raise runner.failure.error  # nothing lower has gone well
         self._failures[runner.lr] = runner.failure
 
-    def _left_by_failure(self) -> Iterator[RaceStep]:
+    def _left_by_failure(self) -> Iterator[RaceStep | Noted]:
         """Rates whose step raised leave, unless several are in and all did at the same step: that is the user's fault.
 
         Of one that is alone the control tells, which took the same batches and raised nothing.
@@ -227,8 +238,8 @@ class LRRace(GeneratorRun[RaceStep]):
         self, lr: float, shared: SharedBatches, in_place: bool, is_first: bool, has_room: bool = False
     ) -> Runner:
         runner = Runner(
-            lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer,
-            has_room=has_room,
+            lr, self._task, shared, in_place=in_place, backups=self._backups, is_first=is_first,
+            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced,
         )  # fmt: skip
         self.noted.append(runner.trainer.notes)
         if self._held_out is not None and not self._kept:
@@ -251,13 +262,13 @@ class LRRace(GeneratorRun[RaceStep]):
 
     def _turn(self, most: int, most_bytes: int) -> int:
         """Steps of one turn."""
-        by_memory = int(most_bytes / max(self._bytes_per_step, 1.0))
+        by_memory = int(min(most_bytes, self._spare / 4) / max(self._bytes_per_step, 1.0))
         return max(1, min(most, TURN_STEPS, self._steps_in(TURN_SECONDS), by_memory))
 
     def _steps_in(self, seconds: float) -> int:
         return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1
 
-    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
+    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep | Noted]:
         for (lr, count), values in self._reader.ready(everything=everything):
             seconds = time.perf_counter() - self._begun
             first = self._taken(lr)

@@ -11,7 +11,7 @@ from ...task.task import Task
 from ...training.feeds import SharedBatches
 from ...training.provoked import Failure, may_be_provoked
 from ...training.trainer import LOADING, Trainer
-from ...training.workpiece import lent
+from ...training.workpiece import Backups, lent
 
 CONTROL = 0.0
 """η of the runner that never trains."""
@@ -25,9 +25,11 @@ class Runner:
         task: Held by whoever makes it.
         shared: The batches.
         in_place: Whether the model itself is trained, not a copy.
+        backups: Of those that train the model itself, one after the other.
         is_first: Whether it takes the first step of the race.
         tuned: The name of the optimizer whose rate is set; None for all.
         has_room: Whether there is memory for a copy, as far as is known; else that is asked.
+        is_fenced: As of ``Trainer``.
     Attributes:
         is_copy: Whether it trains a copy; else no other may be open.
         taken: Its steps so far.
@@ -35,16 +37,18 @@ class Runner:
     """
 
     def __init__(
-        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, is_first: bool, tuned: str | None,
-        has_room: bool = False,
+        self, lr: float, task: Task, shared: SharedBatches, *, in_place: bool, backups: Backups, is_first: bool,
+        tuned: str | None, has_room: bool = False, is_fenced: bool = False,
     ) -> None:  # fmt: skip
         self.lr = lr
         self._last_words = LOADING
         self._undo = ExitStack()
-        workpiece = self._undo.enter_context(lent(task, in_place=in_place, has_room=has_room))
+        workpiece = self._undo.enter_context(lent(task, in_place=in_place, has_room=has_room, backups=backups))
         self.is_copy = workpiece.is_copy
         try:
-            self._trainer: Trainer | None = Trainer(task, workpiece, shared.reader(), tuned=tuned, is_first=is_first)
+            self._trainer: Trainer | None = Trainer(
+                task, workpiece, shared.reader(), tuned=tuned, is_first=is_first, is_fenced=is_fenced
+            )
         except BaseException:
             self._undo.close()
             raise

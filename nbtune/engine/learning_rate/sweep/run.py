@@ -13,41 +13,42 @@ from ...task.task import Task
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
 from ...training.provoked import may_be_provoked, words_of
+from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING, Trainer, trainer
-from ..events import LRStep
+from ..events import LRStep, Noted
 from ..settings import LRSettings
 from . import rules
 
 
-def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
+def sweep_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool = False) -> LRSweep:
     """A sweep, not yet begun: iterating over it trains.
 
     One update per η (or ``updates_per_step``), from ``settings.lr_min`` to ``settings.lr_max`` by equal factors, on
     batch after batch. The sweep ends itself when the loss diverges (see ``rules.DivergenceWatch``) or
     ``max_seconds`` are over. Whoever iterates closes it, in the same thread; then everything the sweep changed is put
-    back.
+    back. ``is_fenced``: as of ``Trainer``.
 
     Raises:
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRSweep(task, settings or LRSettings())
+    return LRSweep(task, settings or LRSettings(), is_fenced=is_fenced)
 
 
-class LRSweep(GeneratorRun[LRStep]):
-    """A run of ``LRStep``, each of which counts as one.
+class LRSweep(GeneratorRun[LRStep | Noted]):
+    """A run of ``LRStep``, each of which counts as one, and of ``Noted``.
 
     Attributes:
         noted: What was done with the user's losses and batches, by trainer.
     """
 
-    def __init__(self, task: Task, settings: LRSettings) -> None:
+    def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
         settings.check(task)
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._task, self._settings = task, settings
         self._trainer: Trainer | None = None
         self.noted: list[Notes] = []
-        self._is_hurried = False
+        self._is_hurried, self._is_fenced, self._ended = False, is_fenced, ""
         super().__init__(self._events())
 
     @property
@@ -64,14 +65,19 @@ class LRSweep(GeneratorRun[LRStep]):
         """Let the check of an error end after the step under way; see ``_comes_from_the_rate``."""
         self._is_hurried = True
 
-    def _events(self) -> Generator[LRStep, None, None]:
+    def _events(self) -> Generator[LRStep | Noted, None, None]:
         begun, settings = time.perf_counter(), self._settings
         events, failure = _Events(), None
-        with trainer(self._task, tuned=settings.optimizer) as self._trainer:
+        with trainer(self._task, tuned=settings.optimizer, is_fenced=self._is_fenced) as self._trainer:
             self.noted.append(self._trainer.notes)
+            if self._trainer.workpiece.note:
+                yield Noted(note=self._trainer.workpiece.note)
             reader, held_out = LossReader(self._task.device), self._fixed_held_out(settings)
             for index, lr in enumerate(settings.sweep_lrs):
                 loss, failure = self._tried(lr, held_out)
+                if self._ended:
+                    yield Noted(note=self._ended)
+                    break
                 if loss is not None:
                     reader.put((index, lr, time.perf_counter() - begun), loss)
                 for tag, values in reader.ready():
@@ -96,6 +102,11 @@ class LRSweep(GeneratorRun[LRStep]):
         failure: Exception | None = None
         try:
             return self._step(lr, self._settings.updates_per_step or 1, held_out), None
+        except NotEnoughMemoryError as error:
+            if self._trainer is None or not self._trainer.steps_taken:
+                raise
+            self._ended = f"Ended early: {error}."
+            return None, None
         except Exception as error:
             failure = error
         assert self._trainer is not None

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ...task.task import Task
-from ...training.workpiece import copied_function, copy_missing_attributes, has_closures_over_modules
+from ...training.copies import copied_function, copy_missing_attributes, has_closures_over_modules
 from ..samples import NotPredictableError
 from .outside import Outside
 
