@@ -11,7 +11,7 @@ from typing import Any
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..run import GeneratorRun
-from ..task.loaders import samples_in
+from ..task.loaders import check_within_data
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
 from .events import Ended, LRStep, RaceStep
@@ -194,9 +194,7 @@ def _parts(task: Task, settings: LRSettings) -> list[Part]:
         orders = [reordered(task.loader, task.batch_size or 1, seed) for seed in repeats[1:]]
         others = [Part(_with(task, order), None, repeat) for repeat, order in enumerate(orders, 1)]
         return [Part(task, None, 0, is_all=not others), *others]
-    samples = samples_in(task.loader)
-    if samples is not None and max(settings.batch_sizes) > samples:
-        raise ValueError(f"k = {max(settings.batch_sizes)} is more than the {samples} samples there are")
+    check_within_data(settings.batch_sizes, task.loader)
     parts = []
     for k in settings.batch_sizes:
         cut = cut_of(task, k)

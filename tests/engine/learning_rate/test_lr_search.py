@@ -281,7 +281,7 @@ def test_wrong_batch_sizes_are_told(sizes: Any) -> None:
 
 def test_more_samples_than_there_are_is_told_at_once() -> None:
     task = plain_task()
-    with pytest.raises(ValueError, match="k = 97 is more than the 96 samples"):
+    with pytest.raises(ValueError, match="k = 97 is more than the data have: 96 samples"):
         searched(task, batch_sizes=[8, 97])
 
 
