@@ -66,7 +66,8 @@ def compare_batch_sizes(
     for caveat in (*task.caveats, *run.modes.left_out):
         warnings.warn(caveat, stacklevel=2)
     call: Headless[Comparison] = Headless(
-        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,
+        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", text=_text,
+        is_counted=lambda event: isinstance(event, LRStep | LossStep),
         progress=lambda steps: Progress(share=run.share_done),
         fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),
         found=lambda result: (finding_of(result, task), None),

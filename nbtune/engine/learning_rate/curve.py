@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
 from ..plain_data import json_ready
-from .events import LRStep, RaceStep
+from .events import LRStep, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
@@ -170,7 +170,7 @@ class LRCurve:
     @property
     def updates(self) -> int:
         """Training steps in all; those of the control, which does not train, are not among them."""
-        return sum(step.lr > 0 for step in self.steps)
+        return sum(map(is_training_step, self.steps))
 
     @property
     def theory(self) -> str:
@@ -209,7 +209,7 @@ class LRCurve:
         if self.low is not None and self.high is not None:
             usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
         is_whole = is_race or self.orders
-        taken = f"{self.updates} steps" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
+        taken = f"{self.updates} steps in all" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
@@ -227,6 +227,7 @@ class LRFold:
     def __init__(self, settings: LRSettings | None = None, batch_size: int | None = None) -> None:
         self._settings, self._batch_size = settings, batch_size
         self._steps: list[LRStep | RaceStep] = []
+        self._taken = 0
         self._curvature: Curvature | None = None
         self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
         self._orders: dict[int, LRFold] = {}
@@ -238,6 +239,7 @@ class LRFold:
             self._curvature = self._curvature or step
         elif isinstance(step, LRStep | RaceStep):
             self._steps.append(step)
+            self._taken += is_training_step(step)
             if self._settings is not None and self._settings.repeats > 1:
                 self._order(step.repeat, self._settings).add(step)
             # The first order's own standings are those of a race over one order.
@@ -260,8 +262,8 @@ class LRFold:
 
     @property
     def taken(self) -> int:
-        """How many training steps and looks of a control there were."""
-        return len(self._steps)
+        """Training steps so far; those of the control, which does not train, are not among them."""
+        return self._taken
 
     def _order(self, repeat: int, settings: LRSettings) -> LRFold:
         if repeat not in self._orders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +76,11 @@ class Ended:
     batch_size: int | None
     repeat: int
     reason: str
+
+
+def is_training_step(event: Any) -> bool:
+    """Whether an event counts as a step: one update of weights. A race's control only looks, and an ``Ended`` is no step.
+
+    Everything that says how many steps there were, or are to come, counts these.
+    """
+    return isinstance(event, LRStep | RaceStep) and event.lr > 0

@@ -13,7 +13,7 @@ from ..headless import Headless, carried_out
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
-from .events import LRStep, RaceStep
+from .events import LRStep, RaceStep, is_training_step
 from .finding import finding_of, kind_of
 from .search import search_lr
 from .settings import LRSettings
@@ -89,7 +89,7 @@ def find_lr(
         warnings.warn(caveat, stacklevel=2)
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
-        name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
+        name="learning rate", unit="step", is_counted=is_training_step, text=_text,
         progress=lambda steps: _progress(len(steps), run.total),
         fold=lambda events, is_stopped: lr_result(events, task, settings),
         found=lambda result: (finding_of(result, task), None),

@@ -91,7 +91,7 @@ class LRSearch(GeneratorRun[Event]):
 
     @property
     def total(self) -> int:
-        """How many steps there are in all, as far as can be said now."""
+        """How many training steps there are in all, as far as can be said now."""
         return self._taken + self._run.total * (len(self.parts) - self.at)
 
     def hurry(self) -> None:

@@ -103,7 +103,7 @@ class Stage:
         self.face.progress = {
             "fraction": min(1.0, taken / total),
             "text": " · ".join(part for part in parts if part),
-            "short": " · ".join(part for part in parts[:2] if part).replace(" steps", ""),
+            "short": " · ".join(part for part in parts[:2] if part),
             "kind": kind,
         }
 

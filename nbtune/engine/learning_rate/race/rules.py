@@ -10,7 +10,7 @@ import numpy as np
 
 from ....formats import format_loss, format_lr
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
-from .standings import END, Candidate, Standings, begin_of, score_of
+from .standings import Candidate, Standings, begin_of, score_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
 """× the minimum of the scores. At 3,000 steps a rate one step too high costs far more than one step too low, and a
@@ -174,6 +174,6 @@ def _all_the_same(standings: Standings) -> Answer:
 def _stopped(standings: Standings) -> Answer:
     return Answer(
         verdict="Stopped before the race was decided: no suggestion yet.",
-        reason=f"{standings.taken} of {END} steps were taken.",
+        reason=f"The rates still in are at step {standings.taken} of {standings.last}.",
         limit="Your model is as it was.",
     )
