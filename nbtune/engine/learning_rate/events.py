@@ -79,7 +79,7 @@ class Ended:
 
 
 def is_training_step(event: Any) -> bool:
-    """Whether an event counts as a step: one update of weights. A race's control only looks, and an ``Ended`` is no step.
+    """Whether an event counts as a step, an update of weights: a race's control only looks, and an ``Ended`` is none.
 
     Everything that says how many steps there were, or are to come, counts these.
     """

@@ -1,4 +1,5 @@
-/* A view of a Bokeh figure: its own document, filled from the model's synced `data`, coloured by the page's theme. */
+/* A view of a Bokeh figure: its own document, filled from the model's synced `data` and what changed `since`, coloured by
+   the page's theme. */
 
 import { isDark, surface, watchTheme } from "./theme.js";
 
@@ -113,7 +114,9 @@ class PlotView {
 
   apply() {
     if (!this.document) return;
-    const { columns, x_range, y_range, label, sequence } = this.model.get("data");
+    const { data, since } = { data: this.model.get("data"), since: this.model.get("since") ?? {} };
+    const { x_range, y_range, label, sequence } = { ...data, ...since };
+    const columns = { ...data.columns, ...since.columns };
     for (const [name, values] of Object.entries(columns)) this.fill(name, values);
     if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
@@ -154,13 +157,13 @@ async function render({ model, el, signal }) {
   const ended = new AbortController();
   const onData = () => view.schedule();
   const onDocument = () => view.build();
-  model.on("change:data", onData);
+  model.on("change:data change:since", onData);
   model.on("change:document", onDocument);
   watchTheme(() => view.recolour(), ended.signal);
   await view.build();
   return () => {
     ended.abort();
-    model.off("change:data", onData);
+    model.off("change:data change:since", onData);
     model.off("change:document", onDocument);
     clearTimeout(view.pending);
     view.dispose();
