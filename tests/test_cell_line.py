@@ -67,9 +67,7 @@ def test_without_a_bar_there_is_no_output(call: str, cell: Cell) -> None:
     assert cell.shown == []
 
 
-def test_in_a_terminal_it_stays_on_stderr(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_in_a_terminal_it_stays_on_stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace())  # IPython without a kernel
     assert CellLine.here() is None
     nt.find_lr(plain_task())
