@@ -58,14 +58,13 @@ def finding_sentence(batch_size: int, index: int) -> Sentence:
 
 
 def running_sentence(run: ComparisonRun, comparison: Comparison) -> Sentence:
-    """Who is ahead so far."""
+    """Who is ahead so far, without numbers: those of the table and of the progress are newer than any sentence."""
     known = [(curve.final_loss, curve.batch_size) for curve in comparison.by_batch_size if curve.final_loss is not None]
     if not known:
         return [["Training copies of your model side by side.", "muted"]]
-    loss, k = min(known)
-    text = format_loss(loss)
-    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is lowest ({text})"
-    return [[f"After {spent(run)} {ahead}.", "muted"]]
+    if len(known) == 1:
+        return [["Training a copy of your model.", "muted"]]
+    return [[f"So far the loss is lowest at k = {min(known)[1]}.", "muted"]]
 
 
 def result_sentence(comparison: Comparison) -> Sentence:

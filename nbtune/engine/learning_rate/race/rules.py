@@ -174,6 +174,6 @@ def _all_the_same(standings: Standings) -> Answer:
 def _stopped(standings: Standings) -> Answer:
     return Answer(
         verdict="Stopped before the race was decided: no suggestion yet.",
-        reason=f"The rates still in are at step {standings.taken} of {standings.last}.",
+        reason=f"All rates still in have reached step {standings.taken} of {standings.last}.",
         limit="Your model is as it was.",
     )
