@@ -21,6 +21,10 @@ THROTTLE_SECONDS = 0.05
 QUIET_SECONDS = 1.0
 """Without an event, after which whoever shows a run is told that there is none."""
 
+SHOWING_SHARE = 0.02
+"""Of a run's time, at most, that showing it may take from the processor: where it costs more it is done less often."""
+
+_LONGEST_PAUSE_SECONDS = 0.5
 # An interrupt reaches a waiting main thread only between two of its waits.
 _INTERRUPTIBLE_SECONDS = 0.1
 
@@ -56,7 +60,8 @@ class Session(Generic[Event]):
         on_state: Called with each new state, by the thread that caused it and in the order of the changes. It must not
             wait for a thread that calls ``start`` or ``stop``.
         finish: Called once, when the iterator is closed and before the state says so. ``error`` is known by then.
-        throttle_seconds: The least time between two calls of ``show``.
+        throttle_seconds: The least time between two calls of ``show``; it is longer (up to half a second) where a call
+            takes more than ``SHOWING_SHARE`` of it. 0 for no limit.
 
     Examples:
         >>> shown = []
@@ -80,7 +85,7 @@ class Session(Generic[Event]):
         self.error: BaseException | None = None
         self._run, self._show_events = run, show
         self._on_state, self._finish = on_state, finish
-        self._throttle_seconds = throttle_seconds
+        self._throttle_seconds = self._pause_seconds = throttle_seconds
         self._state: State = "idle"
         self._lock = threading.RLock()
         self._stop, self._ended = threading.Event(), threading.Event()
@@ -186,16 +191,24 @@ class Session(Generic[Event]):
                     self._is_exhausted = True
                 return
             self._unseen.append(event)
-            if time.monotonic() - self._shown_at >= self._throttle_seconds:
+            if time.monotonic() - self._shown_at >= self._pause_seconds:
                 self._show_unseen()
 
     def _show_unseen(self, *, also_none: bool = False) -> None:
         with self._showing:
             events = [self._unseen.popleft() for _ in range(len(self._unseen))]
             if events or also_none:
+                begun = time.thread_time()
                 self._show_events(events)
+                self._rest(time.thread_time() - begun)
                 # After the call, so that a slow one cannot take all of the run's time.
                 self._shown_at = time.monotonic()
+
+    def _rest(self, cost_seconds: float) -> None:
+        """Say how long nothing is shown now, by what showing has cost lately."""
+        wanted = min(cost_seconds / SHOWING_SHARE, _LONGEST_PAUSE_SECONDS)
+        # By half towards the new one: a single slow call, such as the first, is not the rule.
+        self._pause_seconds = self._throttle_seconds and max(self._throttle_seconds, (self._pause_seconds + wanted) / 2)
 
     def _show_latecomers(self) -> None:
         """Events that came too soon after others, when none comes after them for a while; then that there is none."""
@@ -203,7 +216,7 @@ class Session(Generic[Event]):
         while not self._ended.wait(self._throttle_seconds):
             quiet = time.monotonic() - max(self._shown_at, began)
             is_quiet = quiet >= max(QUIET_SECONDS, self._throttle_seconds)
-            if is_quiet or (self._unseen and quiet >= 2 * self._throttle_seconds):
+            if is_quiet or (self._unseen and quiet >= self._pause_seconds + self._throttle_seconds):
                 try:
                     self._show_unseen(also_none=is_quiet)
                 except BaseException as error:

@@ -85,7 +85,7 @@ def fields(widget: Any) -> dict[str, Any]:
 
 def drawn(plot: Any, source: str, column: str = "x") -> list[Any]:
     """A column of what a plot shows."""
-    values = plot.data["columns"][source][column]
+    values = {**plot.data["columns"], **plot.since.get("columns", {})}[source][column]
     return np.frombuffer(values).tolist() if isinstance(values, bytes) else list(values)
 
 

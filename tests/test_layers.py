@@ -18,8 +18,9 @@ STDLIB = set(sys.stdlib_module_names)
 
 # What the files of a layer may import beside the standard library and the layer itself.
 ALLOWED = {
-    "engine": {"torch", "numpy", "tqdm", "nbtune.formats", "nbtune.jobs", "nbtune.host_memory"},
+    "engine": {"torch", "numpy", "tqdm", "nbtune.cell_line", "nbtune.formats", "nbtune.jobs", "nbtune.host_memory"},
     "session": set(),
+    "cell_line": set(),
     "formats": set(),
     "jobs": set(),
     "host_memory": set(),
@@ -32,7 +33,11 @@ ALLOWED = {
     "__init__": {"nbtune.engine", "nbtune.plots", "nbtune.widgets"},
 }  # fmt: skip
 
-LATER = {"host_memory": {"psutil"}, "monitor": {"comm"}}
+LATER = {
+    "cell_line": {"IPython.get_ipython", "IPython.display.display"},
+    "host_memory": {"psutil"},
+    "monitor": {"comm"},
+}
 """What they may import inside a function alone: only some machines have it."""
 
 NAMED = {"plots": {"nbtune.engine"}}

@@ -8,23 +8,39 @@ from functools import cache
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from repository import ROOT, kept_tutorials
+from repository import kept_tutorials
 
-FOLDER = ROOT / "notebooks"
 KEPT = kept_tutorials()
 
 
+MARKS = """
+from nbtune.plots.learning_rate.by_size.view import by_size_view as _by_size
+from nbtune.plots.learning_rate.race.view import race_view as _race
+from nbtune.plots.learning_rate.sweep.view import lr_view as _sweep
+for _name, _view in {
+    **{f"race {k}": v for k, v in _race(curve).items()}, "sweep": _sweep(sweep),
+    **{f"sizes {k}": v for k, v in _by_size(moves).items()},
+}.items():
+    for _source, _columns in _view.columns.items():
+        if len(next(iter(_columns.values()))):
+            print(f"drawn: {_name} {_source}")
+"""
+"""A cell after the last of the first tutorial: which marks its three pictures have."""
+
+
 @cache
-def executed(name: str) -> nbformat.NotebookNode:
-    """The notebook after a run of its own kernel; once for all tests."""
-    notebook = nbformat.read(FOLDER / name, as_version=4)
+def executed(name: str, more: str = "") -> nbformat.NotebookNode:
+    """The notebook, as git keeps it, after a run of its own kernel; once for all tests."""
+    notebook = nbformat.reads(KEPT[name], as_version=4)
+    if more:
+        notebook.cells.append(nbformat.v4.new_code_cell(more))
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     return notebook
 
 
 @pytest.fixture
 def learning_rate() -> nbformat.NotebookNode:
-    return executed("01_learning_rate.ipynb")
+    return executed("01_learning_rate.ipynb", MARKS)
 
 
 @pytest.fixture
@@ -96,6 +112,27 @@ def test_the_widgets_output_holds_the_picture_and_the_sentence(learning_rate: nb
     assert has_picture_beside("Use η", learning_rate)
 
 
+DESCRIBED = {
+    r"every line is one rate": "race course leader", "those that end in ×": "race course crosses",
+    r"dots are those that reached": "race scores alive", "× those that left": "race scores crosses",
+    "triangles at the upper edge": "race scores off", "green line": "race scores suggestion",
+    "shaded band": "race scores band", "short green mark": "race scores peak", "usable range": "sweep band",
+    "hatched part": "sweep hatch", "one curve per": "sizes curves line_middle",
+    "bars are the ranges": "sizes moves range_low",
+}  # fmt: skip
+"""Words of the first tutorial → the mark of its own pictures that they are about. What is drawn only sometimes, the
+text says with "where"."""
+
+
+@pytest.mark.slow
+def test_the_first_tutorial_describes_marks_that_its_pictures_have(learning_rate: nbformat.NotebookNode) -> None:
+    text = " ".join(" ".join(cell.source.split()) for cell in learning_rate.cells if cell.cell_type == "markdown")
+    drawn = set(re.findall(r"drawn: (.*)", printed(learning_rate)))
+    assert [words for words in DESCRIBED if words not in text] == []
+    assert {words: mark for words, mark in DESCRIBED.items() if mark not in drawn} == {}
+    assert "where they stayed to the end too, a dashed curve" in text and "dash-dotted line, where it lies" in text
+
+
 @pytest.mark.slow
 def test_the_division_suggests_8192_and_what_really_fits_is_8_32_and_128(batch_size: nbformat.NotebookNode) -> None:
     assert "8 GB card ÷ 1 MB images = 8,192 samples" in printed(batch_size)
@@ -109,6 +146,17 @@ def test_the_grid_the_halving_and_the_estimate_agree_with_the_first_table(batch_
     assert (rows["512"], rows["256"], rows["128"]) == ("8", "32", "128")
     assert re.search(r"halving: +7 trials, 6 out-of-memory errors, k = 8\n", printed(batch_size))
     assert re.search(r"estimate: +0 trials, 0 out-of-memory errors, k = 8\n", printed(batch_size))
+
+
+@pytest.mark.slow
+def test_the_parts_of_the_memory_sum_to_the_whole(batch_size: nbformat.NotebookNode) -> None:
+    table = printed(batch_size).partition("at 128², MiB\n")[2]
+    rows = {
+        name.strip(): float(size.replace("\u202f", ""))
+        for name, size in re.findall(r"^ *([a-z ]+?) +([\d\u202f.]+)$", table, re.MULTILINE)
+    }
+    whole = rows.pop("in all")
+    assert {"activations", "the rest"} < set(rows) and sum(rows.values()) == pytest.approx(whole, abs=5)
 
 
 @pytest.mark.slow

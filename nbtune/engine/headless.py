@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..cell_line import CellLine
 from ..jobs import Finding, Forecast, Progress, Tool, listed, reference_to
 from .interrupts import Interrupted, held_back
 from .run import Run
@@ -32,7 +33,7 @@ class Headless(Generic[Result]):
         tool, detail, max_seconds: As in ``jobs.Job``.
         task: What is trained.
         name, unit: Of the bar, and of what it counts.
-        counted: The kinds of events that the bar moves by and that progress is made of.
+        is_counted: Whether the bar moves by an event, and progress is made of it.
         progress: How far it is after these of the counted events. Where it knows a total, the bar goes to it; else,
             where it knows a share, by that; else it counts.
         text: How a counted event reads beside the bar, "" for nothing; called only when the bar is drawn again.
@@ -47,7 +48,7 @@ class Headless(Generic[Result]):
     max_seconds: float | None = None
     name: str
     unit: str = ""
-    counted: tuple[type, ...]
+    is_counted: Callable[[Any], bool]
     progress: Callable[[Sequence[Any]], Progress]
     text: Callable[[Any], str]
     fold: Callable[[list[Any], bool], Result]
@@ -59,7 +60,7 @@ def carried_out(call: Headless[Result], *, shows_bar: bool) -> Result:
 
     Args:
         call: What is carried out; its run is closed in any case.
-        shows_bar: Whether a bar is drawn (on stderr; it needs tqdm).
+        shows_bar: Whether a bar is drawn (in a notebook as a line of the cell's output, else on stderr; it needs tqdm).
     Returns:
         The result, of a stopped run too.
     Raises:
@@ -90,7 +91,7 @@ def _carried_out(call: Headless[Result], events: list[Any], shows_bar: bool) -> 
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)
-                if isinstance(event, call.counted):
+                if call.is_counted(event):
                     counted.append(event)
                     job.now = call.progress(counted)
                     show(job.now, counted)
@@ -113,7 +114,8 @@ def _bar(call: Headless[Any], is_wanted: bool) -> Iterator[Callable[[Progress, l
     begin = call.progress([])
     is_share = begin.total is None and begin.share is not None
     looks: dict[str, Any] = {"bar_format": SHARE_FORMAT} if is_share else {"unit": call.unit}
-    with tqdm(total=TICKS if is_share else begin.total, desc=call.name, leave=False, **looks) as bar:
+    total = TICKS if is_share else begin.total
+    with _line() as line, tqdm(total=total, desc=call.name, leave=False, file=line, **looks) as bar:
 
         def show(now: Progress, counted: list[Any]) -> None:
             bar.total = TICKS if is_share else now.total
@@ -142,3 +144,14 @@ def _watched(run: Run[Any], say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         has_ended.set()
+
+
+@contextmanager
+def _line() -> Iterator[CellLine | None]:
+    """What a bar is written to; None for stderr."""
+    line = CellLine.here()
+    try:
+        yield line
+    finally:
+        if line is not None:
+            line.close()

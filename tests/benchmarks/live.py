@@ -36,22 +36,24 @@ def loss_fn(output, target):
     times.append(time.time())
     return nn.functional.cross_entropy(output, target)
 task = nt.Task(model, torch.optim.SGD(model.parameters(), 0.1), loss_fn, data)
-calm = nt.LRSettings(lr_min=1e-7, lr_max=1e-5, steps={steps})
+calm = nt.LRSettings(mode="quick", lr_min=1e-7, lr_max=1e-5, steps={steps}, curvature=False)
+race = nt.LRSettings(curvature=False)
 pause = {pause}
 """
 COST = """
 import asyncio
-spent = {"headless": [], "live": []}
-for _ in range(3):
-    begun, cpu = time.time(), time.process_time()
-    nt.find_lr(task, calm, progress=False)
-    spent["headless"].append(((time.process_time() - cpu), time.time() - begun))
-    begun, cpu = time.time(), time.process_time()
-    finder.start()
-    while finder.state != "done":  # the picture for the saved notebook comes after it, once
-        await asyncio.sleep(0.02)
-    spent["live"].append(((time.process_time() - cpu), time.time() - begun))
-    await finder
+spent = {"sweep": {"headless": [], "live": []}, "race": {"headless": [], "live": []}}
+for name, shown, settings in (("sweep", finder, calm), ("race", racer, race)):
+    for _ in range(3):
+        begun, cpu = time.time(), time.process_time()
+        nt.find_lr(task, settings, progress=False)
+        spent[name]["headless"].append(((time.process_time() - cpu), time.time() - begun))
+        begun, cpu = time.time(), time.process_time()
+        shown.start()
+        while shown.state != "done":  # the picture for the saved notebook comes after it, once
+            await asyncio.sleep(0.1)
+        spent[name]["live"].append(((time.process_time() - cpu), time.time() - begun))
+        await shown
 print(json.dumps(spent))
 """
 # Notes, for every count of points the view shows, the wall clock of the frame after it was drawn.
@@ -74,7 +76,8 @@ def main() -> None:
             for steps, pause in ((2000, 0.0), (400, 0.01)):
                 notebook = Notebook(browser.new_page(viewport={"width": 1000, "height": 1200}), server)
                 report(steps, pause, *streamed(notebook, steps, pause))
-            print(f"kernel's processor time for the live plot: {cost(notebook):.1%} of the run's time")
+            for name, share in cost(notebook).items():
+                print(f"kernel's processor time for the live plot of a {name}: {share:.1%} of the run's time")
         finally:
             server.close()
             browser.close()
@@ -84,7 +87,8 @@ def streamed(notebook: Notebook, steps: int, pause: float) -> tuple[list[float],
     """Wall clock of each step, [points, wall clock] of each drawing, and the progress label."""
     name = f"live_{steps}.ipynb"
     show = "finder = nt.LRFinder(task, calm)\nfinder"
-    notebook.server.write(name, SETUP.format(steps=steps, pause=pause), show, "print(json.dumps(times))", COST)
+    race = "racer = nt.LRFinder(task, race)\nracer"
+    notebook.server.write(name, SETUP.format(steps=steps, pause=pause), show, "print(json.dumps(times))", race, COST)
     notebook.open(name)
     notebook.run(0)
     notebook.run(1)
@@ -108,10 +112,15 @@ def report(steps: int, pause: float, times: list[float], drawn: list[list[float]
     )
 
 
-def cost(notebook: Notebook) -> float:
-    """Processor time the widget adds, as a part of the wall time; medians of three rounds."""
+def cost(notebook: Notebook) -> dict[str, float]:
+    """Processor time the widget adds, as a part of the wall time; medians of three rounds, of a sweep and a race."""
     notebook.run(3)
-    spent: dict[str, Any] = json.loads(notebook.output(3))
+    notebook.run(4)
+    spent: dict[str, Any] = json.loads(notebook.output(4))
+    return {name: _added(of) for name, of in spent.items()}
+
+
+def _added(spent: dict[str, Any]) -> float:
     headless, live = (sorted(cpu / wall for cpu, wall in spent[kind])[1] for kind in ("headless", "live"))
     return live - headless
 

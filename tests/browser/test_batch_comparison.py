@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,13 +34,13 @@ def loss_fn(outputs, targets):
 task = nt.Task(model, torch.optim.SGD(model.parameters(), lr=0.1), loss_fn, kept)
 """
 SHOW = """
-comparison = nt.BatchComparison(task, {sizes}, validation=held_out, seeds={seeds}, budget='{budget}')
+comparison = nt.BatchComparison(task, {sizes}, validation=held_out, seeds={seeds}, budget='{budget}'{more})
 comparison
 """
 
 
 def begun(lab: Notebook, name: str, *cells: str, pause: float = 0, fails_at: int = 0, **changes: object) -> None:
-    given = {"sizes": [1, 32, 512], "seeds": 3, "budget": "4 epochs", **changes}
+    given = {"sizes": [1, 32, 512], "seeds": 3, "budget": "4 epochs", "more": "", **changes}
     lab.server.write(name, SETUP.format(pause=pause, fails_at=fails_at), SHOW.format(**given), *cells)
     lab.open(name)
     lab.run(0)
@@ -161,3 +162,44 @@ PLACES = {
     "table": "[data-block=summary]",
     "stage": ".nbtune-stage",
 }
+
+
+@pytest.mark.parametrize("sizes", [[1, 32, 512], [1, 8, 64, 512]])
+def test_no_column_is_cut_between_two_side_bars(lab: Notebook, sizes: list[int]) -> None:
+    begun(lab, f"beside_{len(sizes)}.ipynb", sizes=sizes, seeds=1, budget="5 epochs", more=", capacity='8 GB'")
+    start(lab)
+    finished(lab)
+    lab.page.set_viewport_size({"width": 1440, "height": 1000})
+    lab.command("nbtune:show-panel")
+    lab.page.evaluate("() => window.jupyterapp.shell.expandLeft()")
+    lab.wait("() => Math.abs(document.querySelector('.nbtune-panel').clientWidth - 720) < 80")
+    table = lab.panel().locator("[data-block=summary]")
+    assert table.locator("thead .nbtune-series").count() == len(sizes)
+    assert table.evaluate("block => block.scrollWidth - block.clientWidth") == 0
+    stage, curves = (lab.panel().locator(PLACES[name]).bounding_box() for name in ("stage", "curves"))
+    assert stage is not None and curves is not None and curves["width"] > 0.5 * stage["width"]
+    lab.picture(f"comparison_between_side_bars_{len(sizes)}")
+
+
+HAS_TICKS = """async sets => {
+    const [Bokeh] = await Promise.all(globalThis[Symbol.for("nbtune.bokehjs")].values());
+    const figure = Bokeh.documents.flatMap(doc => doc.roots()).find(root => root.below?.length);
+    const ticks = JSON.stringify(Array.from(figure.below.find(part => part.ticker).ticker.ticks));
+    return sets.some(set => JSON.stringify(set) === ticks);
+}"""
+"""Whether numbers stand on the x axis at one of these sets of places, as BokehJS has it."""
+
+
+def test_numbers_stand_along_the_whole_axis_when_only_its_length_changes(lab: Notebook) -> None:
+    update = (
+        "from nbtune.plots.comparison.view import comparison_view\n"
+        "view = comparison_view(comparison.result, axis='seconds', x_end={})\n"
+        "comparison.plots['curves'].update(view)\n"
+        "print([view.columns[name]['at'].tolist() for name in ('ticks', 'narrow_ticks')])"
+    )
+    begun(lab, "grows.ipynb", update.format(10.0), update.format(1e6), seeds=1, budget="1 epochs")
+    start(lab)
+    finished(lab)
+    for cell in (2, 3):
+        lab.run(cell)
+        lab.wait(HAS_TICKS, json.loads(lab.output(cell)))

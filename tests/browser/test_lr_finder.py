@@ -123,7 +123,7 @@ def raced(notebook: Notebook, name: str) -> None:
     updates, outcome, rounds, is_restored, is_answered = notebook.output(2).split()
     assert (outcome, rounds, is_restored, is_answered) == ("finished", "3", "True", "True")
     said = notebook.panel().inner_text()
-    assert 200 <= int(updates) <= 400 and f"{updates} steps · 13 rates · finished" in said
+    assert 200 <= int(updates) <= 400 and f"{updates} steps in all · 13 rates · finished" in said
     assert re.search(r"Use\s+η\s=\s[\d.e-]+: good from [\d.e-]+ to [\d.e-]+; lowest loss", said)
     notebook.picture("race-done")
     notebook.panel().locator(".nbtune-apply").click()

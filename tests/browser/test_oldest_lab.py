@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from repository import is_environment
+from repository import is_environment, kept_tutorials
 
 from . import test_lab_extension as newest
 from .conftest import PATIENCE_MS, Notebook, Server
@@ -59,7 +59,10 @@ def copy_extension(place: Path) -> None:
     """As the wheel's shared data has it."""
     shutil.copytree(ROOT / "nbtune" / "labextension", place)
     shutil.copy(ROOT / "nbtune" / "lab" / "install.json", place)
-    shutil.copytree(ROOT / "notebooks", place / "static" / "tutorials", ignore=shutil.ignore_patterns("[!0-9]*"))
+    tutorials = place / "static" / "tutorials"
+    tutorials.mkdir(parents=True)
+    for name, text in kept_tutorials().items():
+        (tutorials / name).write_text(text, encoding="utf-8")
 
 
 # In place of those of conftest.py: so ``lab`` and ``notebook7``, and whatever uses them here, are of these servers.

@@ -41,7 +41,8 @@ class Counting(GeneratorRun[int | str]):
 
 def call_of(run: Counting, progress: Callable[[Sequence[int]], Progress] = lambda seen: Progress()) -> Headless[Any]:
     return Headless(
-        run=run, tool="learning_rate", detail="counting", name="numbers", unit="number", counted=(int,),
+        run=run, tool="learning_rate", detail="counting", name="numbers", unit="number",
+        is_counted=lambda event: isinstance(event, int),
         progress=progress, text=lambda number: f"at {number}", fold=lambda events, is_stopped: (events, is_stopped),
         found=lambda result: (Finding(tool="learning_rate", lr=str(len(result[0]))), None),
     )  # fmt: skip

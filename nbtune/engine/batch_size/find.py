@@ -53,7 +53,7 @@ def find_batch_size(
     warn_of([*task.caveats, *probe.modes.left_out])
     call: Headless[BatchLimit] = Headless(
         run=probe, task=task, tool="batch_size", detail=settings.strategy, name="batch size", unit="trial",
-        counted=(MemoryTrial,), text=_text,
+        is_counted=lambda event: isinstance(event, MemoryTrial), text=_text,
         progress=lambda trials: Progress(len({trial.batch_size for trial in trials}), unit="batch sizes"),
         fold=lambda trials, is_stopped: probe.limit(trials, "stopped" if is_stopped else "finished"),
         found=lambda limit: (finding_of(limit, task), forecast_of(limit, task)),

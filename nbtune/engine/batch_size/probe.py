@@ -14,6 +14,7 @@ from ..errors import first_line
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 from ..run import GeneratorRun
+from ..task.loaders import past_data
 from ..task.task import Task
 from .limit import BatchLimit
 from .real_steps import RealCard, RealHost, RealSteps
@@ -86,9 +87,12 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         return wanted if count is None else max(1, min(wanted, count))
 
     def _shortage(self) -> tuple[str, ...]:
-        if self.largest_looked_at == self._settings.max_batch_size:
-            return ()
-        return (f"There are only {self.largest_looked_at} samples, so no larger batch was looked at.",)
+        looked_at, target = self.largest_looked_at, self._settings.target_batch_size
+        found = []
+        if looked_at < self._settings.max_batch_size:
+            found.append(f"There are only {looked_at} samples, so no larger batch was looked at.")
+        too_large = past_data(target or 0, self._task.loader, name="target_batch_size")
+        return (*found, *([f"{too_large}."] if too_large else []))
 
     def limit(self, trials: Iterable[MemoryTrial], outcome: Literal["finished", "stopped"] = "finished") -> BatchLimit:
         """What the trials so far say, with what the search knows beside them."""

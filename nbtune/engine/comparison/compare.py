@@ -65,8 +65,8 @@ def compare_batch_sizes(
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
-        run=run, task=task, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep),
-        text=lambda step: _text(step, task.sign_of()),
+        run=run, task=task, tool="comparison", detail=run.budget.text, name="batch sizes",
+        text=lambda step: _text(step, task.sign_of()), is_counted=lambda event: isinstance(event, LRStep | LossStep),
         progress=lambda steps: Progress(share=run.share_done),
         fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),
         found=lambda result: (finding_of(result, task), None),

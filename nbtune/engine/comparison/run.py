@@ -19,7 +19,7 @@ from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
 from ..task import batches
-from ..task.loaders import samples_in
+from ..task.loaders import check_within_data, samples_in
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
@@ -77,7 +77,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._task, self._settings = task, settings
         self.dataset_size = samples_in(task.loader)
         self.budget = Budget.parse(settings.budget).for_data(self.dataset_size)
-        self.batch_sizes = _sizes(settings, self.dataset_size)
+        self.batch_sizes = _sizes(settings, task)
         self.runs = len(self.batch_sizes) * settings.seeds
         self.finding: int | None = None
         self._held_out = _held_out_loader(task, settings.validation)
@@ -233,30 +233,47 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             self._is_predicting = False
 
 
-def _sizes(settings: ComparisonSettings, dataset_size: int | None) -> tuple[int, ...]:
+def _sizes(settings: ComparisonSettings, task: Task) -> tuple[int, ...]:
     if settings.batch_sizes is None:
-        full = FULL_AT_MOST if dataset_size is None else min(dataset_size, FULL_AT_MOST)
-        return tuple(sorted({k for k in (*DEFAULT_SIZES, full) if k <= full}))
-    sizes = [_size(size, dataset_size) for size in settings.batch_sizes]
+        return _default_sizes(task)
+    sizes = [_size(size, task) for size in settings.batch_sizes]
     if len(set(sizes)) < len(sizes):
-        raise ValueError(f"batch_sizes has {dataset_size} twice: 'full' is {dataset_size} samples here")
+        twice = max(sizes)
+        raise ValueError(f"batch_sizes has {twice} twice: 'full' is {twice} samples here")
     return tuple(sorted(sizes))
 
 
-def _size(size: int | str, dataset_size: int | None) -> int:
+def _default_sizes(task: Task) -> tuple[int, ...]:
+    """``DEFAULT_SIZES`` and all samples; of a task that accumulates, as many of them as make whole micro-batches."""
+    full = min(samples_in(task.loader) or FULL_AT_MOST, FULL_AT_MOST)
+    own = task.batch_size or 1
+    if task.accumulate > 1 and full > own:
+        full -= full % own
+    return tuple(sorted({k for k in (*DEFAULT_SIZES, full) if k <= full and _can_be_cut(task, k)}))
+
+
+def _can_be_cut(task: Task, k: int) -> bool:
+    try:
+        cut_of(task, k)
+    except ValueError:
+        return False
+    return True
+
+
+def _size(size: int | str, task: Task) -> int:
     if isinstance(size, str):
+        dataset_size = samples_in(task.loader)
         if dataset_size is None:
             raise ValueError(f"the data do not tell how many samples they have, so name a number in place of {size!r}")
         return dataset_size
-    if dataset_size is not None and size > dataset_size:
-        raise ValueError(f"k = {size} is more than the data have: {dataset_size} samples")
+    check_within_data([size], task.loader)
     return size
 
 
 def _rates(task: Task, settings: ComparisonSettings, sizes: tuple[int, ...]) -> dict[int, float]:
     lr = settings.lr
     if isinstance(lr, Mapping):
-        by_size = {_size(size, samples_in(task.loader)): float(rate) for size, rate in lr.items()}
+        by_size = {_size(size, task): float(rate) for size, rate in lr.items()}
         missing = [k for k in sizes if k not in by_size]
         if missing:
             raise ValueError(f"lr has no η for k = {missing[0]}")

@@ -148,7 +148,7 @@ class BySizeFold:
 
     @property
     def taken(self) -> int:
-        """How many training steps and looks of a control there were."""
+        """Training steps so far."""
         return sum(fold.taken for fold in self._folds.values())
 
 

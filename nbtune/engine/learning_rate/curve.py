@@ -11,7 +11,7 @@ from ..curvature.estimate import Curvature
 from ..direction import Direction, direction_of
 from ..plain_data import json_ready
 from ..small_print import small_print
-from .events import LRStep, Noted, RaceStep
+from .events import LRStep, Noted, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
@@ -180,7 +180,7 @@ class LRCurve:
     @property
     def updates(self) -> int:
         """Training steps in all; those of the control, which does not train, are not among them."""
-        return sum(step.lr > 0 for step in self.steps)
+        return sum(map(is_training_step, self.steps))
 
     @property
     def theory(self) -> str:
@@ -222,7 +222,7 @@ class LRCurve:
         if self.low is not None and self.high is not None:
             usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
         is_whole = is_race or self.orders
-        taken = f"{self.updates} steps" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
+        taken = f"{self.updates} steps in all" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
@@ -244,6 +244,7 @@ class LRFold:
     ) -> None:  # fmt: skip
         self._settings, self._batch_size, self._sign = settings, batch_size, sign
         self._steps: list[LRStep | RaceStep] = []
+        self._taken = 0
         self._curvature: Curvature | None = None
         self._notes: dict[str, None] = {}
         self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
@@ -258,6 +259,7 @@ class LRFold:
             self._notes[step.note] = None
         elif isinstance(step, LRStep | RaceStep):
             self._steps.append(step)
+            self._taken += is_training_step(step)
             if self._settings is not None and self._settings.repeats > 1:
                 self._order(step.repeat, self._settings).add(step)
             # The first order's own standings are those of a race over one order.
@@ -281,8 +283,8 @@ class LRFold:
 
     @property
     def taken(self) -> int:
-        """How many training steps and looks of a control there were."""
-        return len(self._steps)
+        """Training steps so far; those of the control, which does not train, are not among them."""
+        return self._taken
 
     def _order(self, repeat: int, settings: LRSettings) -> LRFold:
         if repeat not in self._orders:

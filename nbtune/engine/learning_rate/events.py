@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +90,11 @@ class Ended:
     batch_size: int | None
     repeat: int
     reason: str
+
+
+def is_training_step(event: Any) -> bool:
+    """Whether an event counts as a step, an update of weights: a race's control only looks, and an ``Ended`` is none.
+
+    Everything that says how many steps there were, or are to come, counts these.
+    """
+    return isinstance(event, LRStep | RaceStep) and event.lr > 0

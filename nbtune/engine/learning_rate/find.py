@@ -13,7 +13,7 @@ from ..small_print import warn_of
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
-from .events import LRStep, RaceStep
+from .events import LRStep, RaceStep, is_training_step
 from .finding import finding_of, kind_of
 from .search import LRSearch, search_lr
 from .settings import LRSettings
@@ -89,7 +89,7 @@ def find_lr(
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, task=task, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
-        name="learning rate", unit="step", counted=(LRStep, RaceStep),
+        name="learning rate", unit="step", is_counted=is_training_step,
         text=lambda step: _text(step, task.sign_of(settings.optimizer)),
         progress=lambda steps: _progress(len(steps), run.total),
         fold=lambda events, is_stopped: with_small_print(lr_result(events, task, settings), run),

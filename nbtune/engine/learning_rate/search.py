@@ -12,7 +12,7 @@ from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..errors import first_line
 from ..run import GeneratorRun
-from ..task.loaders import samples_in
+from ..task.loaders import check_within_data
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
 from ..training.notes import Notes, told
@@ -99,7 +99,7 @@ class LRSearch(GeneratorRun[Event]):
 
     @property
     def total(self) -> int:
-        """How many steps there are in all, as far as can be said now."""
+        """How many training steps there are in all, as far as can be said now."""
         return self._taken + self._run.total * (len(self.parts) - self.at)
 
     def hurry(self) -> None:
@@ -204,9 +204,7 @@ def _parts(task: Task, settings: LRSettings) -> list[Part]:
         orders = [reordered(task.loader, task.batch_size or 1, seed) for seed in repeats[1:]]
         others = [Part(_with(task, order), None, repeat) for repeat, order in enumerate(orders, 1)]
         return [Part(task, None, 0, is_all=not others), *others]
-    samples = samples_in(task.loader)
-    if samples is not None and max(settings.batch_sizes) > samples:
-        raise ValueError(f"k = {max(settings.batch_sizes)} is more than the {samples} samples there are")
+    check_within_data(settings.batch_sizes, task.loader)
     parts = []
     for k in settings.batch_sizes:
         cut = cut_of(task, k)

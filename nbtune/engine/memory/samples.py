@@ -12,6 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDa
 
 from ..interrupts import let_through
 from ..task import batches
+from ..task.loaders import samples_in
 from ..task.task import Task
 from ..training.loader_state import LoaderState
 from ..training.random_streams import RandomStreams
@@ -61,7 +62,7 @@ class Samples:
         self._length = 0
         self._law: tuple[Any, list[int]] | None = None
         with _left_alone(task), let_through():
-            self.count = _count(task.loader)
+            self.count = samples_in(task.loader)
             self._look_at(task)
             if self._samples:
                 self._measure_growth()
@@ -216,14 +217,6 @@ def _has_indices(dataset: Any) -> bool:
     except (KeyError, IndexError, TypeError):
         return False
     return True
-
-
-def _count(loader: Any) -> int | None:
-    dataset = getattr(loader, "dataset", None)
-    try:
-        return None if dataset is None or isinstance(dataset, IterableDataset) else len(dataset)
-    except TypeError:
-        return None
 
 
 def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:

@@ -14,7 +14,7 @@ from ..errors import stops_told
 from .items import check_batch
 from .items import shapes as shapes
 
-NO_BATCH = "the data yield no batch (an iterator that is used up, or an empty stream?)"
+NO_BATCH = "the data yield no batch (an iterator that is used up, an empty stream, or one shorter than a batch?)"
 
 
 def batch_size_of(loader: Iterable[Any]) -> int | None:

@@ -269,6 +269,29 @@ def _check_not_empty(loader: Iterable[Any]) -> None:
     raise ValueError("the data are empty: the loader yields no batch")
 
 
+def past_data(batch_size: int, loader: Iterable[Any], *, name: str = "k") -> str:
+    """That a batch would hold more samples than there are, in words; "" where it would not, or nobody can tell.
+
+    Every tool that takes batch sizes asks here, so that all count alike.
+
+    Args:
+        batch_size: Samples in a batch.
+        loader: Of the data.
+        name: What the caller calls it.
+    """
+    count = samples_in(loader)
+    if count is None or batch_size <= count:
+        return ""
+    return f"{name} = {batch_size} is more than the data have: {count} samples"
+
+
+def check_within_data(batch_sizes: Iterable[int], loader: Iterable[Any]) -> None:
+    """Raise ValueError where the largest batch would hold more samples than there are."""
+    words = past_data(max(batch_sizes, default=0), loader)
+    if words:
+        raise ValueError(words)
+
+
 def samples_in(loader: Iterable[Any]) -> int | None:
     """Samples of one epoch; None where the loader does not tell."""
     if isinstance(getattr(loader, "dataset", None), IterableDataset):

@@ -13,7 +13,7 @@ from ..checks import number, whole_number
 from ..small_print import warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
-from .loaders import as_loader, samples_in, takes_collate_fn
+from .loaders import as_loader, past_data, takes_collate_fn
 from .rates import does_maximize, lr_setter, reference_lr
 
 _KEEP = object()
@@ -183,9 +183,9 @@ class Task:
             batch_size = whole_number("batch_size", batch_size)
             task.loader = as_loader(task._data, task._collate_fn, batch_size)
             task._data, task._collate_fn = task.loader, None
-            count = samples_in(task.loader)
-            if count is not None and count < batch_size:
-                warn_of([f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples"])
+            too_large = past_data(batch_size, task.loader, name="batch_size")
+            if too_large:
+                warn_of([f"{too_large}; each batch holds them all"])
         elif "data" not in changes:
             task.loader = self.loader
         return task

@@ -18,7 +18,8 @@ class View:
     """All that changes in a figure while something runs.
 
     Attributes:
-        columns: Source name → column name → float64 array or short list of strings.
+        columns: Source name → column name → float64 array or short list of strings. Sources that are not named stay
+            as they are.
         y_range: Bottom and top of the y axis.
         label: The result in words, for those who cannot see the plot.
         x_range: Left and right of the x axis; None leaves the figure's own.

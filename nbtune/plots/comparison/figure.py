@@ -112,12 +112,16 @@ def comparison_figure(
 
 def comparison_plot(comparison: Comparison) -> figure:
     """The finished figure of ``comparison``, against samples."""
-    held_out = any(loss is not None for curve in comparison.by_batch_size for loss in curve.held_out_losses)
-    view = comparison_view(comparison, held_out=held_out)
+    view = comparison_view(comparison, held_out=has_held_out(comparison))
     # The browser writes the axes again, but not all that read a figure are browsers.
     fig = _with_axes(_panel_of(view, comparison.sign), view.columns["words"]["wide"][0])
     fill(fig, view)
     return fig
+
+
+def has_held_out(comparison: Comparison) -> bool:
+    """Whether there are held-out losses to be drawn."""
+    return any(loss is not None for curve in comparison.by_batch_size for loss in curve.held_out_losses)
 
 
 def comparison_part(view: View, width: float, *, sign: int = 1) -> Part:
@@ -146,14 +150,15 @@ def _with_axes(panel: Panel, text: str) -> figure:
     title.name = "caption"
     only = [mark.only for mark in panel.marks]
     wide, narrow = ([r for r, of in zip(fig.renderers, only, strict=True) if of == kind] for kind in ("wide", "narrow"))
+    written = {name: sources[name] for name in ("ticks", "narrow_ticks", "y_ticks", "words")}
     args = {
         "limit": NARROW_BELOW, "wide_labels": wide, "narrow_labels": narrow, "fig": fig,
         "x_axis": fig.xaxis[0], "y_axis": fig.yaxis[0], "caption": title, "wide_border": WIDE_BORDER,
-        "narrow_border": NARROW_BORDER,
-        **{name: sources[name] for name in ("ticks", "narrow_ticks", "y_ticks", "words")},
+        "narrow_border": NARROW_BORDER, **written,
     }  # fmt: skip
     write = CustomJS(args=args, code=AXES_JS)
     fig.js_on_change("outer_width", write)
-    # A view's last of the four.
-    sources["words"].js_on_change("data", write)
+    # Each of them: a view that changes the ticks alone leaves the words as they are.
+    for source in written.values():
+        source.js_on_change("data", write)
     return fig

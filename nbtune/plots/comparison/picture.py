@@ -10,7 +10,7 @@ from ..base.page import Cell, Drawn, page
 from ..base.picture import WIDTH
 from ..base.sentence import sentence_png
 from ..base.series import Series
-from .figure import comparison_part
+from .figure import comparison_part, has_held_out
 from .rows import series_of, summary_rows
 from .scene import HEIGHT
 from .view import comparison_view
@@ -41,6 +41,11 @@ def comparison_png(comparison: Comparison, *, axis: str = "samples", held_out: b
     """
     parts = comparison_parts(comparison, axis=axis, held_out=held_out)
     return sentence_png(parts, max(int(part.place[1] + part.place[3]) for part in parts), comparison)
+
+
+def comparison_plot_png(comparison: Comparison) -> bytes | None:
+    """The picture of what ``comparison_plot`` draws; None where matplotlib is not installed."""
+    return comparison_png(comparison, held_out=has_held_out(comparison))
 
 
 def comparison_parts(comparison: Comparison, *, axis: str = "samples", held_out: bool = False) -> list[Part]:

@@ -51,6 +51,7 @@ def comparison_view(
     selected: int | None = None,
     running: bool = False,
     x_end: float | None = None,
+    words: bool = True,
 ) -> View:
     """Every mark of the figure for what is known of ``comparison``.
 
@@ -61,12 +62,14 @@ def comparison_view(
         selected: Of more than three k, the one that is coloured besides the ends; None for the answer's.
         running: Whether more is coming: then no answer is shown.
         x_end: Where an axis that the budget does not bound is expected to end.
+        words: Whether the plot's words are placed too. A view without them leaves those that stand, which are right as
+            long as its ranges are the same.
     Raises:
         ValueError: For another axis.
     """
     scene = scene_of(comparison, axis=axis, held_out=held_out, selected=selected, running=running, x_end=x_end)
     columns = {**_curve_columns(scene), **_mark_columns(scene), **_axis_columns(scene)}
-    for prefix in FRAME_WIDTHS:
+    for prefix in FRAME_WIDTHS if words else ():
         columns |= comparison_labels(scene, prefix)
     return mirrored(View(columns, scene.y_range, in_words(scene), scene.x_range), comparison.sign)
 

@@ -16,7 +16,8 @@ from .view import TEXT_TOKENS, family_of, path_title, path_view
 if TYPE_CHECKING:
     from ...engine.descent.path import DescentPath
 
-HEIGHT = 334
+HEIGHT, PATH_HEIGHT = 334, 266
+"""Of three beside one another with their losses, and of one alone, px."""
 LEFTS, FRAME = (48, 322, 588), (226, 136)
 STRIP = (56, 222, WIDTH - 66, 72)
 
@@ -28,6 +29,20 @@ def descent_png(paths: Sequence[DescentPath]) -> bytes | None:
         A PNG, or None where matplotlib is not installed.
     """
     return sentence_png(descent_parts(paths), HEIGHT, paths[-1])
+
+
+def path_png(path: DescentPath) -> bytes | None:
+    """The light picture of one path with its sentence below; None where matplotlib is not installed."""
+    return sentence_png(path_parts(path), PATH_HEIGHT, path)
+
+
+def path_parts(path: DescentPath) -> list[Part]:
+    """The path under its title."""
+    place = (LEFTS[0], 24, WIDTH - LEFTS[0] - 6, PATH_HEIGHT - 70)
+    title = Cell(LEFTS[0], 11, path_title(path), TEXT_TOKENS[family_of(path)], weight="bold", size=13)
+    return [
+        Part(descent_panel(path.settings.landscape), path_view(path), place), page([title], (0, 0, WIDTH, PATH_HEIGHT))
+    ]  # fmt: skip
 
 
 def descent_parts(paths: Sequence[DescentPath]) -> list[Part]:

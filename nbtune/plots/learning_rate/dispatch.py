@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from ..base.kind import kind_of
+from ..base.shown import Drawing
 from .by_size.figure import by_size_plot, by_size_png
 from .race.figure import race_plot, race_png
 from .sweep.figure import sweep_plot, sweep_png
 from .sweep.rule_marks import Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """What draws one kind of result: as a live figure, and as a picture with its sentence."""
-
-    plot: Callable[[Any], Any]
-    png: Callable[[Any], bytes | None]
-
 
 SWEEP = Drawing(sweep_plot, sweep_png)
 DRAWINGS = {

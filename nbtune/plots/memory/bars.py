@@ -9,7 +9,7 @@ from bokeh.plotting import figure
 
 from ..base.labels import LABEL_COLOURS
 from ..base.live import live
-from ..base.marks import BOTH_WIDTHS, LABEL, Axis, Hatch, Hover, Mark, Marks, Panel, labels
+from ..base.marks import BOTH_WIDTHS, LABEL, Axis, Hatch, Hover, Mark, Marks, Panel, Part, labels
 from ..base.typed_again import PARTS
 from .labels import FRAME_WIDTHS, NARROW_BELOW, x_edges
 from .scene import BAR, HEIGHT, MANTISSAS, MemoryScene, scene_of, scene_of_estimate
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit
     from ...engine.memory import MemoryEstimate
 
-__all__ = ["bars_panel", "estimate_figure", "limit_figure", "memory_figure", "memory_view"]
+__all__ = ["bars_panel", "bars_part", "estimate_figure", "limit_figure", "memory_figure", "memory_view"]
 
 BOX = ("x", "top")
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -107,6 +107,11 @@ def limit_figure(limit: BatchLimit) -> figure:
 def estimate_figure(estimate: MemoryEstimate) -> figure:
     """The predicted bars of ``estimate``, up to k = 512."""
     return _figure(scene_of_estimate(estimate))
+
+
+def bars_part(scene: MemoryScene, place: tuple[float, float, float, float]) -> Part:
+    """The bars of a scene in a picture; see ``Part``."""
+    return Part(bars_panel(scene.sizes, scene.top), view_of(scene), place)
 
 
 def _figure(scene: MemoryScene) -> figure:

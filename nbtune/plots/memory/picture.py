@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..base.marks import Mark, Part
 from ..base.page import Cell, Drawn, page
 from ..base.picture import WIDTH
 from ..base.sentence import sentence_png
-from .bars import bars_panel
+from .bars import bars_part
 from .grid import grid_png
 from .layers import Y_RANGE, treemap_panel, treemap_view
 from .rows import LayerTable, PartRow, layer_rows, parts_rows
-from .scene import HEIGHT, sizes_of
+from .scene import HEIGHT, Bar, scene_of, scene_of_estimate, sizes_of
 from .speed import speed_panel, speed_view
 from .treemap import WIDTH as TREEMAP_WIDTH
-from .view import memory_view
+from .view import view_of
 
 if TYPE_CHECKING:
     from ...engine.batch_size.limit import BatchLimit
     from ...engine.batch_size.trial import MemoryTrial
     from ...engine.memory import MemoryEstimate
 
-__all__ = ["grid_png", "layers_parts", "layers_png", "memory_parts", "memory_png"]
+__all__ = ["estimate_parts", "estimate_png", "grid_png", "layers_parts", "layers_png", "memory_parts", "memory_png"]
 
 BARS = 540
 TABLE = (BARS + 14, 123)
 """Left and upper edge of the table of parts, px."""
+
+PLACE = (56.0, 26.0, BARS - 66.0, HEIGHT - 46.0)
+"""Of the bars' frame, px."""
 
 ROW = 18
 KEY = "solid: measured   ·   striped: predicted   ·   crossed: does not fit"
@@ -52,26 +55,47 @@ def memory_png(limit: BatchLimit) -> bytes | None:
 
 def memory_parts(limit: BatchLimit) -> list[Part]:
     """Bars, speed, and what takes the memory at the answer's k."""
-    view, sizes = memory_view(limit), sizes_of(limit.settings)
-    left = BARS + 14
+    sizes, left = sizes_of(limit.settings), BARS + 14
     is_host = limit.estimate is not None and limit.estimate.device == "cpu"
     heads = [Cell(56, 13, KEY, "muted"), Cell(left, 13, "Speed, samples/s by k")]
     return [
-        Part(bars_panel(sizes, view.y_range[1]), view, (56, 26, BARS - 66, HEIGHT - 46)),
+        bars_part(scene_of(limit, False), PLACE),
         Part(replace(speed_panel(sizes), caption=""), speed_view(limit), (left + 26, 26, WIDTH - left - 34, 70)),
         page(heads, (0, 0, WIDTH, HEIGHT + 30)),
-        _parts_table(_explained(limit), is_host),
+        _parts_table(_explained(limit.latest, limit.batch_size), is_host, TABLE),
     ]
 
 
-def _explained(limit: BatchLimit) -> MemoryTrial | None:
-    """The answer's trial, else the largest."""
-    trials = [t for t in limit.latest if t.batch_size == limit.batch_size] or list(limit.latest[-1:])
-    return trials[0] if trials else None
+def estimate_png(estimate: MemoryEstimate) -> bytes | None:
+    """The light picture of ``estimate``: bars, what takes the memory, and what is predicted in words.
+
+    Returns:
+        A PNG, or None where matplotlib is not installed.
+    """
+    scene = scene_of_estimate(estimate)
+    head, _, rest = view_of(scene).label.partition(". ")
+    caveats = " ".join(f"{caveat.rstrip('.')}." for caveat in estimate.caveats)
+    return sentence_png(estimate_parts(estimate), HEIGHT + 30, _Answer(f"{head}.", rest, caveats))
 
 
-def _parts_table(trial: MemoryTrial | None, is_host: bool) -> Part:
-    left, top = TABLE
+def estimate_parts(estimate: MemoryEstimate) -> list[Part]:
+    """Its bars, and what takes the memory at the largest k that fits."""
+    scene = scene_of_estimate(estimate)
+    key = Cell(56, 13, "striped: predicted   ·   crossed: does not fit", "muted")
+    table = _parts_table(_explained(scene.bars, scene.best), estimate.device == "cpu", (TABLE[0], 26))
+    return [bars_part(scene, PLACE), page([key], (0, 0, WIDTH, HEIGHT + 30)), table]
+
+
+Known = TypeVar("Known", "MemoryTrial", Bar)
+
+
+def _explained(known: Sequence[Known], best: int | None) -> Known | None:
+    """The answer's, else the largest."""
+    return next((one for one in known if one.batch_size == best), known[-1] if known else None)
+
+
+def _parts_table(trial: MemoryTrial | Bar | None, is_host: bool, at: tuple[float, float]) -> Part:
+    left, top = at
     rows = [] if trial is None else parts_rows(trial, is_host=is_host)
     swatches = [
         Drawn(Mark("quad", row.token, fill=row.token), [(0, 12, y + 6, y - 6)]) for row, y in _placed(rows) if row.token
@@ -85,7 +109,7 @@ def _placed(rows: list[PartRow]) -> Iterator[tuple[PartRow, float]]:
         yield row, ROW * (i + 1.5)
 
 
-def _heads(trial: MemoryTrial) -> Iterator[Cell]:
+def _heads(trial: MemoryTrial | Bar) -> Iterator[Cell]:
     right = WIDTH - 4 - TABLE[0]
     yield Cell(0, ROW / 2, f"k = {trial.batch_size}, {'measured' if trial.is_measured else trial.why}", "muted")
     yield Cell(right - 60, ROW / 2, "MiB", "muted", align="right")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow
     from ...engine.batch_size.trial import MemoryTrial
     from ...engine.memory import LayerShare, MemoryEstimate
+    from .scene import Bar
 
 PART_ROWS = ("activations", "temporary", "inputs", "optimizer", "gradients", "parameters", "reserved", "context")
 PART_NAMES = {"reserved": "reserved, not in use", "context": "CUDA context"}
@@ -35,7 +36,7 @@ class PartRow:
     percent: str
 
 
-def parts_rows(trial: MemoryTrial | None, *, is_host: bool = False) -> list[PartRow]:
+def parts_rows(trial: MemoryTrial | Bar | None, *, is_host: bool = False) -> list[PartRow]:
     """What takes the memory of one trial, what grows with k first.
 
     Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...engine.comparison.result import Comparison
 from ...engine.comparison.run import ComparisonRun
+from ...plots.base.columns import View
 from ...plots.comparison.figure import comparison_view
 from ..panel.view import Face
+from ..panel.word_pace import WordPace
 from .table import caption_of, summary_table
 
 # The part of the budget from which the length of an axis can be told.
@@ -24,8 +26,9 @@ class Stage:
     """
 
     def __init__(self, face: Face, comparison: Comparison) -> None:
-        self.face, self.comparison = face, comparison
+        self.face, self.comparison, self._pace = face, comparison, WordPace()
         self.selected: int | None = None
+        self._drawn_as: tuple[str, bool, int | None] | None = None
 
     @property
     def shows_held_out(self) -> bool:
@@ -35,11 +38,20 @@ class Stage:
     def draw(self, run: ComparisonRun | None = None) -> None:
         """Draw the curves and the table; ``run`` is the one under way, None where they are final."""
         comparison, axis, is_running = self.comparison, self.face.values["axis"], run is not None
-        view = comparison_view(
-            comparison, axis=axis, held_out=self.shows_held_out, selected=self.selected, running=is_running,
-            x_end=None if run is None else self._expected_end(axis, run.share_done),
-        )  # fmt: skip
-        self.face.plots["curves"].update(view)
+        x_end = None if run is None else self._expected_end(axis, run.share_done)
+
+        def draw(words: bool) -> dict[str, View]:
+            return {
+                "curves": comparison_view(
+                    comparison, axis=axis, held_out=self.shows_held_out, selected=self.selected, running=is_running,
+                    x_end=x_end, words=words,
+                )
+            }  # fmt: skip
+
+        if not is_running or self._drawn_as != (axis, self.shows_held_out, self.selected):
+            self._pace.restart()
+        self._drawn_as = axis, self.shows_held_out, self.selected
+        self.face.plots["curves"].update(self._pace.views(draw)["curves"])
         table = summary_table(comparison, self.selected, running=is_running)
         self.face.contents = {"summary": table, "lines": caption_of(comparison)}
 

@@ -57,14 +57,14 @@ def finding_sentence(batch_size: int, index: int) -> Sentence:
 
 
 def running_sentence(run: ComparisonRun, comparison: Comparison) -> Sentence:
-    """Who is ahead so far."""
+    """Who is ahead so far, without numbers: those of the table and of the progress are newer than any sentence."""
     known = [(curve.final_loss, curve.batch_size) for curve in comparison.by_batch_size if curve.final_loss is not None]
     if not known:
         return [["Training copies of your model side by side.", "muted"]]
-    loss, k = min(known)
-    text, best = format_loss(comparison.sign * loss), "lowest" if comparison.sign > 0 else "highest"
-    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is {best} ({text})"
-    return [[f"After {spent(run)} {ahead}.", "muted"]]
+    if len(known) == 1:
+        return [["Training a copy of your model.", "muted"]]
+    best = "lowest" if comparison.sign > 0 else "highest"
+    return [[f"So far the loss is {best} at k = {min(known)[1]}.", "muted"]]
 
 
 def result_sentence(comparison: Comparison) -> Sentence:

@@ -8,6 +8,7 @@ from typing import Any
 from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.small_print import collected
+from ...engine.task.loaders import check_within_data
 from ...engine.task.task import checked_task
 from ...formats import format_lr
 from ...plots.learning_rate.dispatch import lr_png
@@ -35,7 +36,7 @@ class LRFinder(Panel):
         settings: The search's; None for the defaults (a race of 13 rates from 1e-5 to 10).
         **changes: Single settings by name, e.g. ``lr_max=1.0, mode="quick"``; see ``LRSettings``.
     Raises:
-        TypeError, ValueError: For wrong settings.
+        TypeError, ValueError: For wrong settings, such as a k of more samples than there are.
     """
 
     _css = frontend.style("panel/panel.css", "learning_rate/finder.css")
@@ -43,6 +44,7 @@ class LRFinder(Panel):
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "LRFinder")
         self.settings = self._given = replace(settings or LRSettings(), **changes)
+        check_within_data(self.settings.batch_sizes, task.loader)
         sign = task.sign_of(self.settings.optimizer) if self.settings.optimizer in (None, *task.optimizers) else 1
         self._stage = Stage(self, sign)
         self._searched: Searched | None = None

@@ -9,11 +9,13 @@ from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...formats import format_lr
+from ...plots.base.columns import View
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face
+from ..panel.word_pace import WordPace
 from ..panel.words import idle_sentence
 from .searched import Searched
 from .settings import SIZES
@@ -37,7 +39,7 @@ class Stage:
     """
 
     def __init__(self, face: Face, sign: int) -> None:
-        self.face, self._sign = face, sign
+        self.face, self._sign, self._pace = face, sign, WordPace()
 
     def set_up(self, settings: LRSettings, mode: str, *, has_new_axis: bool = False) -> None:
         """Make the plots of the mode when it first comes into sight: the two of a race take half a second."""
@@ -58,21 +60,28 @@ class Stage:
 
     def clear(self, mode: str) -> None:
         """Empty the plots of a mode."""
+        self._pace.restart()
         for name in _plots_in(mode):
             self.face.plots[name].clear()
 
     def draw(self, curve: LRCurve | LRByBatchSize, *, running: bool = False) -> None:
-        """Draw a result in the plots of its mode."""
-        views: dict[str, Any]
-        if isinstance(curve, LRByBatchSize):
-            views = {**by_size_view(curve, running=running)}
-        elif curve.settings.mode == "quick":
-            rules = classic_rules(curve) if self.face.values["rules"] and not running else ()
-            views = {"plot": lr_view(self.shown(curve), running=running, rules=rules)}
-        else:
-            views = {**race_view(self.shown(curve), running=running)}
-        for name, view in views.items():
+        """Draw a result in the plots of its mode; while it runs, its words now and then."""
+
+        def draw(words: bool) -> dict[str, View]:
+            return self._views(curve, running=running, words=words)
+
+        if not running:
+            self._pace.restart()
+        for name, view in (self._pace.views(draw) if running else draw(True)).items():
             self.face.plots[name].update(view)
+
+    def _views(self, curve: LRCurve | LRByBatchSize, *, running: bool, words: bool) -> dict[str, View]:
+        if isinstance(curve, LRByBatchSize):
+            return by_size_view(curve, running=running, words=words)
+        if curve.settings.mode == "quick":
+            rules = classic_rules(curve) if self.face.values["rules"] and not running else ()
+            return {"plot": lr_view(self.shown(curve), running=running, rules=rules, words=words)}
+        return race_view(self.shown(curve), running=running, words=words)
 
     def shown(self, curve: Any) -> Any:
         """Without the theory where its switch is off."""
@@ -109,7 +118,7 @@ class Stage:
         self.face.progress = {
             "fraction": min(1.0, taken / total),
             "text": " · ".join(part for part in parts if part),
-            "short": " · ".join(part for part in parts[:2] if part).replace(" steps", ""),
+            "short": " · ".join(part for part in parts[:2] if part),
             "kind": kind,
         }
 

@@ -59,12 +59,11 @@ def result_sentence(curve: LRCurve | LRByBatchSize) -> Sentence:
 
 def progress_parts(curve: LRCurve | LRByBatchSize, total: int) -> tuple[str, ...]:
     """How far a run is, the most important first."""
+    left = _time_left(curve.updates, curve.seconds, total, curve.settings)
     if isinstance(curve, LRByBatchSize):
         sizes, begun = curve.settings.batch_sizes, list(curve.curves)
-        taken = sum(len(one.steps) for one in curve.curves.values())
         at = f"k = {begun[-1]} ({len(begun)} of {len(sizes)})" if begun else f"{len(sizes)} batch sizes"
-        return at, _time_left(taken, curve.seconds, total, curve.settings)
-    left = _time_left(len(curve.steps), curve.seconds, total, curve.settings)
+        return at, left
     if curve.settings.repeats > 1:
         return f"data order {max(1, len(curve.orders))} of {curve.settings.repeats}", left
     if curve.settings.mode == "quick":
@@ -78,9 +77,11 @@ def outcome_parts(curve: LRCurve | LRByBatchSize, total: int, *, is_stopped: boo
     """How a run ended."""
     taken, is_race = curve.updates, curve.settings.mode == "race"
     if isinstance(curve, LRByBatchSize) or curve.settings.repeats > 1:
-        is_race, amount = True, f"{taken} steps · {_parts(curve)}"
+        is_race, amount = True, f"{taken} steps in all · {_parts(curve)}"
+    elif is_race:
+        amount = f"{taken} steps in all · {curve.settings.rates} rates"
     else:
-        amount = f"{taken} steps · {curve.settings.rates} rates" if is_race else f"{taken} of {total} steps"
+        amount = f"{taken} of {total} steps"
     if curve.outcome == "finished":
         return amount, "finished"
     if curve.outcome == "diverged":

@@ -1,9 +1,11 @@
-/* A view of a Bokeh figure: its own document, filled from the model's synced `data`, coloured by the page's theme. */
+/* A view of a Bokeh figure: its own document, filled from the model's synced `data` and what changed `since`,
+   coloured by the page's theme. */
 
 import { isDark, surface, watchTheme } from "./theme.js";
 
 const CALM_MS = 500; // between two drawings where the reader prefers reduced motion
 const FRAME_MS = 16; // between two drawings where nobody does
+const CHANGES = ["data", "since"]; // what a plot shows: all of its sources, and those that changed after
 
 /** BokehJS of one version, once per page. A global, since each widget model evaluates its own copy of this module. */
 function loadBokeh(shared) {
@@ -113,7 +115,9 @@ class PlotView {
 
   apply() {
     if (!this.document) return;
-    const { columns, x_range, y_range, label, sequence } = this.model.get("data");
+    const [data, since] = CHANGES.map((name) => this.model.get(name));
+    const { x_range, y_range, label, sequence } = { ...data, ...since };
+    const columns = { ...data.columns, ...since?.columns };
     for (const [name, values] of Object.entries(columns)) this.fill(name, values);
     if (x_range) this.figure.x_range.setv({ start: x_range[0], end: x_range[1] });
     if (y_range) this.figure.y_range.setv({ start: y_range[0], end: y_range[1] });
@@ -154,13 +158,13 @@ async function render({ model, el, signal }) {
   const ended = new AbortController();
   const onData = () => view.schedule();
   const onDocument = () => view.build();
-  model.on("change:data", onData);
+  for (const name of CHANGES) model.on(`change:${name}`, onData);
   model.on("change:document", onDocument);
   watchTheme(() => view.recolour(), ended.signal);
   await view.build();
   return () => {
     ended.abort();
-    model.off("change:data", onData);
+    for (const name of CHANGES) model.off(`change:${name}`, onData);
     model.off("change:document", onDocument);
     clearTimeout(view.pending);
     view.dispose();

@@ -65,8 +65,9 @@ class BokehPlot(OneWay):
     """A Bokeh figure whose columns change while it is looked at.
 
     All the browser must know lies in synced traits, whose last value always arrives, so that every view shows what was
-    last given to ``update``. Columns travel as bytes. Colours are each view's own: models tagged by
-    ``plots.tokens.themed`` are coloured by the theme of the page they are on.
+    last given to ``update``: ``data`` is the last view that named every source, ``since`` what others changed after it.
+    So a tick of a run sends what moves, and not all there is. Columns travel as bytes. Colours are each view's own:
+    models tagged by ``plots.tokens.themed`` are coloured by the theme of the page they are on.
 
     Args:
         figure: With named ColumnDataSources. It is read, not kept: fill it by ``update``.
@@ -78,6 +79,7 @@ class BokehPlot(OneWay):
     document = traitlets.Dict().tag(sync=True)
     tokens = traitlets.Dict(TOKENS).tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
+    since = traitlets.Dict().tag(sync=True)
 
     def __init__(self, figure: figure, **traits: Any) -> None:
         self._sequence = 0
@@ -88,14 +90,24 @@ class BokehPlot(OneWay):
         """Show another figure instead, as it is now."""
         self._blank = _shown(figure)
         with self.hold_sync():
-            self.document, self.data = _document(figure), self._data(self._blank)
+            self.document, self.data, self.since = _document(figure), self._data(self._blank), {}
 
     def update(self, view: View) -> None:
         """Replace the columns of the figure's sources, its ranges and its label for screen readers.
 
-        A view without an ``x_range`` leaves the figure's own.
+        A view without an ``x_range`` leaves the figure's own, and sources that it does not name as they are.
         """
-        self.data = self._data(view)
+        shown = self._data(view)
+        base: dict[str, Any] = self.data["columns"]
+        kept = {
+            name: columns for name, columns in self.since.get("columns", {}).items() if name not in shown["columns"]
+        }
+        if base.keys() <= {*shown["columns"], *kept}:
+            with self.hold_sync():
+                self.data, self.since = {**shown, "columns": {**kept, **shown["columns"]}}, {}
+            return
+        changed = {name: columns for name, columns in shown["columns"].items() if columns != base.get(name)}
+        self.since = {**shown, "columns": {**kept, **changed}}
 
     def clear(self) -> None:
         """Show what the figure showed when it was given."""

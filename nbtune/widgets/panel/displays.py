@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 import threading
-from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+
+from ...plots.base.shown import bundle_of
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SAVED_VIEW = "application/vnd.nbtune.view+json"
@@ -54,10 +54,7 @@ class Displays:
             text: Also the picture's description for screen readers.
         """
         with self._lock:
-            self._picture, self._metadata = {"text/plain": text}, {}
-            if png is not None:
-                self._picture["image/png"] = b64encode(png).decode("ascii")
-                self._metadata["image/png"] = {"width": struct.unpack(">I", png[16:20])[0] // 2, "alt": text}
+            self._picture, self._metadata = bundle_of(png, text)
             self._update()
 
     @property

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -21,7 +22,7 @@ from nbtune.engine.curvature import estimate as curvature
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
 from nbtune.engine.learning_rate.race import run as race
-from nbtune.engine.learning_rate.search import search_lr
+from nbtune.engine.learning_rate.search import LRSearch, search_lr
 from nbtune.engine.task.order import reordered
 from nbtune.formats import format_lr
 
@@ -151,12 +152,21 @@ def test_a_rate_is_judged_by_the_orders_in_which_it_stayed_longest() -> None:
         assert len(candidate.losses) == longest and candidate.score == pytest.approx(sum(stayed) / len(stayed))
 
 
+def begun_with(run: LRSearch, is_next: Callable[[Any], bool]) -> list[Any]:
+    """The events of a run that is stopped 20 after the first of the next part."""
+    events = []
+    with closing(run):
+        for event in run:
+            events.append(event)
+            if is_next(event):
+                return [*events, *islice(run, 20)]
+    raise AssertionError("there was no next part")
+
+
 @pytest.mark.parametrize("repeats", [2, 3])
 def test_a_search_that_is_stopped_in_its_second_order_keeps_the_answer_of_the_first(repeats: int) -> None:
     run = search_lr(mlp_task(), LRSettings(repeats=repeats))
-    first = run.total // repeats
-    events = list(islice(run, first + 20))
-    run.close()
+    events = begun_with(run, lambda step: step.repeat == 1)
     curve = LRCurve.from_steps(events, settings=LRSettings(repeats=repeats))
     assert curve.outcome == "stopped" and len(curve.orders) == 2
     assert curve.suggestion is not None and curve.suggestion == curve.orders[0].suggestion
@@ -235,8 +245,7 @@ def test_a_warning_comes_once() -> None:
 
 def test_a_stopped_search_over_batch_sizes_keeps_those_that_are_through() -> None:
     run = search_lr(mlp_task(), LRSettings(batch_sizes=(8, 16, 32)))
-    events = list(islice(run, run.total // 3 + 20))
-    run.close()
+    events = begun_with(run, lambda step: step.batch_size == 16)
     result = LRByBatchSize.from_steps(events, settings=LRSettings(batch_sizes=(8, 16, 32)))
     assert result.outcome == "stopped" and result.suggestions[8] is not None and 32 not in result.curves
     assert "Stopped before k = 16, 32." in result.limit and "No clear answer" not in result.limit
@@ -281,7 +290,7 @@ def test_wrong_batch_sizes_are_told(sizes: Any) -> None:
 
 def test_more_samples_than_there_are_is_told_at_once() -> None:
     task = plain_task()
-    with pytest.raises(ValueError, match="k = 97 is more than the 96 samples"):
+    with pytest.raises(ValueError, match="k = 97 is more than the data have: 96 samples"):
         searched(task, batch_sizes=[8, 97])
 
 

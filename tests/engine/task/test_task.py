@@ -295,8 +295,8 @@ def test_validation_data_without_a_batch_are_told() -> None:
 
 
 def test_a_smaller_batch_size_does_not_stand_in_the_way_of_a_larger_one() -> None:
-    with pytest.warns(UserWarning, match="each batch holds all 16 samples"):
+    with pytest.warns(UserWarning, match="batch_size = 128 is .* 16 samples; each batch holds them all"):
         task = plain_task(data=blobs(16)).with_(batch_size=8).with_(batch_size=128)
     assert [len(targets) for _, targets in task.loader] == [16]
-    with pytest.warns(UserWarning, match="batch_size=5000 is more than the data have"):
+    with pytest.warns(UserWarning, match="batch_size = 5000 is more than the data have: 442 samples"):
         assert plain_task(data=blobs(442)).with_(batch_size=5000).batch_size == 442

@@ -150,7 +150,7 @@ def test_a_text_that_is_no_list_of_batch_sizes_is_told(text: str) -> None:
 def test_too_large_a_batch_size_is_told_and_the_fields_keep_what_was_typed() -> None:
     finder = LRFinder(plain_task())
     click(finder, "start", mode="sizes", values={**finder.values, "batch_sizes": "8, 1000"})
-    assert finder.problem is not None and "k = 1000 is more than the 96 samples" in finder.problem["text"]
+    assert finder.problem is not None and "k = 1000 is more than the data have: 96 samples" in finder.problem["text"]
     assert finder.values["batch_sizes"] == "8, 1000"
 
 

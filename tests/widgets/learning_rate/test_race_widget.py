@@ -10,9 +10,11 @@ import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said
 from tasks import blobs, everything, hard_task, plain_task
+from torch import nn
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep, search_lr
 from nbtune.engine.learning_rate.race import run as lr_race
+from nbtune.jobs import BOARD
 from nbtune.widgets import LRFinder
 from nbtune.widgets.learning_rate.acts import SearchAct
 from nbtune.widgets.learning_rate.words import running_sentence
@@ -178,3 +180,31 @@ def test_one_is_only_said_to_be_ahead_where_the_loss_has_fallen(fall: float, is_
     curve = LRCurve.from_steps(steps, settings=settings)
     words = "".join(text for text, _ in running_sentence(curve, search_lr(plain_task(), settings)))
     assert ("Ahead so far: η = 1e-5" in words) == is_said
+
+
+@pytest.mark.parametrize("stops_after", [None, 60])
+def test_steps_are_counted_alike_in_panel_board_and_result(stops_after: int | None) -> None:
+    """A step is an update of weights: a race's control, which only looks, takes none."""
+    on_board: list[Any] = []
+    calls = 0
+
+    def loss_fn(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        on_board.extend(job.progress for job in BOARD.jobs)
+        if calls == stops_after:
+            finder.stop()
+        return nn.functional.cross_entropy(outputs, targets)
+
+    finder = LRFinder(plain_task(loss_fn=loss_fn), curvature=False)
+    curve = finder.run()
+    assert (curve.outcome == "stopped") == (stops_after is not None)
+    taken = sum(len(candidate.losses) for candidate in curve.candidates)
+    assert curve.updates == taken and f"{taken} steps in all" in finder.progress["text"]
+    assert f"{taken} steps in all" in repr(curve)
+    assert on_board[-1].done <= taken <= on_board[-1].total and on_board[-1].unit == "steps"
+    if stops_after is None:
+        assert on_board[-1].total == taken
+    else:
+        reached = min(len(candidate.losses) for candidate in curve.candidates if candidate.left_after is None)
+        assert curve.reason == f"All rates still in have reached step {reached} of 45."

@@ -132,6 +132,22 @@ test("columns that stay are not set again", async (t) => {
   assert.deepEqual([doc.source.noted.length, el.ariaLabel, el.dataset.sequence], [1, "still two", "2"]);
 });
 
+test("what changed since is drawn over the rest, and the whole that comes after it stands alone", async (t) => {
+  const pass = stopClocks(t);
+  const { doc, el, set } = await shown();
+  const more = { x_range: null, y_range: [0, 2] };
+  set({ since: { columns: { raw: { x: sent(1, 2, 3) } }, label: "three", sequence: 2, ...more } });
+  pass(16);
+  assert.deepEqual([el.dataset.points, el.ariaLabel, el.dataset.sequence], ["3", "three", "2"]);
+  assert.deepEqual(doc.figure.y_range.noted.at(-1), { start: 0, end: 2 });
+  set({ since: { columns: {}, label: "two again", sequence: 3, ...more } });
+  pass(16);
+  assert.deepEqual([el.dataset.points, el.ariaLabel], ["2", "two again"]);
+  set({ data: { ...DATA, columns: { raw: { x: sent(5) } }, sequence: 4 }, since: {} });
+  pass(16);
+  assert.deepEqual([el.dataset.points, el.ariaLabel, el.dataset.sequence], ["1", "two points", "4"]);
+});
+
 test("a reader who prefers reduced motion sees two drawings a second", async (t) => {
   const pass = stopClocks(t);
   page.prefers.add("(prefers-reduced-motion: reduce)");

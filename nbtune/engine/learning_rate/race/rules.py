@@ -11,7 +11,7 @@ import numpy as np
 from ....formats import format_lr
 from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
-from .standings import END, Candidate, Standings, begin_of, score_of
+from .standings import Candidate, Standings, begin_of, score_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
 """× the minimum of the scores. At 3,000 steps a rate one step too high costs far more than one step too low, and a
@@ -192,6 +192,6 @@ def _diverged_late(standings: Standings) -> Answer:
 def _stopped(standings: Standings) -> Answer:
     return Answer(
         verdict="Stopped before the race was decided: no suggestion yet.",
-        reason=f"{standings.taken} of {END} steps were taken.",
+        reason=f"All rates still in have reached step {standings.taken} of {standings.last}.",
         limit="Your model is as it was.",
     )

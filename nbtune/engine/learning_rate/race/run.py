@@ -87,8 +87,8 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
 
     @property
     def total(self) -> int:
-        """How many events there are in all, as far as can be said now."""
-        return len(self.standings.control) + sum(map(len, self.standings.losses.values())) + self.standings.steps_left
+        """How many training steps there are in all, as far as can be said now."""
+        return self.standings.updates + self.standings.updates_left
 
     def _events(self) -> Generator[RaceStep | Noted, None, None]:
         self._begun = time.perf_counter()

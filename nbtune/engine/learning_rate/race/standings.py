@@ -115,13 +115,18 @@ class Standings:
         return max(self.end, END)
 
     @property
-    def steps_left(self) -> int:
-        """Steps of all rates, and of the control, to the end, as far as can be said now."""
+    def updates(self) -> int:
+        """Training steps of all rates so far: the control does not train."""
+        return sum(map(len, self.losses.values()))
+
+    @property
+    def updates_left(self) -> int:
+        """Training steps of all rates to the end, as far as can be said now."""
         if self.is_over:
             return 0
         now, alive = self.taken, len(self.alive)
         done = sum(len(self.losses[lr]) - now for lr in self.alive)
-        left = self.last - len(self.control)
+        left = 0
         for at, kept in [*(r for r in ROUNDS if r[0] >= self.end), (self.last, 0)]:
             left += alive * (at - now)
             now, alive = at, min(alive, kept)

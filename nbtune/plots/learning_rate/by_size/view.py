@@ -29,17 +29,22 @@ MOST_POINTS = 300
 """Of one curve."""
 
 
-def by_size_view(result: LRByBatchSize, *, running: bool = False) -> dict[str, View]:
+def by_size_view(result: LRByBatchSize, *, running: bool = False, words: bool = True) -> dict[str, View]:
     """Every mark of both figures, "curves" and "moves", for what is known of ``result``.
 
     Args:
         result: With any number of k, also none.
         running: Whether more steps are coming: then only those k have a suggestion that are through.
+        words: Whether the plot's words are placed too. A view without them leaves those that stand, which are right as
+            long as its ranges are the same.
     """
     scene = by_size_scene(result, running)
+    curves, moves = _curves(scene), _moves(scene)
+    if words:
+        curves, moves = {**curves, **_curves_words(scene)}, {**moves, **_moves_words(scene)}
     return {
-        "curves": mirrored(View(_curves(scene), scene.losses, _curves_in_words(scene), scene.rates), result.sign),
-        "moves": View(_moves(scene), scene.suggested, _moves_in_words(scene), scene.sizes),
+        "curves": mirrored(View(curves, scene.losses, _curves_in_words(scene), scene.rates), result.sign),
+        "moves": View(moves, scene.suggested, _moves_in_words(scene), scene.sizes),
     }
 
 
@@ -59,6 +64,11 @@ def _curves(scene: BySizeScene) -> dict[str, Columns]:
         for slot, at in ends.items()
     }
     columns["start"] = {"y": np.array(starts[:1])}
+    return columns
+
+
+def _curves_words(scene: BySizeScene) -> dict[str, Columns]:
+    columns: dict[str, Columns] = {}
     for prefix, width in FRAME_WIDTHS.items():
         frame = Frame.of((width, FRAME_HEIGHT), scene.rates, scene.losses, logs="x")
         placed = frame.place(_curve_labels(scene, frame), _curve_boxes(scene, frame))
@@ -81,6 +91,11 @@ def _moves(scene: BySizeScene) -> dict[str, Columns]:
             "high": np.array([a.high for a in ranges], dtype=np.float64),
         }
     columns["trend"] = _trend(scene)
+    return columns
+
+
+def _moves_words(scene: BySizeScene) -> dict[str, Columns]:
+    columns: dict[str, Columns] = {}
     for prefix, width in FRAME_WIDTHS.items():
         frame = Frame.of((width, FRAME_HEIGHT), scene.sizes, scene.suggested, logs="xy")
         columns |= frame.columns(prefix, frame.place(_move_labels(scene, frame), _move_boxes(scene, frame)), COLOURS)

@@ -24,19 +24,24 @@ if TYPE_CHECKING:
     from ....engine.learning_rate.race.standings import Candidate
 
 
-def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, View]:
+def race_view(curve: LRCurve, *, running: bool = False, words: bool = True) -> dict[str, View]:
     """Every mark of both figures, "course" and "scores", for what is known of ``curve``.
 
     Args:
         curve: Of any length, also empty.
         running: Whether more steps are coming: then no answer is shown.
+        words: Whether the plot's words are placed too. A view without them leaves those that stand, which are right as
+            long as its ranges are the same.
     """
     scene = race_scene(curve, running)
     y_range = scene.bottom, scene.top
     steps = 0.0, NAMES_SHARE * scene.last
+    course, scores = _course(scene), _scores(scene)
+    if words:
+        course, scores = {**course, **course_labels(scene)}, {**scores, **scores_labels(scene)}
     return {
-        "course": mirrored(View(_course(scene), y_range, _course_in_words(scene), steps), curve.sign),
-        "scores": mirrored(View(_scores(scene), y_range, _scores_in_words(scene), scene.rates), curve.sign),
+        "course": mirrored(View(course, y_range, _course_in_words(scene), steps), curve.sign),
+        "scores": mirrored(View(scores, y_range, _scores_in_words(scene), scene.rates), curve.sign),
     }
 
 
@@ -55,7 +60,7 @@ def _course(scene: RaceScene) -> dict[str, Columns]:
         "head": _points(scene, [(len(c.losses), c.losses[-1]) for c in scene.others if scene.running]),
         "leading_head": _points(scene, [(len(c.losses), c.losses[-1]) for c in heads]),
         "rounds": _uprights(scene, scene.rounds),
-        **_start(scene), **course_labels(scene),
+        **_start(scene),
     }  # fmt: skip
 
 
@@ -79,7 +84,7 @@ def _scores(scene: RaceScene) -> dict[str, Columns]:
         "orders": _orders(scene),
         "order_ticks": _uprights(scene, suggestions_of(scene.orders), TICK_PX),
         "theory": _uprights(scene, [] if theory is None else [theory]),
-        **_start(scene), **scores_labels(scene),
+        **_start(scene),
     }  # fmt: skip
 
 

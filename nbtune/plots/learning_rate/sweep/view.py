@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
 
 
-def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()) -> View:
+def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = (), words: bool = True) -> View:
     """Every mark of the figure for what is known of ``curve``.
 
     Args:
@@ -31,11 +31,13 @@ def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()
         running: Whether more steps are coming: then the last point is marked, and no answer is shown.
         rules: At most four whose η is to be marked on the axis, such as ``nbtune.engine.classic_rules(curve)``; not
             while it runs.
+        words: Whether the plot's words are placed too. A view without them leaves those that stand, which are right as
+            long as its ranges are the same.
     """
     rules = () if running else rules
     scene = scene_of(curve, running)
     columns = {**_line_columns(scene), **_mark_columns(scene), **_region_columns(scene)}
-    for prefix in FRAME_WIDTHS:
+    for prefix in FRAME_WIDTHS if words else ():
         columns |= lr_labels(scene, prefix, rules)
     label = " ".join(part for part in (_in_words(scene), rules_in_words(rules, format_lr)) if part)
     return mirrored(View(columns, (scene.bottom, scene.top), label), curve.sign)
