@@ -209,7 +209,7 @@ def thrown_after(
     main, over, thrown = threading.get_ident(), threading.Event(), list[int]()
 
     def handle(number: int, frame: Any) -> None:
-        if _is_in_engine(frame):  # else it comes just before or behind the call
+        if not over.is_set() and _is_in_engine(frame):  # else it comes just before or behind the call
             raise KeyboardInterrupt
 
     def ring() -> None:

@@ -13,6 +13,7 @@ whether the model is free.
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import time
 import warnings
@@ -33,6 +34,8 @@ KINDS: list[Kind] = ["interrupt", "interrupt", "stop", "both"]
 
 
 def main(wanted: int, names: list[str]) -> None:
+    # A shell starts what runs in its background with interrupts ignored, and Python then leaves them so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     print(f"{'tool':22}{'path':10}{'identical':>10} of tried")

@@ -52,7 +52,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     [(name, value) for name in WHOLE for value in NO_WHOLE_NUMBERS if value is not None or name not in NONE_IS_MEANT],
 )
 def test_what_is_no_whole_number_in_reach_is_refused(name: str, value: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"whole number|at most|one sample or more|must divide"):
+    with pytest.raises((TypeError, ValueError), match=r"whole number|at most|must divide"):
         WHOLE[name](value)
 
 

@@ -18,7 +18,7 @@ from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..plain_data import json_ready
 from ..task.rates import set_lr
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from ..torch_modes import CallersModes
 from ..training.feeds import SharedBatches
 from ..training.loader_state import LoaderState
@@ -151,14 +151,13 @@ def estimate_curvature(
     Sources: Cohen et al. 2021 (arXiv 2103.00065) and 2022 (arXiv 2207.14484); products by double backward: Pearlmutter
     1994.
     """
-    if not isinstance(task, Task):
-        raise TypeError(f"estimate_curvature takes an nbtune.Task, not {type(task).__name__}")
-    for name, value in (("products", products), ("batches", batches)):
-        whole_number(name, value)
+    checked_task(task, "estimate_curvature")
+    products, batches = whole_number("products", products), whole_number("batches", batches)
+    seed = whole_number("seed", seed, least=0)
     limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
     for caveat in task.caveats:
         warnings.warn(caveat, stacklevel=2)
-    return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)
+    return measured(task, products=products, batches=batches, seed=seed, max_seconds=limit)
 
 
 def measured(

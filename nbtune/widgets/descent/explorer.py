@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from ...engine.checks import made_of
 from ...engine.descent.path import DescentPath
 from ...engine.descent.settings import DescentSettings
 from ...engine.descent.surfaces import SAMPLES, SURFACES, lr_limit
@@ -54,7 +55,7 @@ class DescentExplorer(Panel):
     _css = frontend.style("panel/panel.css", "panel/blocks.css", "descent/explorer.css")
 
     def __init__(self, settings: DescentSettings | None = None, **changes: Any) -> None:
-        self.settings = DescentSettings(**changes) if settings is None else replace(settings, **changes)
+        self.settings = made_of(DescentSettings, settings, changes, taker="DescentExplorer")
         self._shown: int | None = None  # steps; None for all
         self._paths: dict[str, DescentPath] = {}
         super().__init__(

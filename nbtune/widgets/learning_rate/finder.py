@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
+from ...engine.checks import made_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.task.task import checked_task
 from ...formats import format_lr
@@ -42,7 +43,7 @@ class LRFinder(Panel):
 
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "LRFinder")
-        self.settings = self._given = replace(settings or LRSettings(), **changes)
+        self.settings = self._given = made_of(LRSettings, settings, changes, taker="LRFinder")
         self._stage = Stage(self)
         self._searched: Searched | None = None
         mode = mode_of(self.settings)

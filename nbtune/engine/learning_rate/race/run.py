@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ...checks import made_of
 from ...device import out_of_memory
 from ...run import GeneratorRun
 from ...task import batches
@@ -48,7 +49,7 @@ def race_lr(task: Task, settings: LRSettings | None = None) -> LRRace:
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRRace(task, settings or LRSettings())
+    return LRRace(task, made_of(LRSettings, settings, {}, taker="race_lr"))
 
 
 class LRRace(GeneratorRun[RaceStep]):

@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import torch
 
+from ...checks import made_of
 from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
@@ -30,7 +31,7 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRSweep(task, settings or LRSettings())
+    return LRSweep(task, made_of(LRSettings, settings, {}, taker="sweep_lr"))
 
 
 class LRSweep(GeneratorRun[LRStep]):
