@@ -101,7 +101,7 @@ class Callables:
             self.by_name |= PARTS[part](self.task)
 
 
-CALLED = {"batch_sizes": "batch_sizes|k = ", "validation": "validation|loss_fn needs", "data": "data|samples"}
+CALLED = {"batch_sizes": "batch_sizes|k = ", "validation": "validation|data|loss_fn needs", "data": "data|samples"}
 """What an error may call an argument, where it is not by its name alone."""
 
 

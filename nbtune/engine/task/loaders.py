@@ -186,6 +186,8 @@ def _sliced(arrays: dict[Any, Any], batch_size: int) -> DataLoader[Any]:
             f"{names} must have as many samples: "
             f"their shapes are {' and '.join(str(tuple(tensor.shape)) for tensor in tensors.values())}"
         )
+    if any(tensor.is_meta for tensor in tensors.values()):
+        raise ValueError("the data are on the meta device, so they hold no numbers")
     count = len(next(iter(tensors.values())))
     if not count:
         raise ValueError("the data are empty: inputs and targets have 0 samples")
