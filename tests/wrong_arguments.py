@@ -454,7 +454,18 @@ class _Shown:
 
 
 WIDGETS = "LRFinder", "BatchProber", "BatchComparison", "DescentExplorer"
-TRAITS = "state", "values", "mode", "fields", "sentence", "plots", "progress", "problem"
+
+
+def _is_mode(value: Any) -> bool | None:
+    """One that some of them have; the explorer has none, and leaves any text unread."""
+    return None if isinstance(value, str) else False
+
+
+TRAITS: dict[str, Rule] = {
+    "state": nothing, "values": nothing, "mode": _is_mode, "fields": anything,
+    "sentence": anything, "plots": lambda v: isinstance(v, dict) and None,
+    "progress": anything, "problem": anything,
+}  # fmt: skip
 
 
 def _traits(task: nt.Task) -> dict[str, list[Argument]]:
@@ -470,7 +481,7 @@ def _traits(task: nt.Task) -> dict[str, list[Argument]]:
 
     return {
         f"{name}'s traits": [
-            Argument(trait, functools.partial(assigned, name, trait), anything, is_trait=True) for trait in TRAITS
+            Argument(trait, functools.partial(assigned, name, trait), TRAITS[trait], is_trait=True) for trait in TRAITS
         ]
         for name in WIDGETS
     }

@@ -17,6 +17,7 @@ from ...plots.descent.strip import NAMES, strip_figure, strip_view
 from ...plots.descent.view import family_of, path_title, path_view
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
+from ..panel.numbers import number_in
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
 from .play import PlayAct, Steps
@@ -202,7 +203,10 @@ def _settings_from(texts: dict[str, str], before: DescentSettings) -> DescentSet
     Raises:
         ValueError: For an η that is no number above 0.
     """
-    changes: dict[str, Any] = {"surface": texts["surface"], "batch_size": int(texts["batch_size"])}
+    changes: dict[str, Any] = {
+        "surface": texts["surface"],
+        "batch_size": number_in(texts["batch_size"], "k", int, "a whole number such as 16"),
+    }
     if texts["lr"].strip() != _texts(before)["lr"]:
         changes["lr"] = _rate(texts["lr"].strip())
     return replace(before, **changes)
