@@ -303,7 +303,7 @@ def _tools(task: nt.Task) -> dict[str, list[Argument]]:
             "optimizer": BATCH_RULES["optimizer"], "device": _is_device, "samples": lambda v: v is None,
         }),
         "estimate_curvature": _by_keyword(curvature, {
-            "task": nothing, "products": lambda v: whole()(v) and None, "batches": lambda v: whole(1, 3)(v) or None,
+            "task": nothing, "products": whole(1, 1000), "batches": lambda v: whole(1, 1000)(v) and None,
             "seed": lambda v: whole(0)(v) and None, "max_seconds": real(least=0, none=True),
         }),
         "plot": [Argument("plot", nt.plot)],

@@ -32,6 +32,9 @@ from .scaled_hessian import ScaledHessian
 CONVERGED = 0.02
 """Relative error of λmax from which on no further product is needed."""
 
+MOST_PRODUCTS, MOST_BATCHES = 1000, 1000
+"""Each product's vector is kept, and each batch on the device."""
+
 ROUGH = 0.1
 """Above this one it is not told as a number, but as a bound."""
 
@@ -127,8 +130,8 @@ def estimate_curvature(
 
     Args:
         task: What is to be tuned.
-        products: At most, ≥ 1; fewer when λmax is known to 2 %.
-        batches: Whose mean loss it is, ≥ 1. Of one, the graph is kept for all products; of more, made anew in each.
+        products: At most, from 1 to 1,000; fewer when λmax is known to 2 %.
+        batches: Whose mean loss it is, from 1 to 1,000. Of one, the graph is kept for all products; of more, made anew in each.
         seed: Of the random vector and the dropout.
         max_seconds: Begin no product after this time.
     Returns:
@@ -152,7 +155,8 @@ def estimate_curvature(
     1994.
     """
     checked_task(task, "estimate_curvature")
-    products, batches = whole_number("products", products), whole_number("batches", batches)
+    products = whole_number("products", products, most=MOST_PRODUCTS)
+    batches = whole_number("batches", batches, most=MOST_BATCHES)
     seed = whole_number("seed", seed, least=0)
     limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
     for caveat in task.caveats:
