@@ -38,7 +38,25 @@ class Right:
     lacks: tuple[str, ...] = ()
 
 
-RIGHT: dict[str, Right] = {}
+ERROR = "(?m)^[A-Za-z]*(Error|Exception)"
+
+RIGHT = {
+    "accelerate_scheduler": Right(lacks=(ERROR, "None")),
+    "autocast": Right(has=("plain .*\\n(.*\\n)*.*cache off [0-9.]+",), lacks=("None",)),
+    "batch_objects": Right(has=(r"(?s)(262144.*){3}",)),
+    "beside_the_model": Right(has=(r"teacher (6[4-9]\d|[7-9]\d\d) MiB|[Cc]ounted beside",)),
+    "generators_in_place": Right(has=("True",), lacks=("False",)),
+    "inference_mode": Right(lacks=(ERROR,)),
+    "interrupt_loader_order": Right(has=("as before: True",), lacks=("False",)),
+    "lengths_in_lists": Right(lacks=("65536",)),
+    "maximize": Right(lacks=("None", ERROR)),
+    "none_and_dict_losses": Right(lacks=("None$", ERROR)),
+    "outside_object_on_meta": Right(lacks=("NotImplementedError", "meta tensor")),
+    "second_interrupt": Right(has=("as before: True", "runs"), lacks=("False", ERROR)),
+    "small": Right(lacks=("Attribute", "Index", "StopIteration", "Runtime", "KeyError", "Recursion")),
+    "torch_assert": Right(has=(r"(?s)(meta.*){2}",), lacks=("Recursion",)),
+}
+"""Of programs that are known; what is right stands beside them in words."""
 
 
 def main() -> None:

@@ -131,7 +131,8 @@ def estimate_curvature(
     Args:
         task: What is to be tuned.
         products: At most, from 1 to 1,000; fewer when λmax is known to 2 %.
-        batches: Whose mean loss it is, from 1 to 1,000. Of one, the graph is kept for all products; of more, made anew in each.
+        batches: Whose mean loss it is, from 1 to 1,000. Of one, the graph is kept for all products; of more, made anew
+            in each.
         seed: Of the random vector and the dropout.
         max_seconds: Begin no product after this time.
     Returns:
