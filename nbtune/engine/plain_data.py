@@ -40,26 +40,30 @@ def check_event(event: Any) -> None:
     Raises:
         TypeError, ValueError: For anything else.
     """
-    for name, kind, may_be_none in _plain_fields(cast(Hashable, type(event))):
+    for name, kind, least, may_be_none in _plain_fields(cast(Hashable, type(event))):
         value = getattr(event, name)
         # Thousands are made in a run: what is plain already is not looked at long.
-        if type(value) is kind and (kind is bool or kind is str or 0 <= value < _LARGEST):
+        if type(value) is kind and (kind is bool or kind is str or least <= value < _LARGEST):
             continue
         if value is not None or not may_be_none:
-            object.__setattr__(event, name, _PLAIN[kind](name, value))
+            object.__setattr__(event, name, _PLAIN[kind](name, value, least))
 
 
 @cache
-def _plain_fields(kind: Any) -> tuple[tuple[str, type[Any], bool], ...]:
-    known = {kind.__name__: kind for kind in _PLAIN}
-    split = [(f.name, str(f.type).split(" | ")) for f in fields(kind)]
-    return tuple((name, known[kinds[0]], "None" in kinds) for name, kinds in split if kinds[0] in known)
+def _plain_fields(kind: Any) -> tuple[tuple[str, type[Any], int, bool], ...]:
+    known, split = {kind.__name__: kind for kind in _PLAIN}, [(f.name, str(f.type).split(" | ")) for f in fields(kind)]
+    return tuple(
+        (name, known[kinds[0]], int(name == "batch_size"), "None" in kinds)
+        for name, kinds in split
+        if kinds[0] in known
+    )
 
 
-def _number(name: str, value: Any) -> float:
-    return number(name, value, least=0) if name in NEVER_BELOW_ZERO else number(name, value, may_be_endless=True)
+def _number(name: str, value: Any, least: int) -> float:
+    return number(name, value, least=least) if name in NEVER_BELOW_ZERO else number(name, value, may_be_endless=True)
 
 
-_PLAIN: dict[type, Callable[[str, Any], Any]] = {
-    int: lambda name, value: whole_number(name, value, least=0, most=_LARGEST), float: _number, bool: flag, str: text,
+_PLAIN: dict[type, Callable[[str, Any, int], Any]] = {
+    int: lambda name, value, least: whole_number(name, value, least=least, most=_LARGEST), float: _number,
+    bool: lambda name, value, least: flag(name, value), str: lambda name, value, least: text(name, value),
 }  # fmt: skip
