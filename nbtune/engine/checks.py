@@ -263,7 +263,9 @@ def made_of(kind: type[T], settings: Any, changes: Mapping[str, Any], *, taker: 
         raise TypeError(
             f"{taker} got an unexpected keyword argument {unknown[0]!r}: the settings are {', '.join(names)}"
         )
-    return replace(kind() if settings is None else settings, **changes)  # type: ignore[type-var, no-any-return]
+    if settings is None:
+        return kind(**changes)  # not the defaults, changed: one may follow from another
+    return replace(settings, **changes)  # type: ignore[type-var, no-any-return]
 
 
 def instance(name: str, value: Any, kind: type[T]) -> T | None:
