@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ...formats import format_memory
 from ...jobs import Progress
 from ..checks import flag, made_of
 from ..headless import Headless, carried_out
+from ..small_print import warn_of
 from ..task.task import Task, checked_task
 from .finding import finding_of, forecast_of
 from .limit import BatchLimit
@@ -47,8 +47,7 @@ def find_batch_size(
     checked_task(task, "find_batch_size")
     progress, settings = flag("progress", progress), made_of(BatchSettings, settings, changes, taker="find_batch_size")
     probe = probe_batch_sizes(task, settings)
-    for caveat in (*task.caveats, *probe.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *probe.modes.left_out])
     call: Headless[BatchLimit] = Headless(
         run=probe, tool="batch_size", detail=settings.strategy, name="batch size", unit="trial",
         counted=(MemoryTrial,), text=_text,

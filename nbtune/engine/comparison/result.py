@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from ..checks import events, instance, sentences, whole_number
+from ..checks import choice, events, instance, sentences, text, whole_number
+from ..direction import direction_of
 from ..plain_data import json_ready
+from ..small_print import small_print
 from ..task.order import cut_of
 from ..task.task import Task, checked_task
 from . import rules
 from .budget import Budget
-from .curves import BatchCurve, RunCurve, curves_of, run_curves_of
+from .curves import BatchCurve, RunCurve, curves_of, run_curves_of, times
 from .events import LossStep
 from .settings import ComparisonSettings
 
@@ -29,6 +31,8 @@ class Comparison:
         curves: One per run (k, η, seed).
         by_batch_size: One per k, in rising k: the mean over its seeds and the band around it.
         dataset_size: Samples in the data; None where they do not tell.
+        sign: −1 where the losses of the curves are minus what the user's code returns, since its optimizer maximizes;
+            else 1. The two losses below and those of the table are the user's own.
         start_loss: Training loss before the first update, from the largest k; None without an event.
         target_loss: The training loss whose reaching is timed; None where no run came down.
         batch_size: The k that reached it in the least time, or, where none did, ended lowest; None without an answer.
@@ -36,6 +40,7 @@ class Comparison:
         verdict, reason, limit: The answer, its evidence and its limit in words.
         caveats: What a reader should know besides, in sentences.
         outcome: "finished"; "diverged" where every run did; "stopped".
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
     """
 
     settings: ComparisonSettings
@@ -52,6 +57,8 @@ class Comparison:
     limit: str
     caveats: tuple[str, ...]
     outcome: Outcome
+    data_form: str = field(default="", compare=False)
+    sign: int = 1
 
     @classmethod
     def from_steps(
@@ -62,6 +69,8 @@ class Comparison:
         dataset_size: int | None = None,
         memory: Mapping[int, int] | None = None,
         caveats: tuple[str, ...] = (),
+        data_form: str = "",
+        sign: int = 1,
     ) -> Comparison:
         """The result of any number of events, so that a stopped comparison is a valid, shorter one.
 
@@ -70,13 +79,13 @@ class Comparison:
             settings: Those of the comparison.
             dataset_size: Samples in the data.
             memory: Predicted peak bytes by k, on the settings' card.
-            caveats: To be kept.
+            caveats, data_form, sign: To be kept.
         Raises:
             TypeError, ValueError: For anything else.
         """
         return cls.from_curves(
             run_curves_of(events("steps", steps, (LossStep,))), settings=settings, dataset_size=dataset_size,
-            memory=memory, caveats=caveats,
+            memory=memory, caveats=caveats, data_form=data_form, sign=sign,
         )  # fmt: skip
 
     @classmethod
@@ -88,22 +97,26 @@ class Comparison:
         dataset_size: int | None = None,
         memory: Mapping[int, int] | None = None,
         caveats: tuple[str, ...] = (),
+        data_form: str = "",
+        sign: int = 1,
     ) -> Comparison:
         """The same from the runs' curves, which a live view keeps and lets grow."""
         settings = instance("settings", settings, ComparisonSettings) or ComparisonSettings()
         if dataset_size is not None:
             dataset_size = whole_number("dataset_size", dataset_size)
-        caveats = sentences("caveats", caveats)
+        caveats, data_form = sentences("caveats", caveats), text("data_form", data_form)
+        sign = choice("sign", sign, (1, -1))
         budget = Budget.parse(settings.budget).for_data(dataset_size)
         curves = tuple(curves)
         by_batch_size = curves_of(curves, budget=budget, dataset_size=dataset_size, memory=memory or {})
-        answer = rules.answer(by_batch_size, budget, settings)
+        answer = rules.answer(by_batch_size, budget, settings, way=direction_of(sign))
         if len(by_batch_size) > 1 and max(curve.seeds for curve in by_batch_size) == 1:
             caveats = (*caveats, "One seed for each k: small differences may be chance.")
         return cls(
             settings=settings, budget=budget, curves=curves, by_batch_size=by_batch_size,
-            dataset_size=dataset_size, caveats=caveats,
-            start_loss=answer.start_loss, target_loss=answer.target_loss, batch_size=answer.batch_size, lr=answer.lr,
+            dataset_size=dataset_size, caveats=caveats, data_form=data_form,
+            start_loss=times(sign, answer.start_loss), target_loss=times(sign, answer.target_loss), sign=sign,
+            batch_size=answer.batch_size, lr=answer.lr,
             verdict=answer.verdict, reason=answer.reason, limit=answer.limit, outcome=answer.outcome,
         )  # fmt: skip
 
@@ -115,7 +128,7 @@ class Comparison:
             seconds_per_epoch; final_loss (training, over the last stretch), final_loss_low, final_loss_high (over the
             seeds); held_out_loss; peak_bytes (predicted, on the settings' card); outcome.
         """
-        return [curve.row(self.target_loss) for curve in self.by_batch_size]
+        return [curve.row(times(self.sign, self.target_loss), self.sign) for curve in self.by_batch_size]
 
     def apply(self, task: Task) -> Task:
         """A new task with the batch size found; the optimizer gets the η it was trained at.
@@ -142,7 +155,7 @@ class Comparison:
         }  # fmt: skip
         names = (
             "dataset_size", "start_loss", "target_loss", "batch_size", "lr", "verdict", "reason", "limit", "caveats",
-            "outcome",
+            "outcome", "data_form", "sign",
         )  # fmt: skip
         plain = {
             "kind": "comparison", "schema": 1, "settings": settings, **{name: getattr(self, name) for name in names},
@@ -155,4 +168,5 @@ class Comparison:
         return (
             f"Comparison(k = {sizes or 'none'}, {self.budget.text} each, {self.outcome})\n"
             f"  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
+            f"{small_print(self)}"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..plain_data import json_ready
+from ..small_print import warn_of
 from ..task.rates import set_lr
 from ..task.task import Task, checked_task
 from ..torch_modes import CallersModes
@@ -160,8 +160,7 @@ def estimate_curvature(
     batches = whole_number("batches", batches, most=MOST_BATCHES)
     seed = whole_number("seed", seed, least=0)
     limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *CallersModes().left_out])
     return measured(task, products=products, batches=batches, seed=seed, max_seconds=limit)
 
 
