@@ -77,7 +77,8 @@ def everything(task: Task) -> dict[str, Any]:
     state["cuda random"] = (
         [s.numpy().tobytes() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_initialized() else []
     )
-    state["numpy random"] = repr(np.random.get_state())
+    kind, words, *rest = np.random.get_state(legacy=True)
+    state["numpy random"] = [kind, np.asarray(words).tobytes(), *rest]
     state["python random"] = random.getstate()
     return state
 

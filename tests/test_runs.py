@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, wait_for
-from tasks import everything
+from interrupting import TOOLS
+from tasks import everything, hard_task
 from torch import nn
 
 from nbtune.engine import BatchSettings, LRSettings, Task, probe_batch_sizes, race_lr, search_lr, sweep_lr
@@ -59,6 +61,17 @@ def image_task(react: React = lambda: None) -> Task:
         nn.functional.cross_entropy(model(inputs), targets).backward()
         optimizer.step()
     return Task(model, optimizer, None, loader, training_step=training_step)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_no_tensor_outlives_a_call(tool: str) -> None:
+    """The benchmark ``runs.py`` in short: what a call makes is gone when its result is."""
+    task, counts = hard_task(), list[int]()
+    for _ in range(4):
+        TOOLS[tool](task)
+        gc.collect()
+        counts.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+    assert counts[1:] == counts[1:2] * 3
 
 
 class At:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tasks import blobs, plain_task
+from tasks import adversaries, blobs, plain_task
 
 import nbtune as nt
+from nbtune.engine.checks import MOST_VALUES, SHOWN, each, shown
+
+
+def kind(value: Any) -> str:
+    return type(value).__name__
+
 
 NO_WHOLE_NUMBERS = [True, False, 0, -1, 1.5, math.nan, math.inf, "3", b"3", None, [3], torch.tensor(3), 10**30]
 NO_NUMBERS = [True, math.nan, math.inf, -math.inf, "1e-3", b"1", [0.1], 1j, torch.tensor(0.1)]
@@ -52,7 +59,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     [(name, value) for name in WHOLE for value in NO_WHOLE_NUMBERS if value is not None or name not in NONE_IS_MEANT],
 )
 def test_what_is_no_whole_number_in_reach_is_refused(name: str, value: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"whole number|at most|one sample or more|must divide"):
+    with pytest.raises((TypeError, ValueError), match=r"whole number|at most|must divide"):
         WHOLE[name](value)
 
 
@@ -115,3 +122,87 @@ def test_an_estimate_answers_for_no_other_batch_size_than_asked(value: Any) -> N
         with pytest.raises(ValueError, match="batch size must be"):
             ask(value)
     assert estimate.breakdown(np.int64(3)) == estimate.breakdown(3)
+
+
+# What is given may have no text, no truth and no end
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no truth")
+
+
+def deep() -> list[Any]:
+    value: list[Any] = []
+    for _ in range(5000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [list(range(10**6)), "x" * 10**6, 10**5000, deep(), Unspeakable(), torch.zeros(10**4), {1: deep()}],
+    ids=kind,
+)
+def test_an_error_tells_a_value_in_a_few_words_whatever_it_is(value: Any) -> None:
+    assert 0 < len(shown(value)) <= SHOWN
+    for wrong, name in (
+        (nt.LRSettings, "mode"), (nt.BatchSettings, "amp"), (nt.ComparisonSettings, "lr"), (nt.DescentSettings, "lr"),
+    ):  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match="must be") as raised:
+            wrong(**{name: value})
+        assert len(str(raised.value)) < 3 * SHOWN
+
+
+@pytest.mark.parametrize("value", [torch.zeros(2), np.zeros(2), Unspeakable(), [1], {}, 1, 0, "yes"], ids=kind)
+def test_a_switch_is_on_or_off(value: Any) -> None:
+    for call in (
+        lambda: nt.LRSettings(curvature=value),
+        lambda: nt.BatchSettings(checkpointing=value),
+        lambda: nt.find_lr(plain_task(), progress=value),
+    ):
+        with pytest.raises(ValueError, match=r"(curvature|checkpointing|progress) must be True"):
+            call()
+
+
+def test_values_without_an_end_are_not_waited_for() -> None:
+    for call in (nt.LRSettings, nt.ComparisonSettings):
+        with pytest.raises(ValueError, match="batch_sizes must be at most"):
+            call(batch_sizes=itertools.count(1))
+    assert len(list(each("values", range(MOST_VALUES)))) == MOST_VALUES
+
+
+@pytest.mark.parametrize("value", [0, "", [], {}, 3, nt.BatchSettings, nt.DescentSettings(), Unspeakable()], ids=kind)
+@pytest.mark.parametrize(
+    "call", [nt.find_lr, nt.find_batch_size, nt.LRFinder, nt.BatchProber], ids=lambda c: c.__name__
+)
+def test_settings_of_another_kind_are_refused_also_empty_ones(call: Callable[..., Any], value: Any) -> None:
+    with pytest.raises(TypeError, match=r"settings must be an nbtune\.(LR|Batch)Settings or None"):
+        call(plain_task(), value)
+
+
+@pytest.mark.parametrize("call", [nt.find_lr, nt.compare_batch_sizes, nt.BatchComparison, nt.DescentExplorer])
+def test_an_unknown_setting_is_told_with_those_there_are(call: Callable[..., Any]) -> None:
+    task = [] if call is nt.DescentExplorer else [plain_task()]
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'lr_mox': the settings are .*seed|optimizer"):
+        call(*task, lr_mox=1)
+
+
+def test_an_optimizer_is_set_by_a_name_that_the_task_has() -> None:
+    with pytest.raises(ValueError, match=r'optimizer must be "made", "judge" or None'):
+        adversaries().set_lr(0.1, optimizer="critic")
+
+
+def test_events_hold_plain_numbers_and_results_are_made_of_events_alone() -> None:
+    step = nt.DescentStep(index=np.int64(0), w1=np.float32(0.5), w2=math.nan, loss=math.inf)
+    assert type(step.index) is int and type(step.w1) is float
+    for name, value in (("index", -1), ("index", 0.5), ("w1", "1"), ("loss", None), ("index", 10**30)):
+        with pytest.raises((TypeError, ValueError), match=name):
+            nt.DescentStep(**{"index": 0, "w1": 0.0, "w2": 0.0, "loss": 0.0, name: value})
+    for make in (nt.LRCurve.from_steps, nt.Comparison.from_steps, nt.BatchLimit.from_trials, nt.DescentPath.from_steps):
+        for wrong in ([1], ["step"], 3, None, [None]):
+            with pytest.raises(TypeError, match=r"(steps|trials) must be an iterable of"):
+                make(wrong)

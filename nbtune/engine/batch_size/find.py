@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...formats import format_memory
 from ...jobs import Progress
+from ..checks import flag, made_of
 from ..headless import Headless, carried_out
 from ..small_print import warn_of
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from .finding import finding_of, forecast_of
 from .limit import BatchLimit
 from .probe import probe_batch_sizes
@@ -44,11 +44,8 @@ def find_batch_size(
         >>> limit.batch_size, limit.verdict, limit.limit
         (256, 'k = 256 fits, the largest looked at', 'There are only 256 samples.')
     """
-    if not isinstance(task, Task) or not isinstance(settings, BatchSettings | None):
-        raise TypeError(
-            'find_batch_size takes an nbtune.Task and a BatchSettings; single settings go by name, e.g. capacity="8 GB"'
-        )
-    settings = replace(settings or BatchSettings(), **changes)
+    checked_task(task, "find_batch_size")
+    progress, settings = flag("progress", progress), made_of(BatchSettings, settings, changes, taker="find_batch_size")
     probe = probe_batch_sizes(task, settings)
     warn_of([*task.caveats, *probe.modes.left_out])
     call: Headless[BatchLimit] = Headless(

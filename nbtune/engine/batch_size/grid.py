@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..checks import made_of
 from ..memory.cards import capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.samples import Samples, image_size_of
@@ -96,7 +97,7 @@ def sweep_image_sizes(task: Task, settings: BatchSettings | None = None) -> Imag
     Raises:
         ValueError: At the first row, when the data are no images.
     """
-    return ImageSizeSweep(task, settings or BatchSettings())
+    return ImageSizeSweep(task, made_of(BatchSettings, settings, {}, taker="sweep_image_sizes"))
 
 
 class ImageSizeSweep(GeneratorRun[MemoryGridRow]):

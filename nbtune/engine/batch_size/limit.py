@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 
 from ...formats import format_count, format_loss, format_memory, format_mib
+from ..checks import choice, events, instance, sentences, text, whole_number
+from ..memory.cards import LARGEST
 from ..small_print import small_print
+from ..task.task import Task, checked_task
 from . import rules
 from .settings import BatchSettings
 from .trial import MemoryTrial
-
-if TYPE_CHECKING:
-    from ..task.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,16 @@ class BatchLimit:
             estimate: The ``MemoryEstimate`` the predicted trials come from.
             outcome: Whether the search came to its end.
             data_form: To be kept.
+        Raises:
+            TypeError, ValueError: For anything else.
         """
-        trials, settings, caveats = tuple(trials), settings or BatchSettings(), tuple(caveats)
+        trials = tuple(events("trials", trials, (MemoryTrial,)))
+        settings = instance("settings", settings, BatchSettings) or BatchSettings()
+        if capacity_bytes is not None:
+            capacity_bytes = whole_number("capacity_bytes", capacity_bytes, least=0, most=LARGEST)
+        capacity_name, caveats = text("capacity_name", capacity_name), sentences("caveats", caveats)
+        data_form = text("data_form", data_form)
+        outcome = choice("outcome", outcome, ("finished", "stopped"))
         answer = rules.answer(rules.Known(
             trials=trials, latest=_latest(trials), settings=settings, capacity_bytes=capacity_bytes, caveats=caveats,
             estimate=estimate, is_stopped=outcome == "stopped",
@@ -101,8 +109,10 @@ class BatchLimit:
         """A new task with this batch size; the given one stays as it is.
 
         Raises:
+            TypeError: For something that is no task.
             ValueError: When no size fits or none is known, or the loader cannot be rebuilt.
         """
+        checked_task(task, "apply")
         if self.batch_size is None:
             raise ValueError(f"there is no batch size to apply. {self._sentence}")
         return task.with_(batch_size=self.batch_size)

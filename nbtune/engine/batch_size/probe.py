@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import torch
 
+from ..checks import made_of
 from ..device.capacity import free_bytes
 from ..errors import first_line
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 from ..run import GeneratorRun
 from ..task.loaders import past_data
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from .limit import BatchLimit
 from .real_steps import RealCard, RealHost, RealSteps
 from .rules import BATCH_NORM_NEEDS_MORE
@@ -42,7 +43,7 @@ def probe_batch_sizes(task: Task, settings: BatchSettings | None = None) -> Batc
         ModelBusyError: At a trial, while another run works on the same parameters.
         Exception: Whatever the user's model, loss or data raise, after everything has been put back.
     """
-    return BatchProbe(task, settings or BatchSettings())
+    return BatchProbe(task, made_of(BatchSettings, settings, {}, taker="probe_batch_sizes"))
 
 
 class BatchProbe(GeneratorRun[MemoryTrial]):
@@ -54,8 +55,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
     """
 
     def __init__(self, task: Task, settings: BatchSettings) -> None:
-        if not isinstance(task, Task) or not isinstance(settings, BatchSettings):
-            raise TypeError("probe_batch_sizes takes an nbtune.Task and a BatchSettings")
+        checked_task(task, "probe_batch_sizes")
         self._task, self._settings = task, settings
         self._own_caveats: list[str] = []
         self._real: RealSteps | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..plain_data import check_event
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryTrial:
@@ -32,3 +34,6 @@ class MemoryTrial:
     why: str = "predicted"
     is_measured: bool = False
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_event(self)

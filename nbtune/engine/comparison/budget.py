@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Literal
 
 from ...formats import format_count, format_loss
-from ..checks import MOST
+from ..checks import MOST, shown
 
 Unit = Literal["samples", "epochs", "updates", "seconds"]
 
@@ -51,19 +51,15 @@ class Budget:
         if budget is None:
             return cls(DEFAULT_EPOCHS, "epochs", True)
         if isinstance(budget, Integral) and not isinstance(budget, bool):
-            budget = f"{budget} samples"
+            return cls(_amount(int(budget), "samples", budget), "samples")
         if not isinstance(budget, str):
-            raise TypeError(f"budget must be text such as {_EXAMPLES}, or a number of samples, not {budget!r}")
+            raise TypeError(f"budget must be text such as {_EXAMPLES}, or a number of samples, not {shown(budget)}")
         found = re.fullmatch(r"([0-9][0-9_,. \u202f]*?(?:e[0-9]+)?)\s*([a-z]+)?", budget.strip().lower())
         unit = _UNITS.get((found[2] or "samples") if found else "")
         if found is None or unit is None:
-            raise ValueError(f"budget must be such as {_EXAMPLES}, not {budget!r}")
+            raise ValueError(f"budget must be such as {_EXAMPLES}, not {shown(budget)}")
         amount = _number(found[1], budget) * (60 if (found[2] or "").startswith("min") else 1)
-        if not amount > 0 or not math.isfinite(amount):
-            raise ValueError(f"budget must be above 0, not {budget!r}")
-        if unit in ("samples", "updates") and (amount != int(amount) or amount > MOST):
-            raise ValueError(f"budget must be a whole number of {unit}, at most a billion, not {budget!r}")
-        return cls(amount, unit)
+        return cls(_amount(amount, unit, budget), unit)
 
     def for_data(self, dataset_size: int | None) -> Budget:
         """The same with epochs as samples.
@@ -105,4 +101,12 @@ def _number(text: str, whole: str) -> float:
     try:
         return float(re.sub(r"[_ \u202f]|,(?=[0-9]{3}\b)", "", text))
     except ValueError:
-        raise ValueError(f"budget must be such as {_EXAMPLES}, not {whole!r}") from None
+        raise ValueError(f"budget must be such as {_EXAMPLES}, not {shown(whole)}") from None
+
+
+def _amount(amount: float, unit: Unit, budget: str | int) -> float:
+    if not amount > 0 or amount == math.inf:
+        raise ValueError(f"budget must be above 0 and finite, not {shown(budget)}")
+    if unit in ("samples", "updates") and (amount > MOST or amount != int(amount)):
+        raise ValueError(f"budget must be a whole number of {unit}, at most a billion, not {shown(budget)}")
+    return amount

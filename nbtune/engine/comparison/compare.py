@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from ...formats import format_loss
 from ...jobs import Progress
+from ..checks import flag, made_of
 from ..headless import Headless, carried_out
 from ..learning_rate.events import LRStep
 from ..small_print import warn_of
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from .events import LossStep
 from .finding import finding_of
 from .result import Comparison
@@ -55,14 +55,11 @@ def compare_batch_sizes(
         >>> [(row["batch_size"], row["updates_per_epoch"], row["outcome"]) for row in duel.table()]
         [(1, 256, 'finished'), (32, 8, 'finished')]
     """
-    if not isinstance(task, Task) or not isinstance(settings, ComparisonSettings | None):
-        raise TypeError(
-            "compare_batch_sizes takes an nbtune.Task, batch sizes such as [1, 32, 512] and a ComparisonSettings; "
-            "single settings go by name, e.g. seeds=3"
-        )
+    checked_task(task, "compare_batch_sizes")
+    progress = flag("progress", progress)
     if batch_sizes is not None:
         changes["batch_sizes"] = batch_sizes
-    run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
+    run = train_batch_sizes(task, made_of(ComparisonSettings, settings, changes, taker="compare_batch_sizes"))
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
         run=run, task=task, tool="comparison", detail=run.budget.text, name="batch sizes",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..checks import shown
+from ..plain_data import check_event
+
 
 class Run(NamedTuple):
     """One training run of a comparison: all that tells it from the others.
@@ -43,3 +46,8 @@ class LossStep:
     point: int
     held_out_loss: float | None = None
     ended: str = ""
+
+    def __post_init__(self) -> None:
+        check_event(self)
+        if not isinstance(self.run, Run):
+            raise TypeError(f"run must be a Run (batch_size, lr, seed), not {shown(self.run)}")

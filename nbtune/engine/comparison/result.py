@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from ..checks import choice, events, instance, sentences, text, whole_number
 from ..direction import direction_of
 from ..plain_data import json_ready
 from ..small_print import small_print
 from ..task.order import cut_of
+from ..task.task import Task, checked_task
 from . import rules
 from .budget import Budget
 from .curves import BatchCurve, RunCurve, curves_of, run_curves_of, times
 from .events import LossStep
 from .settings import ComparisonSettings
-
-if TYPE_CHECKING:
-    from ..task.task import Task
 
 Outcome = Literal["finished", "diverged", "stopped"]
 
@@ -81,10 +80,12 @@ class Comparison:
             dataset_size: Samples in the data.
             memory: Predicted peak bytes by k, on the settings' card.
             caveats, data_form, sign: To be kept.
+        Raises:
+            TypeError, ValueError: For anything else.
         """
         return cls.from_curves(
-            run_curves_of(steps), settings=settings, dataset_size=dataset_size, memory=memory, caveats=caveats,
-            data_form=data_form, sign=sign,
+            run_curves_of(events("steps", steps, (LossStep,))), settings=settings, dataset_size=dataset_size,
+            memory=memory, caveats=caveats, data_form=data_form, sign=sign,
         )  # fmt: skip
 
     @classmethod
@@ -100,7 +101,11 @@ class Comparison:
         sign: int = 1,
     ) -> Comparison:
         """The same from the runs' curves, which a live view keeps and lets grow."""
-        settings = settings or ComparisonSettings()
+        settings = instance("settings", settings, ComparisonSettings) or ComparisonSettings()
+        if dataset_size is not None:
+            dataset_size = whole_number("dataset_size", dataset_size)
+        caveats, data_form = sentences("caveats", caveats), text("data_form", data_form)
+        sign = choice("sign", sign, (1, -1))
         budget = Budget.parse(settings.budget).for_data(dataset_size)
         curves = tuple(curves)
         by_batch_size = curves_of(curves, budget=budget, dataset_size=dataset_size, memory=memory or {})
@@ -129,8 +134,10 @@ class Comparison:
         """A new task with the batch size found; the optimizer gets the η it was trained at.
 
         Raises:
+            TypeError: For something that is no task.
             ValueError: When no k was found, or the task's loader cannot be rebuilt.
         """
+        checked_task(task, "apply")
         if self.batch_size is None or self.lr is None:
             raise ValueError(f"there is no batch size to apply. {self.verdict} {self.reason}")
         cut = cut_of(task, self.batch_size)

@@ -11,6 +11,7 @@ import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_lr
+from ..checks import made_of
 from ..device import out_of_memory
 from ..learning_rate.curve import LRCurve
 from ..learning_rate.events import LRStep
@@ -56,7 +57,7 @@ def train_batch_sizes(task: Task, settings: ComparisonSettings | None = None) ->
             each other.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return ComparisonRun(task, settings or ComparisonSettings())
+    return ComparisonRun(task, made_of(ComparisonSettings, settings, {}, taker="train_batch_sizes"))
 
 
 class ComparisonRun(GeneratorRun[LRStep | LossStep]):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-from ..checks import number, whole_number
+from ..checks import choice, each, is_several, number, shown, whole_number
 from ..memory.cards import parse_capacity
 from .budget import Budget
 
@@ -16,6 +15,7 @@ FULL = "full"
 
 
 RATES = ("fixed", "scaled", "found")
+_LR = f"a number, one of {', '.join(RATES)}, or η by batch size"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,41 +54,43 @@ class ComparisonSettings:
             object.__setattr__(self, "batch_sizes", _checked_sizes(self.batch_sizes))
         object.__setattr__(self, "seeds", whole_number("seeds", self.seeds, most=1000))
         Budget.parse(self.budget)
-        _check_lr(self.lr)
+        object.__setattr__(self, "lr", _checked_lr(self.lr))
         if self.target_loss is not None:
-            number("target_loss", self.target_loss)
+            object.__setattr__(self, "target_loss", number("target_loss", self.target_loss))
         if self.capacity is not None:
             parse_capacity(self.capacity)
 
 
 def _checked_sizes(batch_sizes: Any) -> tuple[int | str, ...]:
-    if isinstance(batch_sizes, bytes | bytearray) or not isinstance(batch_sizes, Integral | Iterable):
-        raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {batch_sizes!r}")
-    sizes = (batch_sizes,) if isinstance(batch_sizes, Integral | str) else tuple(batch_sizes)
+    is_one = isinstance(batch_sizes, Integral | str)
+    if not is_one and not is_several(batch_sizes):
+        raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {shown(batch_sizes)}")
+    sizes = tuple(_checked_size(size) for size in ([batch_sizes] if is_one else each("batch_sizes", batch_sizes)))
     if not sizes:
         raise ValueError("batch_sizes is empty: give one or more, such as [1, 32, 512]")
-    for size in sizes:
-        is_count = isinstance(size, Integral) and not isinstance(size, bool)
-        if size != FULL and not is_count:
-            raise TypeError(f"batch_sizes must be whole numbers or {FULL!r}, not {size!r}")
-        if is_count and size < 1:
-            raise ValueError(f"a batch has one sample or more, not {size!r}")
-        if is_count:
-            whole_number("batch_sizes", size)
     twice = [size for i, size in enumerate(sizes) if size in sizes[:i]]
     if twice:
         raise ValueError(f"batch_sizes has {twice[0]} twice; for another order of the data raise seeds")
-    return tuple(size if size == FULL else int(size) for size in sizes)
+    return sizes
 
 
-def _check_lr(lr: Any) -> None:
-    if isinstance(lr, str):
-        if lr not in RATES:
-            raise ValueError(f"lr must be a number, one of {', '.join(RATES)}, or η by batch size, not {lr!r}")
-        return
-    rates: list[Any] = list(lr.values()) if isinstance(lr, Mapping) else [] if lr is None else [lr]
-    for rate in rates:
-        if not isinstance(rate, Real) or isinstance(rate, bool):
-            raise TypeError(f"lr must be a number, one of {', '.join(RATES)}, or η by batch size, not {rate!r}")
-        if not (math.isfinite(rate) and float(rate) > 0):
-            raise ValueError(f"lr must be above 0, not {rate!r}")
+def _checked_size(size: Any, name: str = "batch_sizes") -> int | str:
+    if isinstance(size, str) and size == FULL:
+        return FULL
+    if not isinstance(size, Integral) or isinstance(size, bool):
+        raise TypeError(f"{name} must be whole numbers or {FULL!r}, not {shown(size)}")
+    return whole_number(name, size, kind="whole numbers")
+
+
+def _checked_lr(lr: Any) -> float | str | dict[int | str, float] | None:
+    if lr is None or isinstance(lr, str):
+        return choice("lr", lr, (*RATES, None), told=_LR)  # type: ignore[no-any-return]
+    if isinstance(lr, Mapping):
+        return {_checked_size(size, "the batch sizes of lr"): _checked_rate(rate) for size, rate in lr.items()}
+    return _checked_rate(lr)
+
+
+def _checked_rate(rate: Any) -> float:
+    if not isinstance(rate, Real) or isinstance(rate, bool):
+        raise TypeError(f"lr must be {_LR}, not {shown(rate)}")
+    return number("lr", rate, above=0)

@@ -20,7 +20,7 @@ from ..interrupts import held_back
 from ..plain_data import json_ready
 from ..small_print import warn_of
 from ..task.rates import set_lr
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from ..torch_modes import CallersModes
 from ..training.copies import Workpiece
 from ..training.feeds import SharedBatches
@@ -36,6 +36,9 @@ from .scaled_hessian import ScaledHessian
 
 CONVERGED = 0.02
 """Relative error of λmax from which on no further product is needed."""
+
+MOST_PRODUCTS, MOST_BATCHES = 1000, 1000
+"""Each product's vector is kept, and each batch on the device."""
 
 ROUGH = 0.1
 """Above this one it is not told as a number, but as a bound."""
@@ -136,8 +139,9 @@ def estimate_curvature(
 
     Args:
         task: What is to be tuned.
-        products: At most, ≥ 1; fewer when λmax is known to 2 %.
-        batches: Whose mean loss it is, ≥ 1. Of one, the graph is kept for all products; of more, made anew in each.
+        products: At most, from 1 to 1,000; fewer when λmax is known to 2 %.
+        batches: Whose mean loss it is, from 1 to 1,000. Of one, the graph is kept for all products; of more, made anew
+            in each.
         seed: Of the random vector and the dropout.
         max_seconds: Begin no product after this time.
     Returns:
@@ -160,13 +164,13 @@ def estimate_curvature(
     Sources: Cohen et al. 2021 (arXiv 2103.00065) and 2022 (arXiv 2207.14484); products by double backward: Pearlmutter
     1994.
     """
-    if not isinstance(task, Task):
-        raise TypeError(f"estimate_curvature takes an nbtune.Task, not {type(task).__name__}")
-    for name, value in (("products", products), ("batches", batches)):
-        whole_number(name, value)
+    checked_task(task, "estimate_curvature")
+    products = whole_number("products", products, most=MOST_PRODUCTS)
+    batches = whole_number("batches", batches, most=MOST_BATCHES)
+    seed = whole_number("seed", seed, least=0)
     limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
     warn_of([*task.caveats, *CallersModes().left_out])
-    return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)
+    return measured(task, products=products, batches=batches, seed=seed, max_seconds=limit)
 
 
 def measured(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..plain_data import check_event
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescentStep:
@@ -19,3 +21,6 @@ class DescentStep:
     w1: float
     w2: float
     loss: float
+
+    def __post_init__(self) -> None:
+        check_event(self)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..checks import events, instance, whole_number
 from ..plain_data import json_ready
 from . import rules
 from .events import DescentStep
@@ -42,9 +43,13 @@ class DescentPath:
 
     @classmethod
     def from_steps(cls, steps: Iterable[DescentStep], *, settings: DescentSettings | None = None) -> DescentPath:
-        """The result of any number of events, so that a stopped descent is a valid, shorter one."""
-        settings = settings or DescentSettings()
-        steps = tuple(steps)
+        """The result of any number of events, so that a stopped descent is a valid, shorter one.
+
+        Raises:
+            TypeError: For anything else.
+        """
+        settings = instance("settings", settings, DescentSettings) or DescentSettings()
+        steps = tuple(events("steps", steps, (DescentStep,)))
         answer = rules.answer(steps, settings)
         return cls(
             settings=settings, steps=steps, outcome=answer.outcome, arrives_at=answer.arrives_at,
@@ -68,7 +73,12 @@ class DescentPath:
         return rules.format_rate(self.settings)
 
     def until(self, index: int) -> DescentPath:
-        """Its first ``index`` steps."""
+        """Its first ``index`` steps, 0 for the start alone.
+
+        Raises:
+            ValueError: For no whole number from 0 up.
+        """
+        index = whole_number("index", index, least=0)
         return DescentPath.from_steps(self.steps[: index + 1], settings=self.settings)
 
     def to_dict(self) -> dict[str, Any]:

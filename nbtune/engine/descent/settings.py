@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from numbers import Real
-from typing import Any
 
 from ...formats import format_lr
-from ..checks import whole_number
+from ..checks import MOST, choice, number, whole_number
 from .surfaces import SAMPLES, SURFACES, Surface, lr_limit
 
 DEFAULT_SHARE = 1.14
 """Of the limit: at this η one sees the path fly off."""
+
+_WHOLE = {"batch_size": (1, MOST), "steps": (1, 1000), "seed": (0, MOST)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +35,14 @@ class DescentSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.surface not in SURFACES:
-            raise ValueError(f"surface must be one of {', '.join(SURFACES)}, not {self.surface!r}")
+        object.__setattr__(self, "surface", choice("surface", self.surface, SURFACES))
         if self.lr is None:
             object.__setattr__(self, "lr", float(format_lr(DEFAULT_SHARE * self.limit)))
-        _check_lr(self.lr)
-        for name in ("batch_size", "steps", "seed"):
-            whole_number(name, getattr(self, name), least=int(name != "seed"))
+        object.__setattr__(self, "lr", number("lr", self.lr, above=0))
+        for name, (least, most) in _WHOLE.items():
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least=least, most=most))
         if SAMPLES % self.batch_size:
             raise ValueError(f"batch_size must divide {SAMPLES} samples: 1, 2, 4 … {SAMPLES}, not {self.batch_size}")
-        if self.steps > 1000:
-            raise ValueError(f"steps must be at most 1000, not {self.steps}")
 
     @property
     def landscape(self) -> Surface:
@@ -67,15 +63,11 @@ class DescentSettings:
     def at_share(self, share: float) -> DescentSettings:
         """The same with η at this part of the limit, in two digits.
 
+        Raises:
+            ValueError: For a share that is no number above 0.
+
         Examples:
             >>> DescentSettings().at_share(0.72).lr
             0.12
         """
-        return replace(self, lr=float(format_lr(share * self.limit)))
-
-
-def _check_lr(lr: Any) -> None:
-    if not isinstance(lr, Real) or isinstance(lr, bool):
-        raise TypeError(f"lr must be a number, not {lr!r}")
-    if not (math.isfinite(lr) and float(lr) > 0):
-        raise ValueError(f"η must be a number above 0, not {lr!r}")
+        return replace(self, lr=float(format_lr(number("share", share, above=0) * self.limit)))

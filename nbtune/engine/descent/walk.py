@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import instance
 from .events import DescentStep
 from .settings import DescentSettings
 from .surfaces import SAMPLES, Surface
@@ -27,7 +28,7 @@ def descend(settings: DescentSettings | None = None) -> Iterator[DescentStep]:
     Yields:
         The start and then every step, fewer where a weight exceeds ``FAR``.
     """
-    settings = settings or DescentSettings()
+    settings = instance("settings", settings, DescentSettings) or DescentSettings()
     surface = settings.landscape
     w1, w2 = surface.start
     yield _step(surface, 0, w1, w2)

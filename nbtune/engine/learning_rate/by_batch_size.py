@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...formats import format_lr
+from ..checks import events, shown
 from ..plain_data import json_ready
 from ..small_print import small_print
+from ..task.task import Task, checked_task
 from .curve import LRCurve, LRFold
-from .events import Ended, Noted
+from .events import Ended, LRStep, Noted, RaceStep
 from .settings import LRSettings
-
-if TYPE_CHECKING:
-    from ..task.task import Task
 
 LEAST_MOVE = 2.0
 """By less than this factor, the suggestions' own uncertainty, η is not said to move with k."""
@@ -51,9 +50,15 @@ class LRByBatchSize:
 
     @classmethod
     def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
-        """The result of any number of events, in order."""
+        """The result of any number of events, in order.
+
+        Raises:
+            TypeError: For anything else.
+        """
+        if not isinstance(settings, LRSettings):
+            raise TypeError(f"settings must be an nbtune.LRSettings, not {shown(settings)}")
         fold = BySizeFold(settings)
-        for step in steps:
+        for step in events("steps", steps, (LRStep, RaceStep, Noted, Ended)):
             fold.add(step)
         return fold.result()
 
@@ -82,9 +87,10 @@ class LRByBatchSize:
         """Set the optimizer's learning rate to the suggestion for the task's own batch size.
 
         Raises:
+            TypeError: For something that is no task.
             ValueError: When that k is not among ``curves``, or has no suggestion.
         """
-        own = task.samples_per_update
+        own = checked_task(task, "apply").samples_per_update
         if own not in self.curves:
             known = ", ".join(map(str, self.curves))
             raise ValueError(f"the task's batch size is {own}; rates were looked for at {known}")

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...formats import format_lr
+from ..checks import events, instance, whole_number
 from ..curvature.estimate import Curvature
 from ..direction import Direction, direction_of
 from ..plain_data import json_ready
 from ..small_print import small_print
-from .events import LRStep, Noted, RaceStep, is_training_step
+from ..task.task import Task, checked_task
+from .events import Ended, LRStep, Noted, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
 from .reading import Outcome, Reading
 from .settings import LRSettings
 from .sweep import rules as sweep_rules
-
-if TYPE_CHECKING:
-    from ..task.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +67,13 @@ class LRCurve:
             steps: Events of one race or one sweep, in order, possibly none.
             settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
             batch_size: Samples behind one update.
+        Raises:
+            TypeError, ValueError: For anything else.
         """
-        fold = LRFold(settings, batch_size)
-        for step in steps:
+        if batch_size is not None:
+            batch_size = whole_number("batch_size", batch_size)
+        fold = LRFold(instance("settings", settings, LRSettings), batch_size)
+        for step in events("steps", steps, (LRStep, RaceStep, Noted, Ended, Curvature)):
             fold.add(step)
         return fold.result()
 
@@ -196,8 +199,10 @@ class LRCurve:
         """Set the optimizer's learning rate to the suggestion; groups keep their ratios.
 
         Raises:
+            TypeError: For something that is no task.
             ValueError: When there is no suggestion.
         """
+        checked_task(task, "apply")
         if self.suggestion is None:
             raise ValueError(f"there is no suggestion to apply. {self.verdict} {self.reason}")
         task.set_lr(self.suggestion, optimizer=self.settings.optimizer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..plain_data import check_event
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LRStep:
@@ -38,6 +40,9 @@ class LRStep:
     repeat: int = 0
     error: str = ""
 
+    def __post_init__(self) -> None:
+        check_event(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceStep:
@@ -62,6 +67,9 @@ class RaceStep:
     batch_size: int | None = None
     repeat: int = 0
     error: str = ""
+
+    def __post_init__(self) -> None:
+        check_event(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

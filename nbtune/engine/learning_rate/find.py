@@ -8,9 +8,10 @@ from typing import Any, overload
 
 from ...formats import format_loss, format_lr
 from ...jobs import Progress
+from ..checks import flag, made_of
 from ..headless import Headless, carried_out
 from ..small_print import warn_of
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep, is_training_step
@@ -80,11 +81,10 @@ def find_lr(
         >>> 0.001 < curve.suggestion < 1, curve.outcome
         (True, 'finished')
     """
-    if not isinstance(task, Task) or not isinstance(settings, LRSettings | None):
-        raise TypeError("find_lr takes an nbtune.Task and an LRSettings; single settings go by name, e.g. lr_max=1.0")
-    settings = replace(settings or LRSettings(), **changes)
+    checked_task(task, "find_lr")
     if max_seconds is not None:
-        settings = replace(settings, max_seconds=max_seconds)
+        changes["max_seconds"] = max_seconds
+    progress, settings = flag("progress", progress), made_of(LRSettings, settings, changes, taker="find_lr")
     run = search_lr(task, settings)
     warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(

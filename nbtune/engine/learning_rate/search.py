@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..checks import made_of
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..errors import first_line
@@ -34,7 +35,7 @@ def search_lr(task: Task, settings: LRSettings | None = None) -> LRSearch:
         TypeError, ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRSearch(task, settings or LRSettings())
+    return LRSearch(task, made_of(LRSettings, settings, {}, taker="search_lr"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...formats import format_lr
-from ..checks import number, seconds, whole_number, whole_numbers
+from ..checks import choice, rate, seconds, text, whole_number, whole_numbers
 from ..task.task import Task, checked_task
 
 Mode = Literal["race", "quick"]
@@ -28,8 +28,8 @@ class LRSettings:
     Args:
         mode: "race": short runs at constant rates side by side, the worst leave (some 220 steps in all); or "quick":
             one sweep of ``steps`` steps over rising η.
-        lr_min: The lowest η, > 0.
-        lr_max: The highest, > ``lr_min``. For several parameter groups η is the rate of the
+        lr_min: The lowest η, from 1e-30 up.
+        lr_max: The highest, > ``lr_min``, up to 1e30. For several parameter groups η is the rate of the
             first group (whose rate is not 0); the others keep their ratio to it.
         rates: Of a race: how many rates, evenly in log η from ``lr_min`` to ``lr_max``, ≥ 4.
         steps: Of a sweep: number of steps, ≥ 10. η grows by the same factor at each.
@@ -48,7 +48,7 @@ class LRSettings:
         curvature: Whether 2/λmax is estimated after the search, for no longer than that took (see
             ``estimate_curvature``). None: a widget does where that is expected to cost less, ``find_lr`` does not.
     Raises:
-        ValueError: For a range or a number outside these limits.
+        TypeError, ValueError: For a range or a number outside these limits.
     """
 
     mode: Mode = "race"
@@ -66,10 +66,9 @@ class LRSettings:
     curvature: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.mode not in ("race", "quick"):
-            raise ValueError(f'mode must be "race" or "quick", not {self.mode!r}')
+        object.__setattr__(self, "mode", choice("mode", self.mode, ("race", "quick")))
         for name in ("lr_min", "lr_max"):
-            number(name, getattr(self, name), above=0)
+            object.__setattr__(self, name, rate(name, getattr(self, name)))
         if self.lr_min >= self.lr_max:
             raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
         for name, (least, most) in WHOLE.items():
@@ -79,6 +78,9 @@ class LRSettings:
         object.__setattr__(self, "max_seconds", seconds("max_seconds", self.max_seconds))
         sizes = whole_numbers("batch_sizes", self.batch_sizes, example="[16, 64, 256]")
         object.__setattr__(self, "batch_sizes", tuple(sorted(set(sizes))))
+        if self.optimizer is not None:
+            text("optimizer", self.optimizer)
+        choice("curvature", self.curvature, (True, False, None))
         if self.curvature and self.batch_sizes:
             raise ValueError("curvature is that of one batch size: leave batch_sizes out")
 
@@ -110,7 +112,15 @@ class LRSettings:
         return tuple(self.lr_min * growth**index for index in range(self.steps))
 
     def updates_behind_loss(self, samples_per_update: int | None) -> int:
-        """Optimizer updates behind each loss."""
+        """Optimizer updates behind each loss.
+
+        Args:
+            samples_per_update: Of the task; None where it does not tell.
+        Raises:
+            ValueError: For no whole number from 1 up.
+        """
+        if samples_per_update is not None:
+            samples_per_update = whole_number("samples_per_update", samples_per_update)
         if self.updates_per_step is not None:
             return self.updates_per_step
         return -(-RACE_SAMPLES // samples_per_update) if self.mode == "race" and samples_per_update else 1

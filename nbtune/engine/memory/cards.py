@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from operator import index
+from numbers import Integral
+
+from ..checks import shown
 
 GIB = 2**30
-SMALLEST = 2**20
+SMALLEST, LARGEST = 2**20, 10**6 * 2**40
 
 CARDS: dict[str, int] = {
     "4 GB": 4 * GIB,
@@ -36,7 +38,7 @@ def parse_capacity(capacity: str | int) -> int:
     Args:
         capacity: A name of ``CARDS``, a size such as "10 GB" or "9.5 GiB" (both with 2**30), or bytes.
     Raises:
-        ValueError: For anything else, naming what is known.
+        ValueError: For any other text, naming what is known, and for a size that no card has.
         TypeError: For another kind of object.
 
     Examples:
@@ -45,16 +47,18 @@ def parse_capacity(capacity: str | int) -> int:
         >>> parse_capacity("rtx 3060") // 2**30
         12
     """
-    if isinstance(capacity, bool) or not (isinstance(capacity, str) or hasattr(capacity, "__index__")):
-        raise TypeError(f"capacity must be a size, a card's name or bytes, not {type(capacity).__name__}")
+    if not isinstance(capacity, str | Integral) or isinstance(capacity, bool):
+        raise TypeError(f"capacity must be a size such as '8 GB', a card's name or bytes, not {shown(capacity)}")
     if not isinstance(capacity, str):
-        size = index(capacity)
+        size = int(capacity)
     else:
         named = {name.casefold(): size for name, size in CARDS.items()}
         text = " ".join(capacity.split()).casefold()
         size = named[text] if text in named else _size(capacity)
     if size < SMALLEST:
-        raise ValueError(f"no card has {size} bytes (capacity={capacity!r}): write '8 GB', or 8 * 2**30")
+        raise ValueError(f"capacity must be 1 MB or more, not {shown(capacity)}: write '8 GB', or 8 * 2**30")
+    if size > LARGEST:
+        raise ValueError(f"capacity must be 1 000 000 TB or less, not {shown(capacity)}")
     return size
 
 
@@ -77,5 +81,7 @@ def capacity_name(capacity: str | int) -> str:
 def _size(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*([KMGT]?I?B)?\s*", text.upper())
     if found is None or (found[2] is None and float(found[1].replace(",", ".")) < 2**20):
-        raise ValueError(f"{text!r} is no size such as '8 GB' and no known card ({', '.join(CARDS)})")
+        raise ValueError(
+            f"capacity must be a size such as '8 GB' or a known card ({', '.join(CARDS)}), not {shown(text)}"
+        )
     return int(float(found[1].replace(",", ".")) * _UNITS[(found[2] or "").rstrip("BI")])

@@ -9,13 +9,13 @@ import torch
 from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
-from ..checks import whole_number
+from ..checks import choice, flag, instance, whole_number
 from ..interrupts import held_back
 from ..small_print import small_print, warn_of
-from ..task.task import Task
+from ..task.task import Task, checked_task
 from ..torch_modes import CallersModes
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
-from .parts import OPTIMIZERS
+from .parts import check_plan
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
 from .samples import NotPredictableError, Samples
@@ -53,7 +53,7 @@ def estimate_memory(
         image_size: Height in pixels the images are scaled to; None for their own.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
-        optimizer: One of ``nbtune.engine.batch_size.limit.OPTIMIZERS`` instead of the task's; None for the task's.
+        optimizer: One of ``nbtune.engine.memory.parts.OPTIMIZERS`` instead of the task's; None for the task's.
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
@@ -79,7 +79,7 @@ def estimate_memory(
     modes = CallersModes()
     warn_of(modes.left_out)
     with held_back(), modes.in_force():
-        source = _prepared(task, samples or Samples(task), plan)
+        source = _prepared(task, instance("samples", samples, Samples) or Samples(task), plan)
     samples = source.samples
     size, name, context = capacity_of(
         task.device, capacity, is_host, held_bytes=_held_bytes(task) + source.beside_bytes
@@ -115,22 +115,14 @@ def _held_bytes(task: Task) -> int:
 def _check_plan(
     task: Task, optimizer: str | None, image_size: int | None, amp: Any, checkpointing: Any, device: str | None
 ) -> None:
-    if not isinstance(task, Task):
-        raise TypeError(f"estimate_memory takes an nbtune.Task, not {type(task).__name__}")
+    checked_task(task, "estimate_memory")
     if any(isinstance(p, UninitializedParameter) for p in task.parameters):
         raise ValueError("the model has lazy layers without a shape yet: call it once with a batch first")
-    if not (amp is None or amp is False or amp in (torch.bfloat16, torch.float16)):
-        raise ValueError(f"amp must be torch.bfloat16, torch.float16, False or None, not {amp!r}")
-    if checkpointing not in (None, True, False):
-        raise ValueError(f"checkpointing must be True, False or None, not {checkpointing!r}")
-    if device is not None and str(device) not in ("cpu", "cuda"):
-        raise ValueError(f'device must be "cpu" (the host) or "cuda", not {device!r}')
-    if optimizer is not None and optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
+    check_plan(image_size=image_size, amp=amp, checkpointing=checkpointing, optimizer=optimizer)
+    name = str(device) if isinstance(device, torch.device) else device
+    choice("device", name, ("cpu", "cuda", None), told='"cpu" (the host), "cuda" or None')
     if optimizer is not None and task.update is not None:
         raise ValueError("update= steps its own optimizers, so another one can't be planned with")
-    if image_size is not None:
-        whole_number("image_size", image_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +191,7 @@ class MemoryEstimate:
         all; ``find_batch_size`` keeps within the data. Not above 2**24, and where each batch size has to be traced by
         itself not above 4,096, of the powers of two.
         """
+        power_of_two = flag("power_of_two", power_of_two)
         k, limit = 1, LARGEST_SEARCHED if self._source.has_law else LARGEST_TRACED
         if not self.fits(k):
             return 0
@@ -248,7 +241,10 @@ class MemoryEstimate:
             **changes: ``image_size``, ``amp``, ``checkpointing`` or ``optimizer``, as in ``estimate_memory``.
         Returns:
             None where that cannot be told.
+        Raises:
+            TypeError, ValueError: For other names, and for what ``estimate_memory`` refuses.
         """
+        check_plan(**changes)
         reserved = self._source.one_sample_with(**changes)
         if reserved is None:
             return None

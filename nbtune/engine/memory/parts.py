@@ -1,9 +1,28 @@
-"""What memory is divided into, and the optimizers whose share can be planned."""
+"""What memory is divided into, and what a step can be planned with."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..checks import choice, whole_number
 
 OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop")
 
 
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
+
+
+def check_plan(*, image_size: Any = None, amp: Any = None, checkpointing: Any = None, optimizer: Any = None) -> None:
+    """Whether a step can be planned with these, each as in ``estimate_memory``; None for as it is.
+
+    Raises:
+        ValueError: For anything else.
+    """
+    if image_size is not None:
+        whole_number("image_size", image_size)
+    choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
+    choice("checkpointing", checkpointing, (True, False, None))
+    choice("optimizer", optimizer, (*OPTIMIZERS, None))

@@ -122,8 +122,8 @@ def collated(samples: list[Any]) -> Any:
         )
     try:
         return default_collate(samples)
-    except (TypeError, KeyError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "equal size" not in str(error):
+    except (TypeError, KeyError, ValueError, RuntimeError, OverflowError) as error:
+        if "allocate" in str(error):  # out of memory, which has nothing to do with their form
             raise
         raise TypeError(
             f"torch cannot put samples like these together to a batch ({shapes(samples[0])}): give "

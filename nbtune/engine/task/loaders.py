@@ -34,6 +34,15 @@ def as_loader(data: Any, collate_fn: Any = None, batch_size: int | None = None) 
         TypeError: For data of another kind, and where samples cannot be told from batches; it says what to write.
         ValueError: For empty data, arrays of unequal length, or a ``collate_fn`` that nothing would call.
     """
+    if isinstance(data, type):
+        raise TypeError(f"data must be a DataLoader, a Dataset or the like itself, not the class {data.__name__}")
+    try:
+        return _loader_of(data, collate_fn, batch_size)
+    except RecursionError:
+        raise TypeError("data must not hold themselves, nor be nested without end") from None
+
+
+def _loader_of(data: Any, collate_fn: Any, batch_size: int | None) -> Iterable[Any]:
     size = batch_size or DEFAULT_BATCH_SIZE
     if collate_fn is not None and not takes_collate_fn(data):
         raise ValueError(f"collate_fn makes batches of samples, and a {type(data).__name__} has its batches already")
@@ -179,6 +188,8 @@ def _sliced(arrays: dict[Any, Any], batch_size: int) -> DataLoader[Any]:
             f"{names} must have as many samples: "
             f"their shapes are {' and '.join(str(tuple(tensor.shape)) for tensor in tensors.values())}"
         )
+    if any(tensor.is_meta for tensor in tensors.values()):
+        raise ValueError("the data are on the meta device, so they hold no numbers")
     count = len(next(iter(tensors.values())))
     if not count:
         raise ValueError("the data are empty: inputs and targets have 0 samples")

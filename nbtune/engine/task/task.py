@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from ..checks import number, whole_number
+from ..checks import choice, number, shown, whole_number
 from ..small_print import warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
@@ -81,12 +81,12 @@ class Task:
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.training_step, self.update = training_step, update
         self.amp, self.accumulate, self.longest = amp, accumulate, longest
+        self._data, self._collate_fn = data, collate_fn
         self.preserve = tuple(preserve) if isinstance(preserve, (list, tuple, set)) else (preserve,)
         _check_kinds(self)
         _check_choices(self)
         if data is None:
             raise TypeError("data is missing: give a DataLoader, a Dataset or (inputs, targets)")
-        self._data, self._collate_fn = data, collate_fn
         self.device = _one_device(self, device)
         _check_ownership(self)
         self.loader = as_loader(data, collate_fn)
@@ -145,14 +145,17 @@ class Task:
         """Set η; the other groups keep their ratio to it.
 
         Args:
-            lr: The new rate of the first group (whose rate is not 0), > 0.
+            lr: The new rate of the first group (whose rate is not 0), > 0; a tensor of one number too.
             optimizer: The name of the only one to be set; None for all.
         Raises:
-            ValueError: For a rate that is no finite number above 0.
+            ValueError: For a rate that is no finite number above 0, or an optimizer that the task does not have.
         Warns:
             UserWarning: When a scheduler already holds the old rates.
         """
-        lr = number("lr", float(lr) if isinstance(lr, torch.Tensor) and lr.numel() == 1 else lr, above=0)
+        lr = number("lr", _number_in(lr), above=0)
+        if optimizer is not None:
+            names = [name for name in self.optimizers if name]
+            optimizer = choice("optimizer", optimizer, (*names, None))
         if any("initial_lr" in group for o in self.optimizers.values() for group in o.param_groups):
             warn_of(["a scheduler holds the rates the optimizer had when it was made: make it anew, after this"])
         lr_setter(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]])(lr)
@@ -191,8 +194,18 @@ class Task:
         return task
 
     def loader_of(self, data: Any) -> Iterable[Any]:
-        """Other data, such as a held-out part, in batches made as this task's are."""
-        return as_loader(data, self._collate_fn if takes_collate_fn(data) else None)
+        """Held-out data, in batches made as this task's are.
+
+        Args:
+            data: In the forms of ``data``.
+        Raises:
+            TypeError, ValueError: As for ``data``.
+        """
+        try:
+            return as_loader(data, self._collate_fn if takes_collate_fn(data) else None)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation: {error}") from None
 
     def __repr__(self) -> str:
         names = " + ".join(type(m).__name__ for m in self.models.values())
@@ -200,6 +213,12 @@ class Task:
         lazy = any(isinstance(p, UninitializedParameter) for p in self.parameters)
         count = "lazy" if lazy else f"{sum(p.numel() for p in self.parameters):,}"
         return f"Task({names}, {count} parameters, {optimizers}, batch_size={self.batch_size}, device={self.device})"
+
+
+def _number_in(lr: Any) -> Any:
+    """A tensor's only number; anything else as it is."""
+    is_one = isinstance(lr, torch.Tensor) and lr.numel() == 1 and not lr.is_meta and lr.layout == torch.strided
+    return lr.item() if is_one else lr
 
 
 def checked_task(task: Any, taker: str) -> Task:
@@ -232,8 +251,11 @@ def _check_kinds(task: Task) -> None:
                 f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, "
                 f"not {type(optimizer).__name__}{_ORDER}"
             )
-    for name in ("loss_fn", "training_step", "update"):
-        value = getattr(task, name)
+    functions = {
+        "loss_fn": task.loss_fn, "training_step": task.training_step, "update": task.update,
+        "collate_fn": task._collate_fn,
+    }  # fmt: skip
+    for name, value in functions.items():
         if value is not None and (not callable(value) or hasattr(value, "param_groups")):
             hint = f"; data is the fourth argument{_ORDER}" if name == "loss_fn" else ""
             raise TypeError(f"{name} must be callable, not {type(value).__name__}{hint}")
@@ -245,15 +267,15 @@ def _check_kinds(task: Task) -> None:
             "write lambda model, batch: model.training_step(batch, 0)"
         )
     for thing in task.preserve:
-        if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
-            raise TypeError(f"preserve takes objects with state_dict and load_state_dict, not {type(thing).__name__}")
+        has_state = hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")
+        if not has_state or isinstance(thing, type):
+            raise TypeError(f"preserve takes objects with state_dict and load_state_dict, not {shown(thing)}")
 
 
 def _check_choices(task: Task) -> None:
     if sum(f is not None for f in (task.loss_fn, task.training_step, task.update)) > 1:
         raise ValueError("give one of loss_fn, training_step and update: each of them says what a step is")
-    if task.amp not in (None, torch.bfloat16, torch.float16):
-        raise ValueError(f"amp must be torch.bfloat16, torch.float16 or None, not {task.amp!r}")
+    choice("amp", task.amp, (torch.bfloat16, torch.float16, None))
     task.accumulate = whole_number("accumulate", task.accumulate, most=10**6)
     if task.update is not None and (task.amp is not None or task.accumulate > 1):
         raise ValueError("update does its own autocast and accumulation: leave amp and accumulate out")
@@ -288,8 +310,9 @@ def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
 def _device(asked: Any) -> torch.device:
     try:
         return torch.device(asked)
-    except (RuntimeError, TypeError, ValueError):
-        raise ValueError(f'device must be one that torch knows, such as "cpu" or "cuda:0", not {asked!r}') from None
+    except (RuntimeError, TypeError, ValueError, OverflowError, SystemError):
+        torchs = 'one that torch knows, such as "cpu" or "cuda:0"'
+        raise ValueError(f"device must be {torchs}, not {shown(asked)}") from None
 
 
 def _check_ownership(task: Task) -> None:

@@ -9,6 +9,7 @@ from ...engine import Task
 from ...engine.batch_size.grid import MemoryGrid, sweep_image_sizes
 from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
+from ...engine.checks import made_of
 from ...engine.memory.samples import image_size_of
 from ...engine.task.task import checked_task
 from ...plots.memory.picture import grid_png, layers_png, memory_png
@@ -49,7 +50,7 @@ class BatchProber(Panel):
 
     def __init__(self, task: Task, settings: BatchSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "BatchProber")
-        self.settings = replace(settings or BatchSettings(), **changes)
+        self.settings = made_of(BatchSettings, settings, changes, taker="BatchProber")
         self._stage = Stage(self, task)
         image_size = image_size_of(task)
         super().__init__(

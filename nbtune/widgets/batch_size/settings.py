@@ -10,6 +10,7 @@ from ...engine.batch_size.settings import BatchSettings
 from ...engine.memory.cards import CARDS, parse_capacity
 from ...engine.memory.parts import OPTIMIZERS
 from ...formats import format_memory
+from ..panel.numbers import number_in
 
 SHRUNK = (("½", 2), ("¼", 4))
 STRATEGIES = ("estimate", "halve", "double")
@@ -71,7 +72,7 @@ def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> B
 
 def _changes(name: str, text: str, task: Task) -> dict[str, Any]:
     if name == "image":
-        return {"image_size": int(text) if text else None}
+        return {"image_size": number_in(text, "image", int, "a whole number such as 64") if text else None}
     if name == "amp":
         return {"amp": (task.amp or _bfloat16(task)) if text else False}
     if name == "checkpointing":

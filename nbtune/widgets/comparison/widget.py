@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from ...engine import Task
+from ...engine.checks import made_of
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
 from ...engine.small_print import collected
@@ -66,7 +66,7 @@ class BatchComparison(Panel):
         if batch_sizes is not None:
             changes["batch_sizes"] = batch_sizes
         self.task = checked_task(task, "BatchComparison")
-        self.settings = self._given = replace(settings or ComparisonSettings(), **changes)
+        self.settings = self._given = made_of(ComparisonSettings, settings, changes, taker="BatchComparison")
         run = train_batch_sizes(task, self.settings)
         self._texts = texts_of(self.settings, run)
         self._stage = Stage(self, run.comparison([]))

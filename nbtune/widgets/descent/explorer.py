@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from ...engine.checks import made_of
 from ...engine.descent.path import DescentPath
 from ...engine.descent.settings import DescentSettings
 from ...engine.descent.surfaces import SAMPLES, SURFACES, lr_limit
@@ -16,6 +17,7 @@ from ...plots.descent.strip import NAMES, strip_figure, strip_view
 from ...plots.descent.view import family_of, path_title, path_view
 from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
+from ..panel.numbers import number_in
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
 from .play import PlayAct, Steps
@@ -54,7 +56,7 @@ class DescentExplorer(Panel):
     _css = frontend.style("panel/panel.css", "panel/blocks.css", "descent/explorer.css")
 
     def __init__(self, settings: DescentSettings | None = None, **changes: Any) -> None:
-        self.settings = DescentSettings(**changes) if settings is None else replace(settings, **changes)
+        self.settings = made_of(DescentSettings, settings, changes, taker="DescentExplorer")
         self._shown: int | None = None  # steps; None for all
         self._paths: dict[str, DescentPath] = {}
         super().__init__(
@@ -201,7 +203,10 @@ def _settings_from(texts: dict[str, str], before: DescentSettings) -> DescentSet
     Raises:
         ValueError: For an η that is no number above 0.
     """
-    changes: dict[str, Any] = {"surface": texts["surface"], "batch_size": int(texts["batch_size"])}
+    changes: dict[str, Any] = {
+        "surface": texts["surface"],
+        "batch_size": number_in(texts["batch_size"], "k", int, "a whole number such as 16"),
+    }
     if texts["lr"].strip() != _texts(before)["lr"]:
         changes["lr"] = _rate(texts["lr"].strip())
     return replace(before, **changes)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
+from ...engine.checks import made_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.small_print import collected
 from ...engine.task.loaders import check_within_data
@@ -43,7 +44,7 @@ class LRFinder(Panel):
 
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "LRFinder")
-        self.settings = self._given = replace(settings or LRSettings(), **changes)
+        self.settings = self._given = made_of(LRSettings, settings, changes, taker="LRFinder")
         check_within_data(self.settings.batch_sizes, task.loader)
         sign = task.sign_of(self.settings.optimizer) if self.settings.optimizer in (None, *task.optimizers) else 1
         self._stage = Stage(self, sign)

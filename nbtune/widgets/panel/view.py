@@ -62,7 +62,7 @@ class Face(OneWay):
     actions: traitlets.List[Any] = traitlets.List(
         [{"name": "run", "sign": "▶", "label": "Start", "sends": "start"}, {"name": "apply", "sends": "apply"}]
     ).tag(sync=True)
-    values = traitlets.Dict().tag(sync=True)
+    values = traitlets.Dict(key_trait=traitlets.Unicode(), value_trait=traitlets.Unicode()).tag(sync=True)
     modes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     mode = traitlets.Unicode().tag(sync=True)
     progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
@@ -83,6 +83,22 @@ class Face(OneWay):
 
     def _parts(self) -> Iterable[ipywidgets.Widget]:
         return (*self.plots.values(), *super()._parts())
+
+    @traitlets.validate("mode")
+    def _known(self, proposal: dict[str, Any]) -> str:
+        mode: str = proposal["value"]
+        names = [name for name, _ in self.modes]
+        if names and mode not in names:
+            raise traitlets.TraitError(f"mode must be one of {', '.join(names)}, not {mode!r}")
+        return mode
+
+    @traitlets.validate("values")
+    def _whole(self, proposal: dict[str, Any]) -> dict[str, str]:
+        values: dict[str, str] = proposal["value"]
+        missing = [field["name"] for field in self.fields if field["name"] not in values]
+        if missing:
+            raise traitlets.TraitError(f"values must have a text for every field, and {missing[0]} is missing")
+        return values
 
 
 def _load_matplotlib() -> None:

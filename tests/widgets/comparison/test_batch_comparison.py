@@ -214,7 +214,7 @@ def test_what_nobody_changed_keeps_its_value() -> None:
         ({"batch_sizes": "1, 500"}, "k = 500 is more than the data have"),
         ({"batch_sizes": "8, 8"}, "batch_sizes has 8 twice"),
         ({"lr": "fast"}, "“η” must be a number such as 0.05"),
-        ({"lr": "-1"}, "lr must be above 0"),
+        ({"lr": "-1"}, "lr must be a number above 0"),
         ({"budget": "0 s"}, "budget must be above 0"),
         ({"seeds": "two"}, "“seeds” must be a whole number"),
         ({"capacity": "a big one"}, "a big one"),

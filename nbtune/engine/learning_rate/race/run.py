@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ...checks import made_of
 from ...device import out_of_memory
 from ...run import GeneratorRun
 from ...task import batches
@@ -50,7 +51,7 @@ def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool =
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRRace(task, settings or LRSettings(), is_fenced=is_fenced)
+    return LRRace(task, made_of(LRSettings, settings, {}, taker="race_lr"), is_fenced=is_fenced)
 
 
 class LRRace(GeneratorRun[RaceStep | Noted]):

@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import torch
 
+from ...checks import made_of
 from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
@@ -32,7 +33,7 @@ def sweep_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool 
         ValueError: For settings that do not go with ``task``.
         ModelBusyError: At the first step, while another run works on the same parameters.
     """
-    return LRSweep(task, settings or LRSettings(), is_fenced=is_fenced)
+    return LRSweep(task, made_of(LRSettings, settings, {}, taker="sweep_lr"), is_fenced=is_fenced)
 
 
 class LRSweep(GeneratorRun[LRStep | Noted]):
