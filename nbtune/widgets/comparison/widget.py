@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ...engine import Task
@@ -15,6 +16,7 @@ from ...engine.task.task import checked_task
 from ...plots.comparison.figure import comparison_figure
 from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
@@ -75,7 +77,7 @@ class BatchComparison(Panel):
             modes=[["curves", "Curves"]],
             mode="curves",
             blocks=_BLOCKS,
-            plots={"curves": BokehPlot(comparison_figure())},
+            plots={"curves": BokehPlot(_blank())},
             sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
         )
         self._stage.draw()
@@ -128,3 +130,8 @@ class BatchComparison(Panel):
                 return [["Not applied:", "danger"], [f" {error}", ""]]
         self.fields = fields_of(self.task, self._given)
         return applied_sentence(self._name("comparison"), self.task, [str(warning.message) for warning in caught])
+
+
+@cache
+def _blank() -> Blank:
+    return Blank.of(comparison_figure())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ...engine import LRCurve, LRSettings
@@ -12,6 +13,7 @@ from ...formats import format_lr
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face
 from .searched import Searched
@@ -108,14 +110,21 @@ class Stage:
         }
 
 
-def figures_of(settings: LRSettings, mode: str) -> dict[str, Any]:
-    """The figures of the panel's mode, by the names of its blocks."""
-    axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
+def figures_of(settings: LRSettings, mode: str) -> dict[str, Blank]:
+    """The figures of the panel's mode, empty, by the names of its blocks."""
+    sizes = settings.batch_sizes if mode == SIZES else ()
+    return _figures_of(mode, settings.lr_min, settings.lr_max, sizes, held_out=settings.validation is not None)
+
+
+@lru_cache(maxsize=16)
+def _figures_of(mode: str, lr_min: float, lr_max: float, sizes: tuple[int, ...], *, held_out: bool) -> dict[str, Blank]:
     if mode == SIZES:
-        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out)
-    if mode == "race":
-        return race_figures(*axis, held_out=held_out)
-    return {"plot": lr_figure(*axis, held_out=held_out)}
+        figures = by_size_figures(lr_min, lr_max, sizes, held_out=held_out)
+    elif mode == "race":
+        figures = race_figures(lr_min, lr_max, held_out=held_out)
+    else:
+        figures = {"plot": lr_figure(lr_min, lr_max, held_out=held_out)}
+    return {name: Blank.of(figure) for name, figure in figures.items()}
 
 
 def axes_of(settings: LRSettings) -> Any:

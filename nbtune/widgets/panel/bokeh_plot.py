@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,11 +13,10 @@ import bokeh
 import ipywidgets
 import numpy as np
 import traitlets
-from bokeh.document import Document
-from bokeh.models import ColumnDataSource
 
 from ...plots.base.tokens import TOKENS
 from . import frontend
+from .blank import Blank
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -69,7 +67,8 @@ class BokehPlot(anywidget.AnyWidget):
     ``plots.tokens.themed`` are coloured by the theme of the page they are on.
 
     Args:
-        figure: With named ColumnDataSources. It is read, not kept: fill it by ``update``.
+        figure: With named ColumnDataSources; or what was read of one before, which costs nothing. It is read, not kept:
+            fill it by ``update``.
     """
 
     _esm = frontend.script("panel/bokeh_plot.js")
@@ -79,16 +78,16 @@ class BokehPlot(anywidget.AnyWidget):
     tokens = traitlets.Dict(TOKENS).tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, figure: figure, **traits: Any) -> None:
+    def __init__(self, figure: figure | Blank, **traits: Any) -> None:
         self._sequence = 0
-        self._blank = _shown(figure)
-        super().__init__(bokehjs=BokehJS.shared(), document=_document(figure), data=self._data(self._blank), **traits)
+        self._blank = blank = Blank.of(figure)
+        super().__init__(bokehjs=BokehJS.shared(), document=blank.document, data=self._data(blank), **traits)
 
-    def show(self, figure: figure) -> None:
+    def show(self, figure: figure | Blank) -> None:
         """Show another figure instead, as it is now."""
-        self._blank = _shown(figure)
+        self._blank = blank = Blank.of(figure)
         with self.hold_sync():
-            self.document, self.data = _document(figure), self._data(self._blank)
+            self.document, self.data = blank.document, self._data(blank)
 
     def update(self, view: View) -> None:
         """Replace the columns of the figure's sources, its ranges and its label for screen readers.
@@ -113,31 +112,6 @@ class BokehPlot(anywidget.AnyWidget):
             "label": view.label,
             "sequence": self._sequence,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    columns: dict[str, dict[str, Any]]
-    y_range: tuple[float, float]
-    label: str
-
-
-def _shown(figure: figure) -> _Shown:
-    """What a figure shows by itself."""
-    sources: list[Any] = list(figure.select({"type": ColumnDataSource}))
-    y_range: Any = figure.y_range
-    columns = {source.name: dict(source.data) for source in sources if source.name}
-    return _Shown(columns, (y_range.start, y_range.end), "")
-
-
-def _document(figure: figure) -> dict[str, Any]:
-    document = Document()
-    document.add_root(figure)
-    try:
-        # deferred=False: numbers inside the JSON; else they would wait in buffers that this road does not carry.
-        return dict(document.to_json(deferred=False))
-    finally:
-        document.remove_root(figure)
 
 
 def _sendable(values: Any) -> bytes | list[Any]:
