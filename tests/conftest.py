@@ -21,6 +21,16 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # again and again.
 gc.set_threshold(50_000, 20, 50)
 
+@pytest.fixture(autouse=True, scope="module")
+def _few_to_look_through() -> None:
+    """What was imported, and what earlier files hold, is no garbage: collections look at this file's objects alone.
+
+    The tools collect by themselves when a trial ends, which else looks through torch, transformers and Bokeh each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 MOST_WORKERS = 4
 """Each of them imports torch, and the slow ones start a server and a browser."""
 
