@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,9 +55,14 @@ class BokehJS(ipywidgets.Widget):  # type: ignore[misc]
         """The one of this kernel, made when first asked for, and again after it was closed (``Widget.close_all``)."""
         with cls._sharing:
             if cls._shared is None or cls._shared.comm is None:
-                code = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
-                cls._shared = cls(version=bokeh.__version__, gzipped=gzip.compress(code.read_bytes(), 6, mtime=0))
+                cls._shared = cls(version=bokeh.__version__, gzipped=_bokehjs())
             return cls._shared
+
+
+@cache
+def _bokehjs() -> bytes:
+    code = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
+    return gzip.compress(code.read_bytes(), 6, mtime=0)
 
 
 class BokehPlot(anywidget.AnyWidget):
