@@ -21,6 +21,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # again and again.
 gc.set_threshold(50_000, 20, 50)
 
+
 @pytest.fixture(autouse=True, scope="module")
 def _few_to_look_through() -> None:
     """What was imported, and what earlier files hold, is no garbage: collections look at this file's objects alone.
