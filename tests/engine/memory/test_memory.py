@@ -517,6 +517,29 @@ def test_weights_that_were_never_written_to_do_not_lower_what_the_process_takes(
     assert estimate_memory(task).context_bytes == 128 * MIB
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"amp": torch.float64}, "amp must be"), ({"amp": True}, "amp must be"),
+        ({"checkpointing": 2}, "checkpointing"), ({"device": "tpu"}, "device must be"), ({"optimizer": "Adamm"}, "optimizer must be one of"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_is_none_is_refused_in_words(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        estimate_memory(plain_task(), "8 GB", **wrong)
+
+
+def test_what_is_no_task_and_what_has_no_shape_yet_is_told() -> None:
+    with pytest.raises(TypeError, match="not Linear"):
+        estimate_memory(nn.Linear(2, 2), "8 GB")  # type: ignore[arg-type]
+    model = nn.LazyLinear(2)
+    task = Task(
+        model, torch.optim.SGD(model.parameters(), 0.1), CROSS_ENTROPY, (torch.randn(8, 4), torch.zeros(8).long())
+    )
+    with pytest.raises(ValueError, match="call it once with a batch first"):
+        estimate_memory(task, "8 GB")
+
+
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "8"])
 def test_a_batch_size_is_a_whole_number_from_one(wrong: Any) -> None:
     with pytest.raises(ValueError, match="batch size"):
