@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Tool = Literal["learning_rate", "batch_size", "comparison"]
@@ -42,6 +42,10 @@ class Progress:
 class Job:
     """One run under way.
 
+    Attributes:
+        task: What is trained; whoever makes the job may say it. Not kept alive.
+        has_ended: Set when it is off the board.
+
     Args:
         tool: Whose.
         detail: In words, such as "quick sweep".
@@ -66,6 +70,8 @@ class Job:
         self.id = str(next(_counter))
         self.tool, self.detail, self.is_blocking, self.widget = tool, detail, is_blocking, widget
         self.is_stopping = False
+        self.task: Callable[[], Any] = lambda: None
+        self.has_ended = threading.Event()
         self._progress, self._stop, self._max_seconds = progress, stop, max_seconds
         self._began_at = time.monotonic()
         self._seen: tuple[Progress, float] = (Progress(), self._began_at)
@@ -109,6 +115,7 @@ class Finding:
         task: What was tuned; not kept alive.
         widget: Id of the widget that shows it, "" for none.
         cell: Id of the cell that ran it, "" where it is not known.
+        job: Id of the job that found it; the board says it.
         id: One of its own.
     """
 
@@ -121,6 +128,7 @@ class Finding:
     task: Callable[[], Any] = lambda: None
     widget: str = ""
     cell: str = ""
+    job: str = field(default="", compare=False)
     id: str = field(default_factory=lambda: str(next(_counter)))
 
     def replaces(self, known: Finding) -> bool:
@@ -198,6 +206,16 @@ class Board:
         with self._lock:
             return tuple(reversed(self._findings))
 
+    def job_on(self, task: Any, *, but: str = "") -> Job | None:
+        """The oldest job that trains any of the parameters of ``task``, other than the widget's ``but``; or None."""
+        wanted = {id(parameter) for parameter in task.parameters}
+        for job in self.jobs:
+            other = job.task()
+            is_another = not but or job.widget != but
+            if is_another and other is not None and not wanted.isdisjoint(map(id, other.parameters)):
+                return job
+        return None
+
     def begin(self, job: Job) -> None:
         """List a job."""
         with self._lock:
@@ -209,9 +227,20 @@ class Board:
         with self._lock:
             self._jobs.pop(job.id, None)
             if finding is not None:
+                finding = replace(finding, job=job.id)
                 kept = [known for known in self._findings if not finding.replaces(known)]
                 self._findings = deque([*kept, finding], maxlen=RESULTS_KEPT)
             self.forecast = forecast or self.forecast
+        job.has_ended.set()
+        self.on_change()
+
+    def forget(self, widget: str) -> None:
+        """A widget was closed: what it found stays, and names no widget any more."""
+        with self._lock:
+            if all(known.widget != widget for known in self._findings):
+                return
+            kept = [replace(known, widget="") if known.widget == widget else known for known in self._findings]
+            self._findings = deque(kept, maxlen=RESULTS_KEPT)
         self.on_change()
 
     def stop(self, job_id: str) -> bool:

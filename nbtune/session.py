@@ -18,6 +18,9 @@ Event = TypeVar("Event")
 State = Literal["idle", "running", "stopping", "done", "failed"]
 
 THROTTLE_SECONDS = 0.05
+QUIET_SECONDS = 1.0
+"""Without an event, after which whoever shows a run is told that there is none."""
+
 # An interrupt reaches a waiting main thread only between two of its waits.
 _INTERRUPTIBLE_SECONDS = 0.1
 
@@ -48,7 +51,8 @@ class Session(Generic[Event]):
     Args:
         run: Yields the events; nobody else may hold it. It may be ``Closable`` and ``Hurriable``.
         show: Called with the list of events since the last call, at most once in ``throttle_seconds`` and never by
-            two threads at once. What it raises ends the run as an error of the run's own would.
+            two threads at once; with an empty one once a second while the next event takes longer than that. What it
+            raises ends the run as an error of the run's own would.
         on_state: Called with each new state, by the thread that caused it and in the order of the changes. It must not
             wait for a thread that calls ``start`` or ``stop``.
         finish: Called once, when the iterator is closed and before the state says so. ``error`` is known by then.
@@ -185,20 +189,23 @@ class Session(Generic[Event]):
             if time.monotonic() - self._shown_at >= self._throttle_seconds:
                 self._show_unseen()
 
-    def _show_unseen(self) -> None:
+    def _show_unseen(self, *, also_none: bool = False) -> None:
         with self._showing:
             events = [self._unseen.popleft() for _ in range(len(self._unseen))]
-            if events:
+            if events or also_none:
                 self._show_events(events)
                 # After the call, so that a slow one cannot take all of the run's time.
                 self._shown_at = time.monotonic()
 
     def _show_latecomers(self) -> None:
-        """Events that came too soon after others, when none comes after them for a while."""
+        """Events that came too soon after others, when none comes after them for a while; then that there is none."""
+        began = time.monotonic()
         while not self._ended.wait(self._throttle_seconds):
-            if self._unseen and time.monotonic() - self._shown_at >= 2 * self._throttle_seconds:
+            quiet = time.monotonic() - max(self._shown_at, began)
+            is_quiet = quiet >= max(QUIET_SECONDS, self._throttle_seconds)
+            if is_quiet or (self._unseen and quiet >= 2 * self._throttle_seconds):
                 try:
-                    self._show_unseen()
+                    self._show_unseen(also_none=is_quiet)
                 except BaseException as error:
                     self._keep(error)
                     self.stop()

@@ -43,7 +43,7 @@ def done(widget: W, **values: str) -> W:
 
 def session_of(widget: Any) -> Any:
     """Of the run under way or last ended, another one for each run; None before the first."""
-    return widget._life.session
+    return widget._session
 
 
 def is_picture_kept(widget: Any) -> bool:
@@ -54,6 +54,18 @@ def is_picture_kept(widget: Any) -> bool:
 def saved(widget: Any) -> dict[str, Any]:
     """The picture and the sentence in the saved notebook."""
     return dict(widget._view._displays._picture)
+
+
+def output_of(widget: Any) -> list[dict[str, Any]]:
+    """What a cell that shows it is told to show instead, each time."""
+    shown: list[dict[str, Any]] = []
+
+    class Handle:
+        def update(self, bundle: dict[str, Any], **_: Any) -> None:
+            shown.append(bundle)
+
+    widget._view._displays._handles.append(Handle())
+    return shown
 
 
 def planned(widget: Any) -> Any:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..jobs import Finding, Forecast, Progress, Tool, listed
-from .interrupts import held_back
+from ..jobs import Finding, Forecast, Progress, Tool, listed, reference_to
+from .interrupts import Interrupted, held_back
 from .run import Run
 
 Result = TypeVar("Result")
 
 TICKS = 1000
 """Of a bar that shows a share of the work."""
+
+_LOOK_SECONDS = 1.0
+"""Between two looks at a run that does not move."""
 
 SHARE_FORMAT = "{l_bar}{bar}| {elapsed}{postfix}"
 
@@ -26,6 +30,7 @@ class Headless(Generic[Result]):
     Attributes:
         run: Not yet begun.
         tool, detail, max_seconds: As in ``jobs.Job``.
+        task: What is trained.
         name, unit: Of the bar, and of what it counts.
         counted: The kinds of events that the bar moves by and that progress is made of.
         progress: How far it is after these of the counted events. Where it knows a total, the bar goes to it; else,
@@ -37,6 +42,7 @@ class Headless(Generic[Result]):
 
     run: Run[Any]
     tool: Tool
+    task: Any = None
     detail: str
     max_seconds: float | None = None
     name: str
@@ -57,11 +63,30 @@ def carried_out(call: Headless[Result], *, shows_bar: bool) -> Result:
     Returns:
         The result, of a stopped run too.
     Raises:
+        KeyboardInterrupt: When interrupted, with everything put back; its ``result`` is what was known by then.
         Exception: Whatever the run raises.
     """
     events: list[Any] = []
+    try:
+        return _carried_out(call, events, shows_bar)
+    except KeyboardInterrupt:
+        error = _interrupted(call, events)
+    raise error  # not inside the except block, which would show that one too, with all its frames
+
+
+def _interrupted(call: Headless[Any], events: list[Any]) -> Interrupted:
+    try:
+        result = call.fold(events, True) if events else None
+    except Exception:  # too little to be told
+        result = None
+    known = "" if result is None else f" By then: {str(result).splitlines()[0]}, kept in sys.last_value.result."
+    return Interrupted(f"everything is put back.{known}", result)
+
+
+def _carried_out(call: Headless[Result], events: list[Any], shows_bar: bool) -> Result:
     counted: list[Any] = []
     with held_back(), listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
+        job.task = reference_to(call.task)
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)
@@ -97,4 +122,23 @@ def _bar(call: Headless[Any], is_wanted: bool) -> Iterator[Callable[[Progress, l
             if bar.update(place - bar.n) and (text := call.text(counted[-1])):
                 bar.set_postfix_str(text)
 
-        yield show
+        with _watched(call.run, bar.set_postfix_str):
+            yield show
+
+
+@contextmanager
+def _watched(run: Run[Any], say: Callable[[str], None]) -> Iterator[None]:
+    """``say`` is called by a thread of its own, once a second, while the run waits long for its data."""
+    has_ended = threading.Event()
+
+    def watch() -> None:
+        while not has_ended.wait(_LOOK_SECONDS):
+            wait = run.waits.long
+            if wait is not None:
+                say(wait.text)
+
+    threading.Thread(target=watch, name="nbtune-bar", daemon=True).start()
+    try:
+        yield
+    finally:
+        has_ended.set()

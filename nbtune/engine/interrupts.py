@@ -19,6 +19,8 @@ from contextlib import ContextDecorator
 from types import CodeType
 from typing import Any, TypeVar
 
+from .errors import told
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGALRM", "SIGTERM", "SIGINT") if hasattr(signal, name)]
@@ -28,6 +30,23 @@ SWALLOWED_SECONDS = 2.0
 """So long after an interrupt that the user's code has caught itself, the same step can be interrupted again."""
 
 _SHIELDED: set[CodeType] = set()
+
+
+class Interrupted(KeyboardInterrupt):
+    """The interrupt of a run, which everything is put back after; a notebook shows it in one line, without a traceback.
+
+    Args:
+        text: What became of the run.
+        result: What was known by then; None for nothing.
+    """
+
+    def __init__(self, text: str, result: Any = None) -> None:
+        super().__init__(text)
+        self.result = result
+
+    def _render_traceback_(self) -> list[str]:
+        """Asked for by IPython: it would show how our own code waited, and where that was broken off."""
+        return [f"Interrupted: {self}"]
 
 
 class held_back(ContextDecorator):
@@ -51,6 +70,7 @@ class let_through:
     """``with let_through():`` around the user's own code, inside ``held_back``: what waits is raised before it begins.
 
     Whatever is inside must bear to be broken off between any two lines. Nothing is held where nothing holds.
+    What is iterated over for us in there must not end: a StopIteration is taken for the user's (see ``errors``).
     """
 
     def __enter__(self) -> None:
@@ -58,6 +78,7 @@ class let_through:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         _GATE.leave(self._entry, error)
+        told(error)
 
 
 def raise_waiting() -> None:

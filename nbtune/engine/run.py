@@ -26,6 +26,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .interrupts import held_back
 from .torch_modes import CallersModes
+from .waits import Waits
 
 Event = TypeVar("Event")
 Event_co = TypeVar("Event_co", covariant=True)
@@ -44,6 +45,14 @@ class Run(Protocol[Event_co]):
 
         Of a run that trains, those are training steps at a rate, each of which is an event; else its events.
         """
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+
+    @property
+    def waits(self) -> Waits:
+        """How long it has waited for its next batch; readable from any thread."""
 
     def hurry(self) -> None:
         """Let the piece under way end sooner, from any thread; harmless where nothing can."""
@@ -65,11 +74,12 @@ class GeneratorRun(ABC, Generic[Event]):
         events: Not yet begun, and held by nobody else; what it changes it puts back in ``finally``.
     Attributes:
         modes: torch's, in which it is carried out.
+        waits: How long it has waited for its next batch; readable from any thread.
     """
 
     def __init__(self, events: Generator[Event, None, None]) -> None:
         self._generator = events
-        self.modes = CallersModes()
+        self.modes, self.waits = CallersModes(), Waits()
         self._executing = Lock()
         self._stepping_in: int | None = None
         self._closing_in: int | None = None
@@ -84,6 +94,11 @@ class GeneratorRun(ABC, Generic[Event]):
     def total(self) -> int | None:
         """How many steps there are in all, as far as can be said now; None where nobody knows."""
         return None
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+        return self.modes.left_out
 
     def hurry(self) -> None:
         """Let the piece under way end sooner, from any thread; harmless here, where nothing can."""
@@ -100,7 +115,7 @@ class GeneratorRun(ABC, Generic[Event]):
         if get_ident() in (self._stepping_in, self._closing_in):
             raise RuntimeError("a run cannot be iterated over by its own step")
         # Held back inside the lock alone, since whoever waits for another thread must be able to give up.
-        with self._executing, held_back(), self.modes.in_force():
+        with self._executing, held_back(), self.modes.in_force(), self.waits.in_force():
             # Before the look at _is_ending: a close that comes later then finds a step to wait for.
             self._stepping_in = get_ident()
             try:

@@ -24,11 +24,14 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+import nbtune
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+EXTENSION = Path(nbtune.__file__).parent / "labextension"
 PATIENCE_MS = 120_000
 """Before a wait that should have ended long ago fails. Only a failing test waits so long: nothing is measured by it."""
 PLOTS = "[data-points]:not([hidden] *)"
@@ -277,6 +280,9 @@ def _environment(root: Path) -> dict[str, str]:
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     _write_kernel(root / "path" / "kernels" / "python3")
+    if EXTENSION.is_dir():  # that of the code under test, wherever another one may be installed
+        (root / "path" / "labextensions").mkdir()
+        (root / "path" / "labextensions" / "nbtune").symlink_to(EXTENSION)
     return {**os.environ, **made, "JUPYTER_PATH": str(root / "path"), "OMP_NUM_THREADS": "1"}
 
 

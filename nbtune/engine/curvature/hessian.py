@@ -255,7 +255,9 @@ def _graph_bytes() -> Iterator[dict[int, int]]:
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.layout == torch.strided:
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        # Without its own graph, which autograd joins on again: an operation's output that the operation keeps would
+        # else keep the operation, in a circle that no collection finds.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         yield kept

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
+from .. import waits
 from ..interrupts import held_back, let_through
 from ..task import batches
 from ..task.task import Task
@@ -35,7 +36,8 @@ class LoaderFeed:
         self._batches, self._state = batches.endless(loader), state
 
     def __next__(self) -> Any:
-        return next(self._batches)
+        with waits.current().drawing():
+            return next(self._batches)
 
     def mark(self) -> None:
         self._state.mark()

@@ -2,6 +2,7 @@ import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import type { JSONObject } from '@lumino/coreutils';
 import { PanelLayout, Widget } from '@lumino/widgets';
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
@@ -70,12 +71,17 @@ class LiveWidgets {
     if (message.header.msg_type === 'comm_open') {
       this._ids.add((message as KernelMessage.ICommOpenMsg).content.comm_id);
       this._changed.emit();
+    } else if (message.header.msg_type === 'comm_close') {
+      this._ids.delete((message as KernelMessage.ICommCloseMsg).content.comm_id);
+      // Once the connection, which hears of it after this, has dropped the comm.
+      void Promise.resolve().then(() => this._changed.emit());
     }
   }
 
   private _onStatus(_: unknown, status: Kernel.Status): void {
-    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') {
-      this._forget();
+    if (status === 'restarting' || status === 'autorestarting' || status === 'dead' || status === 'terminating') {
+      // The connection still has its comms: it tells its new state before it drops them.
+      void Promise.resolve().then(() => this._forget());
     }
   }
 
@@ -100,6 +106,7 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     super();
     this.layout = new PanelLayout();
     this.addClass('nbtune-lab-saved');
+    this.node.addEventListener('nbtune:kept', event => this._keep((event as CustomEvent<unknown>).detail));
     _live?.changed.connect(this._onChange, this);
     _live?.wake();
   }
@@ -135,7 +142,11 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     if (isLive && this._isLive) {
       return; // a newer picture of a widget that is on the page already
     }
+    const wasLive = this._isLive;
     this._isLive = isLive;
+    if (wasLive && model.data['image/png'] === undefined && this._isPanelThere()) {
+      return; // it says itself that its kernel is gone, and what it drew is all there is
+    }
     this.toggleClass('nbtune-lab-is-live', isLive);
     const layout = this.layout as PanelLayout;
     layout.widgets.slice().forEach(widget => widget.dispose());
@@ -148,8 +159,30 @@ class SavedView extends Widget implements IRenderMime.IRenderer {
     } else {
       const picture = await this._add('image/png', model);
       picture.node.querySelector('img')?.setAttribute('alt', text);
-      layout.addWidget(paragraph(this._words.__('Saved with the notebook. Run the cell for the live widget.')));
+      const ended = wasLive ? this._words.__('The kernel of this widget is gone.') + ' ' : '';
+      layout.addWidget(paragraph(ended + this._words.__('Saved with the notebook. Run the cell for the live widget.')));
     }
+  }
+
+  /** What the panel inside has to be kept: after a reload the kernel finds no output by its id. */
+  private _keep(kept: unknown): void {
+    const { data, metadata } = (kept ?? {}) as { data?: Record<string, unknown>; metadata?: Record<string, unknown> };
+    const model = this._model;
+    const [text, picture] = [data?.['text/plain'], data?.['image/png']];
+    if (model === null || typeof text !== 'string' || (picture !== undefined && typeof picture !== 'string')) {
+      return;
+    }
+    if (text === model.data['text/plain'] && picture === model.data['image/png']) {
+      return;
+    }
+    const rest = Object.fromEntries(Object.entries(model.data).filter(([type]) => type !== 'image/png'));
+    const pictured = picture === undefined ? {} : { 'image/png': picture };
+    const about = { ...model.metadata, 'image/png': (metadata?.['image/png'] ?? {}) as JSONObject };
+    model.setData({ data: { ...rest, 'text/plain': text, ...pictured }, metadata: about });
+  }
+
+  private _isPanelThere(): boolean {
+    return this.node.querySelector('.nbtune-panel') !== null;
   }
 
   private async _add(type: string, model: IRenderMime.IMimeModel): Promise<IRenderMime.IRenderer> {

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import anywidget
 import bokeh
 import ipywidgets
 import numpy as np
@@ -18,6 +17,7 @@ import traitlets
 from ...plots.base.tokens import TOKENS
 from . import frontend
 from .blank import Blank
+from .one_way import OneWay
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -65,7 +65,7 @@ def _bokehjs() -> bytes:
     return gzip.compress(code.read_bytes(), 6, mtime=0)
 
 
-class BokehPlot(anywidget.AnyWidget):
+class BokehPlot(OneWay):
     """A Bokeh figure whose columns change while it is looked at.
 
     All the browser must know lies in synced traits, whose last value always arrives, so that every view shows what was

@@ -21,6 +21,9 @@ class Displays:
     fill it. So when a run ends and no browser has shown the widget, the view is left out; if a browser comes later
     after all, it is put back.
 
+    After a reload of the page no output is found by its id any more, so what was kept is given to the page as well
+    (``kept``), where the JupyterLab extension puts it into the output that the live view is in.
+
     Args:
         widget_view: The mimebundle of the live view.
     """
@@ -57,12 +60,27 @@ class Displays:
                 self._metadata["image/png"] = {"width": struct.unpack(">I", png[16:20])[0] // 2, "alt": text}
             self._update()
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is an output to keep a picture for."""
+        return bool(self._handles)
+
     def greet(self) -> None:
         """A browser shows the widget."""
         with self._lock:
             is_news, self._has_browser = not self._has_browser, True
             if is_news and self._picture:
                 self._update()
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Picture and sentence by their MIME types, and what goes with them; empty without a browser or a picture."""
+        return {"data": self._picture, "metadata": self._metadata} if self._has_browser and self._picture else {}
+
+    def redraw(self) -> None:
+        """The live view is another one, or gone."""
+        with self._lock:
+            self._update()
 
     def _bundle(self) -> dict[str, Any]:
         return {**self._widget_view(), SAVED_VIEW: {"schema": 1}, **self._picture}

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from ...jobs import BOARD, Finding, Forecast, Job
+from ...engine.interrupts import Interrupted
+from ...engine.training.workpiece import ModelBusyError
+from ...jobs import BOARD, Finding, Forecast, Job, reference_to
 from ...session import Session
 from .act import Act
+from .other_run import UNKNOWN, OtherRun
 from .view import IS_RUNNING, View
+
+CLOSING_SECONDS = 1.0
+"""So long whoever closes a panel waits for the step under way."""
 
 NewAct = Callable[[], Act[Any]]
 """Makes the act of a run that begins; raises ValueError for settings that do not work."""
@@ -36,7 +44,9 @@ class Life:
         self._throttle_seconds = throttle_seconds
         self._session: Session[Any] | None = None
         self._job: Job | None = None
+        self._other = OtherRun(view)
         self._starting = threading.Lock()
+        self._is_closed = False
 
     @property
     def is_running(self) -> bool:
@@ -66,13 +76,36 @@ class Life:
             self._begin(act)
             return None
 
+    def look_for_others(self) -> None:
+        """Before the first run: whether somebody else's is using the model, which is then shown."""
+        if self._face.state == "idle" and not self._is_closed:
+            self._other.look()
+
     def stop(self) -> None:
-        """Ask the run to end after the step it is at, and return at once; nothing where none is under way."""
+        """Ask the run that is shown to end after the step it is at, and return at once; nothing where none is."""
+        if not self.is_running:
+            self._other.stop()
+        self._stop_own()
+
+    def _stop_own(self) -> None:
         job, session = self._job, self._session
         if job is not None:
             job.is_stopping = True
         if session is not None:
             session.stop()
+
+    def close(self) -> None:
+        """Ask the run to end, and start none any more."""
+        self._is_closed = True
+        BOARD.forget(self._face.widget_id)
+        self._stop_own()  # another widget's run, which this one only shows, goes on
+
+    def settle(self) -> None:
+        """Wait a little for the end of a run that was asked to; not in its own thread."""
+        session, deadline = self._session, time.monotonic() + CLOSING_SECONDS
+        if session is not None and not session.is_own_thread:
+            while not session.is_closed and time.monotonic() < deadline:
+                session.wait(0.02)  # its end is the picture's, which nobody has to wait for
 
     def run(self, new_act: NewAct) -> Any:
         """Start, unless a run is under way, and wait for the end; an interrupt stops the run and waits as well.
@@ -87,10 +120,12 @@ class Life:
             session.wait()
         except KeyboardInterrupt:
             self.stop()
+        else:
+            return self._outcome()
+        with suppress(KeyboardInterrupt):
             if self._session is not None:
                 self._session.wait()
-            raise
-        return self._outcome()
+        raise Interrupted(self._how_it_stopped())
 
     async def ended(self, new_act: NewAct) -> Any:
         """The result of the run under way or last ended; where there was none yet, one is started."""
@@ -99,10 +134,15 @@ class Life:
         try:
             while not session.has_ended:
                 await asyncio.sleep(0.02)
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            self.stop()
-            raise
-        return self._outcome()
+        except (asyncio.CancelledError, KeyboardInterrupt) as error:
+            kind = Interrupted if isinstance(error, KeyboardInterrupt) else Cancelled
+        else:
+            return self._outcome()
+        self.stop()
+        deadline = time.monotonic() + CLOSING_SECONDS
+        while self.is_running and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        raise kind(self._how_it_stopped())
 
     def _begun(self, new_act: NewAct) -> Session[Any]:
         error = self.start(new_act)
@@ -111,6 +151,11 @@ class Life:
         assert self._session is not None
         return self._session
 
+    def _how_it_stopped(self) -> str:
+        if not self.is_running:
+            return "the run was stopped, and everything is put back; what it found is the widget's result."
+        return "the run ends after the step it is at; what it found is then the widget's result."
+
     def _outcome(self) -> Any:
         assert self._session is not None
         if self._session.error is not None:
@@ -118,6 +163,8 @@ class Life:
         return self._face.result
 
     def _not_now(self) -> RuntimeError | None:
+        if self._is_closed:
+            return RuntimeError(f"this {type(self._face).__name__} was closed; make a new one")
         if self._session is None or self._session.has_ended:
             return None
         if self.is_running:
@@ -136,17 +183,32 @@ class Life:
         self._session = Session(
             act.run, self._show, on_state=self._on_state, finish=self._on_end, throttle_seconds=self._throttle_seconds
         )
-        self._job = act.job(self.stop, self._face.model_id)
+        self._job = act.job(self.stop, self._face.widget_id)
         if self._job is not None:
+            self._job.task = reference_to(self._face.task)
             BOARD.begin(self._job)
+        if self._is_closed:  # meanwhile, by another thread or by whoever watches a trait
+            self._session.stop()
+            self._face.close()
         self._session.start()
+        self._view.warm()
+
+    @property
+    def _widget_id(self) -> str:
+        """What whoever shows a finding can go to; "" when nothing is left to go to."""
+        return "" if self._is_closed else self._face.widget_id
 
     # What the session tells
 
     def _show(self, events: list[Any]) -> None:
-        assert self.act is not None
+        act = self.act
         with self._view.drawing():
-            self.act.draw_events(events)
+            wait = None if events or act is None else act.run.waits.long
+            if wait is not None and self._face.state == "running":
+                self._view.say_waiting(wait)
+            elif events:
+                assert act is not None
+                act.draw_events(events)
 
     def _on_state(self, state: str) -> None:
         assert self.act is not None and self._session is not None
@@ -169,9 +231,9 @@ class Life:
         with self._view.drawing():
             if session.error is None:
                 self._face.result = act.draw_end(is_stopped=session.is_stopped)
+                self._face.state = "done"
             else:
                 self._draw_error(act, session)
-            self._face.state = "done" if session.error is None else "failed"
         self._end_job(act)
         self._view.keep_picture()
 
@@ -179,6 +241,9 @@ class Life:
         assert session.error is not None
         self._view.fail(session.error, act.error_title, is_put_back=session.is_closed)
         act.draw_failure()
+        self._face.state = "failed"
+        if isinstance(session.error, ModelBusyError) and not self._other.look():
+            self._face.sentence = UNKNOWN
 
     def _end_job(self, act: Act[Any]) -> None:
         job, self._job = self._job, None
@@ -186,6 +251,13 @@ class Life:
             return
         found: tuple[Finding | None, Forecast | None] = (None, None)
         try:
-            found = found if self._face.result is None else act.found(self._face.result, self._face.model_id)
+            found = found if self._face.result is None else act.found(self._face.result, self._widget_id)
         finally:
             BOARD.end(job, *found)
+
+
+class Cancelled(asyncio.CancelledError):
+    """An interrupt while a cell awaits; see ``Interrupted``. To asyncio it is what it is: a task that was cancelled."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Interrupted: {self}"]

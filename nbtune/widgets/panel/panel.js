@@ -4,6 +4,8 @@ import { Answer } from "./answer.js";
 import { BLOCKS } from "./blocks.js";
 import { element, label } from "./elements.js";
 import { FIELDS, inShort, radioGroup } from "./fields.js";
+import { farewell, KernelWatch } from "./kernel.js";
+import { Press, SETTLE_MS } from "./press.js";
 import { ProblemBox } from "./problem.js";
 import { Progress } from "./progress.js";
 import { isDark, surface, watchTheme } from "./theme.js";
@@ -20,7 +22,7 @@ export function placeOf({ name, classList }) {
 class PanelView {
   constructor(model, el, signal) {
     Object.assign(this, { model, signal, root: element("div", "nbtune nbtune-panel"), fields: new Map() });
-    Object.assign(this, { blocks: new Map(), plots: new Map() });
+    Object.assign(this, { blocks: new Map(), plots: new Map(), fate: "" });
     this.root.dataset.tool = model.get("tool");
     this.buildControls();
     this.stage = element("div", "nbtune-stage");
@@ -62,11 +64,8 @@ class PanelView {
     const button = element("button", `nbtune-button nbtune-${name}`, { type: "button" });
     // Held down, Enter clicks again and again by itself; Space only once it is let go.
     button.addEventListener("keydown", ({ key, repeat }) => key === " " && repeat && repeats && button.click());
-    // What it said when it was pressed: a run may end before the click (which has no detail when a key makes it).
-    button.addEventListener("pointerdown", () => (this.wasRunning = this.isRunning()));
-    button.addEventListener("click", ({ detail }) => {
-      this.act(name === "run" && (detail ? this.wasRunning : this.isRunning()) ? "stop" : sends);
-    });
+    if (name === "run") this.pressed = new Press(button, () => (this.showsStop() ? "stop" : sends));
+    button.addEventListener("click", () => this.act(name === "run" ? this.pressed.take() : sends));
     if (text) label(button, sign, text);
     this[name] = button;
     return button;
@@ -76,8 +75,20 @@ class PanelView {
     return ["running", "stopping"].includes(this.model.get("state"));
   }
 
+  /** Whether there is something to stop: this panel's run, or another one on its model. */
+  showsStop() {
+    return this.isRunning() || Boolean(this.model.get("other_run"));
+  }
+
   send(type, content = {}) {
-    this.model.send({ type, ...content });
+    if (!this.fate) this.model.send({ type, ...content });
+  }
+
+  /** The kernel is gone, or there again. */
+  drawKernel(fate) {
+    this.fate = fate;
+    this.drawState();
+    this.drawSentence();
   }
 
   typed() {
@@ -106,8 +117,8 @@ class PanelView {
     const isMove = key.startsWith("Arrow") && target.matches("select, [type=range], [role=radio]");
     if (isMove) event.stopPropagation(); // else Lab takes it for a step from cell to cell
     const isTyped = key === "Enter" && target.type === "text";
-    if (key === "Escape" && this.isRunning()) this.send("stop");
-    else if (isTyped && !this.isRunning()) this.act(this.runAction.sends === "start" ? "start" : "set");
+    if (key === "Escape" && this.showsStop()) this.send("stop");
+    else if (isTyped && !this.showsStop()) this.act(this.runAction.sends === "start" ? "start" : "set");
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -180,30 +191,53 @@ class PanelView {
   }
 
   drawState() {
-    const state = this.model.get("state");
+    const isGone = this.fate && this.fate !== "away";
+    const state = isGone ? "gone" : this.model.get("state");
     this.root.dataset.state = state;
-    const isRunning = this.isRunning();
+    this.root.classList.toggle("nbtune-deaf", Boolean(this.fate));
+    this.progress.el.classList.toggle("nbtune-lost", Boolean(this.fate) && this.isRunning());
+    const [isRunning, showsStop] = [this.isRunning(), !isGone && this.showsStop()];
     const { sign, label: text } = this.runAction;
-    label(this.run, isRunning ? "■" : sign, isRunning ? "Stop" : text);
-    this.run.classList.toggle("nbtune-primary", !isRunning);
-    this.run.ariaDisabled = String(state === "stopping"); // not disabled: it would lose the focus
-    for (const { name, live } of this.model.get("fields")) this.fields.get(name)?.lock(isRunning && !live);
+    label(this.run, showsStop ? "■" : sign, showsStop ? "Stop" : text);
+    this.run.classList.toggle("nbtune-primary", !showsStop && !isGone);
+    const isStopping = isRunning ? state === "stopping" : this.model.get("other_run")?.is_stopping === true;
+    if (this.canStop && !showsStop) this.settle();
+    this.canStop = showsStop && !isStopping;
+    const isDeaf = isStopping || this.pressed.isSettling || Boolean(this.fate);
+    this.run.ariaDisabled = String(isDeaf); // not disabled: it would lose the focus
+    for (const { name, live } of this.model.get("fields")) {
+      this.fields.get(name)?.lock((isRunning && !live) || Boolean(this.fate));
+    }
+    this.drawApply();
+  }
+
+  /** For a moment the button that has just become "Start" takes no press. */
+  settle() {
+    this.pressed.settle();
+    setTimeout(() => !this.signal.aborted && this.drawState(), SETTLE_MS + 1);
   }
 
   drawApply() {
     if (!this.apply) return;
     const text = this.model.get("apply_label");
     this.apply.textContent = text || "Apply";
-    this.apply.disabled = !text;
+    this.apply.disabled = !text || Boolean(this.fate);
   }
 
   drawProgress() {
     this.progress.draw(this.model.get("progress"));
   }
 
+  /** For JupyterLab's extension, which keeps it in the notebook. */
+  offerKept() {
+    const detail = this.model.get("kept");
+    if (detail?.data) this.root.dispatchEvent(new CustomEvent("nbtune:kept", { bubbles: true, detail }));
+  }
+
   drawSentence() {
-    this.answer.drawSentence(this.model.get("sentence"));
-    this.answer.drawSuggestion(this.model.get("suggestion_action"));
+    const { fate, model } = this;
+    this.answer.drawSentence(fate ? farewell(fate, this.isRunning()) : model.get("sentence"));
+    this.answer.drawSuggestion(fate ? null : model.get("suggestion_action"));
   }
 
   drawNotes() {
@@ -238,6 +272,11 @@ class PanelView {
     }
   }
 
+  /** Id of a model that lives and dies with this one. */
+  get aPlot() {
+    return Object.values(this.model.get("plots"))[0]?.slice("IPY_MODEL_".length);
+  }
+
   async drawPlots() {
     await Promise.all(
       Object.entries(this.model.get("plots")).map(([name, reference]) => this.drawPlot(name, reference)),
@@ -246,7 +285,8 @@ class PanelView {
 
   async drawPlot(name, reference) {
     const manager = this.model.widget_manager;
-    const plot = await manager.get_model(reference.slice("IPY_MODEL_".length));
+    const plot = await manager.get_model(reference.slice("IPY_MODEL_".length)).catch(() => undefined);
+    if (!plot) return; // it was closed meanwhile
     const view = await manager.create_view(plot, {});
     if (this.signal.aborted || this.model.get("plots")[name] !== reference) return view.remove();
     this.plots.get(name)?.remove();
@@ -279,14 +319,21 @@ function render({ model, el }) {
   view.follow(["blocks"], view.drawBlocks);
   view.follow(["mode"], view.drawMode);
   view.follow(["contents"], view.drawContents);
-  view.follow(["state"], view.drawState);
+  view.follow(["state", "other_run"], view.drawState);
   view.follow(["apply_label"], view.drawApply);
   view.follow(["progress"], view.drawProgress);
   view.follow(["sentence", "suggestion_action"], view.drawSentence);
   view.follow(["notes"], view.drawNotes);
   view.follow(["problem"], view.drawProblem);
   view.follow(["plots"], view.drawPlots);
-  requestAnimationFrame(() => view.takeFocus()); // once it is on the page
+  view.follow(["kept"], view.offerKept);
+  requestAnimationFrame(() => (view.takeFocus(), view.offerKept())); // once it is on the page
+  new KernelWatch(
+    model,
+    () => view.aPlot,
+    ended.signal,
+    (fate) => view.drawKernel(fate),
+  );
   view.send("hello");
   return () => {
     ended.abort();

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ...session import THROTTLE_SECONDS
+from ...session import THROTTLE_SECONDS, Session
 from . import frontend
 from .act import Act
 from .life import Life, NewAct
+from .message import Message, fitting
 from .view import Face, Sentence, View
 
 
@@ -19,6 +21,10 @@ class Panel(Face):
     A tool says what a run is and what is drawn of it (``_new_act``), and what follows from a change. The browser sends
     messages: they may arrive on any thread, and only start and stop runs, or draw what is known in another way. All
     drawing happens under one lock. While a run is under way the settings are locked. For the attributes see ``Face``.
+
+    A second panel on the same model (as when a cell is run again while its run goes on) says that another run is using
+    the model, how far that is, and offers its Stop; it can start when that has ended. Starting it sooner, in code,
+    fails with ``ModelBusyError``.
     """
 
     _esm = frontend.script("panel/fields.js", "panel/blocks.js", "panel/problem.js", "panel/panel.js")
@@ -45,8 +51,29 @@ class Panel(Face):
             raise error
 
     def stop(self) -> None:
-        """Ask the run to end after the step it is at, and return at once. What it found by then is the result."""
+        """Ask the run to end after the step it is at, and return at once. What it found by then is the result.
+
+        Where the panel shows a run of another widget or call on the same model, that one is asked.
+        """
         self._life.stop()
+
+    def close(self) -> None:
+        """Stop a run under way and take the panel off every page, for good; once more is harmless.
+
+        What the run had found by then is the result, and its picture stays in the notebook. The model is put back when
+        the step under way has ended, which is waited for during a second at most (not at all in the run's own thread).
+        ``Widget.close_all()`` does the same.
+        """
+        life = vars(self).get("_life")
+        if life is None or self.is_closed:  # the constructor raised, or nothing is left to do
+            super().close()
+            return
+        life.close()
+        with self._drawing():
+            super().close()
+        if not sys.is_finalizing():
+            self._view.close()
+            life.settle()
 
     def run(self) -> Any:
         """Start (unless a run is under way) and block until the end; an interrupt stops the run.
@@ -102,6 +129,11 @@ class Panel(Face):
         """The one under way."""
         return self._life.act
 
+    @property
+    def _session(self) -> Session[Any] | None:
+        """Of the run under way or last ended."""
+        return self._life.session
+
     def _drawing(self) -> AbstractContextManager[None]:
         return self._view.drawing()
 
@@ -116,59 +148,66 @@ class Panel(Face):
         return next((name for name in names if not name.startswith("_")), otherwise)
 
     def _ipython_display_(self) -> None:
+        self._life.look_for_others()
         self._view.show()
 
     # The browser
 
-    def _on_message(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+    def _on_message(self, _: Any, content: Any, buffers: Any) -> None:
+        message = None if self.is_closed else Message.read(content)
+        if message is None:
+            return
         actions: dict[str, Callable[[], None]] = {
-            "hello": self._view.greet,
-            "set": lambda: self._clicked_set(content),
-            "start": lambda: self._clicked_start(content),
-            "try": lambda: self._clicked_start(content),
+            "hello": self._greeted,
+            "set": lambda: self._clicked_set(message),
+            "start": lambda: self._clicked_start(message),
+            "try": lambda: self._clicked_start(message),
             "stop": self.stop,
             "apply": self._clicked_apply,
-            "pick": lambda: self._clicked_pick(content),
+            "pick": lambda: self._clicked_pick(message),
             "leave": self._left,
         }
-        kind = content.get("type", "")
-        if kind in actions:
-            actions[kind]()
-        elif kind in [action["sends"] for action in self.actions]:
-            self._clicked_action(kind, content)
+        if message.type in actions:
+            actions[message.type]()
+        elif message.type in [action["sends"] for action in self.actions]:
+            self._clicked_action(message)
 
-    def _take(self, content: dict[str, Any]) -> set[str]:
+    def _greeted(self) -> None:
+        self._life.look_for_others()
+        self._view.greet()
+
+    def _take(self, message: Message) -> set[str]:
         """What the browser says stands in the fields; returns what is new."""
         before = {**self.values, "mode": self.mode}
-        is_locked, given = self._life.is_running, content.get("values", {})
-        names = [field["name"] for field in self.fields if field.get("live") or not is_locked]
+        is_locked = self._life.is_running
+        given = fitting(message.values, [field for field in self.fields if field.get("live") or not is_locked])
         with self._drawing():
-            if names:
-                self.values = {**self.values, **{name: str(given[name]) for name in names if name in given}}
-            if content.get("mode") in [name for name, _ in self.modes]:
-                self.mode = content["mode"]
+            if given:
+                self.values = {**self.values, **given}
+            if message.mode in [name for name, _ in self.modes]:
+                self.mode = message.mode
         return {name for name, value in {**self.values, "mode": self.mode}.items() if before.get(name) != value}
 
-    def _clicked_set(self, content: dict[str, Any]) -> None:
+    def _clicked_set(self, message: Message) -> None:
         with self._drawing():
-            changed = self._take(content)
+            changed = self._take(message)
             new_act = self._changed(changed) if changed else None
         if new_act is not None:
             self._life.start(new_act)
 
-    def _clicked_action(self, kind: str, content: dict[str, Any]) -> None:
+    def _clicked_action(self, message: Message) -> None:
         with self._drawing():
-            self._take(content)
-            self._acted(kind)
+            self._take(message)
+            self._acted(message.type)
 
-    def _clicked_start(self, content: dict[str, Any]) -> None:
+    def _clicked_start(self, message: Message) -> None:
         if not self._life.is_running:
-            self._take(content)
+            self._take(message)
             self._life.start(self._new_act)  # what it returns is on the panel
 
-    def _clicked_pick(self, content: dict[str, Any]) -> None:
+    def _clicked_pick(self, message: Message) -> None:
         with self._drawing():
-            self._picked(str(content.get("name", "")), content.get("value"))
+            self._picked(message.name, message.value)
 
     def _left(self) -> None:
         """The reader went elsewhere. Not sooner: a new picture makes Lab draw the widget anew under their hands."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
-import anywidget
 import ipywidgets
 import traitlets
 
+from ...engine.waits import Wait
 from .bokeh_plot import BokehPlot
 from .displays import Displays
+from .one_way import OneWay
 from .problem import problem_of
 
 Sentence = list[list[str]]
@@ -22,11 +25,12 @@ Sentence = list[list[str]]
 IS_RUNNING = ("running", "stopping")
 
 
-class Face(anywidget.AnyWidget):
+class Face(OneWay):
     """The part of a panel that the browser reads. It never sets a trait.
 
     Attributes:
         state: idle, running, stopping, done or failed.
+        task: What is tuned; None for a tool without one.
         result: Of the last run, also of a stopped one; None before its end and after an error.
         error: What the last run raised, or None.
         fields: Of the settings: name, label, kind, and short, how the folded settings of a narrow panel show it ("{}"
@@ -46,6 +50,9 @@ class Face(anywidget.AnyWidget):
         progress: Of the run, or empty for a tool whose plots show it.
         notes: Sentences for those who ask, behind a button after the result's.
         problem: None, or an error's title, text, where and traceback; shown in place of the plot.
+        kept: Picture and sentence for when it is drawn no more, see ``Displays``.
+        other_run: None, or whether the run of somebody else's that is using the model ``is_stopping``; the button
+            named "run" is then its "Stop".
         suggestion_action: None, or what to try next: its label and the values it starts with.
     """
 
@@ -62,14 +69,30 @@ class Face(anywidget.AnyWidget):
     sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
     notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
+    kept = traitlets.Dict().tag(sync=True)
+    other_run = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     apply_label = traitlets.Unicode().tag(sync=True)
     problem = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     blocks: traitlets.List[Any] = traitlets.List([{"name": "plot", "kind": "plot"}]).tag(sync=True)
     plots = traitlets.Dict(value_trait=traitlets.Instance(BokehPlot)).tag(sync=True, **ipywidgets.widget_serialization)
     contents = traitlets.Dict().tag(sync=True)
 
+    task: Any = None
     result: Any = None
     error: BaseException | None = None
+
+    def _parts(self) -> Iterable[ipywidgets.Widget]:
+        return (*self.plots.values(), *super()._parts())
+
+
+def _load_matplotlib() -> None:
+    with suppress(Exception):  # whoever draws says what is wrong with it
+        import_module("matplotlib.figure")
+
+
+def _without_rest(text: str) -> str:
+    done, _, left = text.rpartition(" · ")
+    return done if left.endswith(" left") else text
 
 
 class View:
@@ -94,10 +117,16 @@ class View:
         with self._lock, self.face.hold_sync():
             yield
 
+    def warm(self) -> None:
+        """Load what draws the picture while the run goes on, so that a notebook saved soon after its end has one."""
+        if self._displays.is_shown and "matplotlib.figure" not in sys.modules:
+            threading.Thread(target=_load_matplotlib, name="nbtune-picture", daemon=True).start()
+
     def begin(self) -> None:
         """Take away what the last run left."""
         face = self.face
         face.problem, face.suggestion_action, face.apply_label, face.notes = None, None, "", []
+        face.other_run = None
 
     def say_stopping(self, waiting_for: str) -> None:
         """Between a stop and the end."""
@@ -105,6 +134,15 @@ class View:
             ["Stopping.", "strong"],
             [f" Waiting for {waiting_for}; nothing is put back until it returns.", ""],
         ]
+
+    def say_waiting(self, wait: Wait) -> None:
+        """No batch comes, for whatever reason; the next events say again how the run goes."""
+        head, colon, rest = wait.text.partition(":")
+        face = self.face
+        face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]
+        if face.progress:  # what is left of a run that waits, nobody knows
+            told = {name: _without_rest(str(face.progress[name])) for name in ("text", "short")}
+            face.progress = {**face.progress, **told}
 
     def fail(self, error: BaseException, title: str, *, is_put_back: bool) -> None:
         """Show an error that ended a run, in place of a result."""
@@ -130,11 +168,18 @@ class View:
     def greet(self) -> None:
         """A browser shows it."""
         self._displays.greet()
+        self.face.kept = self._displays.kept
+
+    def close(self) -> None:
+        """The face was closed: outputs show what is kept, in place of a widget that no page finds any more."""
+        self._displays.redraw()
 
     def keep_picture(self) -> None:
         """Put the picture of what is shown, and its sentence, into every output."""
         self.is_kept = True
-        self._displays.keep(self._picture_or_warning(), "".join(text for text, _ in self.face.sentence))
+        text = "".join(text for text, _ in self.face.sentence)
+        self._displays.keep(self._picture_or_warning(), text)
+        self.face.kept = self._displays.kept
 
     def _picture_or_warning(self) -> bytes | None:
         if self.face.result is None:
@@ -146,7 +191,9 @@ class View:
             return None
 
     def _live(self) -> dict[str, Any]:
+        name = f"{type(self.face).__name__} of nbtune"
+        if self.face.is_closed:
+            return {"text/plain": f"{name}, closed. Run this cell for a new one."}
         bundle = self.face._repr_mimebundle_()
-        name = type(self.face).__name__
-        without_result = f"{name} of nbtune, without a result so far. Run this cell for the widget."
+        without_result = f"{name}, without a result so far. Run this cell for the widget."
         return {} if bundle is None else {**bundle[0], "text/plain": without_result}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections.abc import Callable
@@ -672,3 +673,16 @@ def test_a_space_that_is_used_up_ends_it() -> None:
 
 def test_a_product_that_is_no_number_ends_it() -> None:
     assert math.isnan(lanczos(torch.full((4, 4), math.nan), 10).value)
+
+
+def test_an_estimate_leaves_no_graph_behind() -> None:
+    def parameters() -> int:
+        gc.collect()
+        return sum(type(thing) is nn.Parameter for thing in gc.get_objects())
+
+    task = plain_task()
+    estimate_curvature(task)
+    before = parameters()
+    for _ in range(3):
+        estimate_curvature(task)
+    assert parameters() == before

@@ -521,7 +521,8 @@ def test_weights_that_were_never_written_to_do_not_lower_what_the_process_takes(
     ("wrong", "words"),
     [
         ({"amp": torch.float64}, "amp must be"), ({"amp": True}, "amp must be"),
-        ({"checkpointing": 2}, "checkpointing"), ({"device": "tpu"}, "device must be"), ({"optimizer": "Adamm"}, "optimizer must be one of"),
+        ({"checkpointing": 2}, "checkpointing"),
+        ({"device": "tpu"}, "device must be"), ({"optimizer": "Adamm"}, "optimizer must be one of"),
     ],
 )  # fmt: skip
 def test_a_plan_that_is_none_is_refused_in_words(wrong: dict[str, Any], words: str) -> None:

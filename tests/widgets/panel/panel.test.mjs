@@ -424,3 +424,56 @@ test("leaving the panel is told, moving inside it is not", () => {
   find(".nbtune-run").blur();
   assert.deepEqual(sent, [{ type: "leave" }]);
 });
+
+test("another run on the model is stopped from here, and Start comes back with its end", () => {
+  const { find, set, sent } = shown();
+  const run = find(".nbtune-run");
+  set({ other_run: { is_stopping: false } });
+  assert.equal(run.textContent, "■ Stop");
+  run.click();
+  set({ other_run: { is_stopping: true } });
+  assert.equal(run.ariaDisabled, "true");
+  set({ other_run: null });
+  assert.deepEqual([run.textContent, run.ariaDisabled], ["▶ Start", "false"]);
+  assert.deepEqual(
+    sent.map(({ type }) => type),
+    ["stop"],
+  );
+});
+
+test("a Stop that is pressed as the run ends by itself starts nothing", (t) => {
+  const pass = stopClocks(t);
+  const { find, set, sent } = shown({ state: "running" });
+  const run = find(".nbtune-run");
+  const down = () => run.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+  set({ state: "done" });
+  down();
+  run.click();
+  assert.equal(run.ariaDisabled, "true");
+  pass(300);
+  assert.equal(run.ariaDisabled, "false");
+  down();
+  run.click();
+  assert.deepEqual(
+    sent.map(({ type }) => type),
+    ["stop", "start"],
+  );
+});
+
+test("a panel whose kernel is gone says so, offers nothing and sends nothing", () => {
+  const statusChanged = { connect: (slot) => (statusChanged.emit = (status) => slot(null, status)), disconnect() {} };
+  const model = Object.assign(modelOf({ state: "running", suggestion_action: { label: "Try", values: {} } }), {
+    widget_manager: { kernel: { statusChanged } },
+  });
+  const el = document.body.appendChild(document.createElement("div"));
+  panel.render({ model, el });
+  model.sent.splice(0);
+  statusChanged.emit("dead");
+  const run = el.querySelector(".nbtune-run");
+  assert.deepEqual([run.textContent, run.ariaDisabled, el.firstChild.dataset.state], ["▶ Start", "true", "gone"]);
+  assert.match(el.querySelector(".nbtune-sentence").textContent, /^The kernel died during this run/);
+  assert.ok(el.querySelector(".nbtune-next").hidden && el.querySelector(".nbtune-apply").disabled);
+  run.click();
+  hand.press(run, "Escape");
+  assert.deepEqual(model.sent, []);
+});
