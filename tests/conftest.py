@@ -1,10 +1,11 @@
-"""What all tests share: one thread for each process, and how many processes there are."""
+"""What all tests share: one thread for each process, how many processes there are, and which files begin."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +22,37 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # again and again.
 gc.set_threshold(50_000, 20, 50)
 
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_to_look_through() -> None:
+    """What was imported, and what earlier files hold, is no garbage: collections look at this file's objects alone.
+
+    The tools collect by themselves when a trial ends, which else looks through torch, transformers and Bokeh each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 MOST_WORKERS = 4
 """Each of them imports torch, and the slow ones start a server and a browser."""
+
+
+LONGEST = [
+    Path(__file__).parent / name
+    for name in (
+        "browser/test_lab_extension.py", "browser/test_lr_finder.py", "browser/test_oldest_lab.py",
+        "notebooks/test_sgd_or_mini_batch.py", "notebooks/test_batch_size.py", "notebooks/test_learning_rate.py",
+        "browser/test_descent_explorer.py", "browser/test_batch_comparison.py", "browser/test_batch_prober.py",
+        "test_monitor_kernel.py",
+    )
+]  # fmt: skip
+"""Files of minutes, which begin, so that no process is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all others in their order."""
+    places = {path: place for place, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

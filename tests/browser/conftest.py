@@ -22,7 +22,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 import nbtune
 
@@ -201,18 +201,33 @@ def notebook_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     server.close()
 
 
-@pytest.fixture
-def lab(browser: Browser, lab_server: Server) -> Iterator[Notebook]:
-    yield from _opened(browser, lab_server)
+# One for each server: its pages share what the browser keeps of Jupyter's scripts, which else are read anew each time.
+@pytest.fixture(scope="module")
+def lab_visits(browser: Browser) -> BrowserContext:
+    return _visits(browser)
+
+
+@pytest.fixture(scope="module")
+def notebook_visits(browser: Browser) -> BrowserContext:
+    return _visits(browser)
 
 
 @pytest.fixture
-def notebook7(browser: Browser, notebook_server: Server) -> Iterator[Notebook]:
-    yield from _opened(browser, notebook_server)
+def lab(lab_visits: BrowserContext, lab_server: Server) -> Iterator[Notebook]:
+    yield from _opened(lab_visits, lab_server)
 
 
-def _opened(browser: Browser, server: Server) -> Iterator[Notebook]:
-    page = browser.new_page(viewport={"width": 1000, "height": 1400})
+@pytest.fixture
+def notebook7(notebook_visits: BrowserContext, notebook_server: Server) -> Iterator[Notebook]:
+    yield from _opened(notebook_visits, notebook_server)
+
+
+def _visits(browser: Browser) -> BrowserContext:
+    return browser.new_context(viewport={"width": 1000, "height": 1400})
+
+
+def _opened(visits: BrowserContext, server: Server) -> Iterator[Notebook]:
+    page = visits.new_page()
     page.set_default_timeout(PATIENCE_MS)
     notebook = Notebook(page, server)
     yield notebook

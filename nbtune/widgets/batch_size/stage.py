@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from ...engine import Task
@@ -16,6 +17,7 @@ from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
 from ...plots.memory.scene import sizes_of
 from ...plots.memory.speed import speed_figure, speed_view
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face, Sentence
 from .run import is_played
@@ -63,12 +65,7 @@ class Stage:
 
     def plots(self, settings: BatchSettings) -> dict[str, BokehPlot]:
         """The plots by the names of their blocks, empty."""
-        sizes = sizes_of(settings)
-        return {
-            "bars": BokehPlot(memory_figure(sizes, None, "")),
-            "speed": BokehPlot(speed_figure(sizes, f"Speed on {self.place}, samples/s by k")),
-            "treemap": BokehPlot(treemap_figure()),
-        }
+        return {name: BokehPlot(blank) for name, blank in _blanks(sizes_of(settings), self.place).items()}
 
     def draw_known(self, limit: BatchLimit) -> None:
         """A result, and what can be done with it."""
@@ -133,6 +130,16 @@ class Stage:
     def _is_played(self, trials: Iterable[MemoryTrial]) -> bool:
         has_strategy = self.face.values["strategy"] != "estimate" and not self._is_on_gpu
         return any(map(is_played, trials)) or has_strategy
+
+
+@lru_cache(maxsize=8)
+def _blanks(sizes: tuple[int, ...], place: str) -> dict[str, Blank]:
+    figures = {
+        "bars": memory_figure(sizes, None, ""),
+        "speed": speed_figure(sizes, f"Speed on {place}, samples/s by k"),
+        "treemap": treemap_figure(),
+    }
+    return {name: Blank.of(figure) for name, figure in figures.items()}
 
 
 def size_shown(limit: BatchLimit) -> int | None:

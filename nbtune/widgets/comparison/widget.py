@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from ...engine import Task
@@ -15,6 +16,7 @@ from ...engine.task.task import checked_task
 from ...plots.comparison.figure import comparison_figure
 from ...plots.comparison.picture import comparison_png
 from ..panel import frontend
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
@@ -76,7 +78,7 @@ class BatchComparison(Panel):
             modes=[["curves", "Curves"]],
             mode="curves",
             blocks=_BLOCKS,
-            plots={"curves": BokehPlot(comparison_figure(sign=task.sign_of()))},
+            plots={"curves": BokehPlot(_blank(task.sign_of()))},
             sentence=idle_sentence(task),
         )
         self._stage.draw()
@@ -128,3 +130,8 @@ class BatchComparison(Panel):
                 return [["Not applied:", "danger"], [f" {error}", ""]]
         self.fields = fields_of(self.task, self._given)
         return applied_sentence(self._name("comparison"), self.task, notes)
+
+
+@cache
+def _blank(sign: int) -> Blank:
+    return Blank.of(comparison_figure(sign=sign))

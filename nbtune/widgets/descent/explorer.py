@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ...engine.checks import made_of
 from ...engine.descent.path import DescentPath
 from ...engine.descent.settings import DescentSettings
-from ...engine.descent.surfaces import SAMPLES, SURFACES, lr_limit
+from ...engine.descent.surfaces import SAMPLES, SURFACES, Surface, lr_limit
 from ...formats import format_loss, format_lr
 from ...plots.descent.figure import descent_figure
 from ...plots.descent.picture import descent_png
 from ...plots.descent.strip import NAMES, strip_figure, strip_view
 from ...plots.descent.view import family_of, path_title, path_view
 from ..panel import frontend
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.numbers import number_in
 from ..panel.panel import Panel
@@ -170,9 +172,13 @@ class DescentExplorer(Panel):
 
 
 def _plots(settings: DescentSettings) -> dict[str, BokehPlot]:
-    first, other = (descent_figure(settings.landscape, is_first=is_first) for is_first in (True, False))
-    figures = {"small": first, "good": other, "yours": other, "strip": strip_figure(settings.steps)}
-    return {name: BokehPlot(figure) for name, figure in figures.items()}
+    return {name: BokehPlot(blank) for name, blank in _blanks(settings.landscape, settings.steps).items()}
+
+
+@lru_cache(maxsize=8)
+def _blanks(surface: Surface, steps: int) -> dict[str, Blank]:
+    first, other = (Blank.of(descent_figure(surface, is_first=is_first)) for is_first in (True, False))
+    return {"small": first, "good": other, "yours": other, "strip": Blank.of(strip_figure(steps))}
 
 
 def _fields(settings: DescentSettings) -> list[dict[str, Any]]:

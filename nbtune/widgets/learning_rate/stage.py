@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
@@ -13,6 +14,7 @@ from ...plots.base.columns import View
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
+from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face
 from ..panel.word_pace import WordPace
@@ -123,14 +125,23 @@ class Stage:
         }
 
 
-def figures_of(settings: LRSettings, mode: str, sign: int) -> dict[str, Any]:
-    """The figures of the panel's mode, by the names of its blocks; ``sign`` as of ``LRCurve``."""
+def figures_of(settings: LRSettings, mode: str, sign: int) -> dict[str, Blank]:
+    """The figures of the panel's mode, empty, by the names of its blocks; ``sign`` as of ``LRCurve``."""
     axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
+    return _figures_of(mode, axis, settings.batch_sizes if mode == SIZES else (), held_out=held_out, sign=sign)
+
+
+@lru_cache(maxsize=16)
+def _figures_of(
+    mode: str, axis: tuple[float, float], batch_sizes: tuple[int, ...], *, held_out: bool, sign: int
+) -> dict[str, Blank]:
     if mode == SIZES:
-        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out, sign=sign)
-    if mode == "race":
-        return race_figures(*axis, held_out=held_out, sign=sign)
-    return {"plot": lr_figure(*axis, held_out=held_out, sign=sign)}
+        figures = by_size_figures(*axis, batch_sizes, held_out=held_out, sign=sign)
+    elif mode == "race":
+        figures = race_figures(*axis, held_out=held_out, sign=sign)
+    else:
+        figures = {"plot": lr_figure(*axis, held_out=held_out, sign=sign)}
+    return {name: Blank.of(drawn) for name, drawn in figures.items()}
 
 
 def axes_of(settings: LRSettings) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,11 +13,10 @@ import bokeh
 import ipywidgets
 import numpy as np
 import traitlets
-from bokeh.document import Document
-from bokeh.models import ColumnDataSource
 
 from ...plots.base.tokens import TOKENS
 from . import frontend
+from .blank import Blank
 from .one_way import OneWay
 
 if TYPE_CHECKING:
@@ -56,9 +55,14 @@ class BokehJS(ipywidgets.Widget):  # type: ignore[misc]
         """The one of this kernel, made when first asked for, and again after it was closed (``Widget.close_all``)."""
         with cls._sharing:
             if cls._shared is None or cls._shared.comm is None:
-                code = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
-                cls._shared = cls(version=bokeh.__version__, gzipped=gzip.compress(code.read_bytes(), 6, mtime=0))
+                cls._shared = cls(version=bokeh.__version__, gzipped=_bokehjs())
             return cls._shared
+
+
+@cache
+def _bokehjs() -> bytes:
+    code = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
+    return gzip.compress(code.read_bytes(), 6, mtime=0)
 
 
 class BokehPlot(OneWay):
@@ -70,7 +74,8 @@ class BokehPlot(OneWay):
     models tagged by ``plots.tokens.themed`` are coloured by the theme of the page they are on.
 
     Args:
-        figure: With named ColumnDataSources. It is read, not kept: fill it by ``update``.
+        figure: With named ColumnDataSources; or what was read of one before, which costs nothing. It is read, not kept:
+            fill it by ``update``.
     """
 
     _esm = frontend.script("panel/bokeh_plot.js")
@@ -81,16 +86,16 @@ class BokehPlot(OneWay):
     data = traitlets.Dict().tag(sync=True)
     since = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, figure: figure, **traits: Any) -> None:
+    def __init__(self, figure: figure | Blank, **traits: Any) -> None:
         self._sequence = 0
-        self._blank = _shown(figure)
-        super().__init__(bokehjs=BokehJS.shared(), document=_document(figure), data=self._data(self._blank), **traits)
+        self._blank = blank = Blank.of(figure)
+        super().__init__(bokehjs=BokehJS.shared(), document=blank.document, data=self._data(blank), **traits)
 
-    def show(self, figure: figure) -> None:
+    def show(self, figure: figure | Blank) -> None:
         """Show another figure instead, as it is now."""
-        self._blank = _shown(figure)
+        self._blank = blank = Blank.of(figure)
         with self.hold_sync():
-            self.document, self.data, self.since = _document(figure), self._data(self._blank), {}
+            self.document, self.data, self.since = blank.document, self._data(blank), {}
 
     def update(self, view: View) -> None:
         """Replace the columns of the figure's sources, its ranges and its label for screen readers.
@@ -125,31 +130,6 @@ class BokehPlot(OneWay):
             "label": view.label,
             "sequence": self._sequence,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    columns: dict[str, dict[str, Any]]
-    y_range: tuple[float, float]
-    label: str
-
-
-def _shown(figure: figure) -> _Shown:
-    """What a figure shows by itself."""
-    sources: list[Any] = list(figure.select({"type": ColumnDataSource}))
-    y_range: Any = figure.y_range
-    columns = {source.name: dict(source.data) for source in sources if source.name}
-    return _Shown(columns, (y_range.start, y_range.end), "")
-
-
-def _document(figure: figure) -> dict[str, Any]:
-    document = Document()
-    document.add_root(figure)
-    try:
-        # deferred=False: numbers inside the JSON; else they would wait in buffers that this road does not carry.
-        return dict(document.to_json(deferred=False))
-    finally:
-        document.remove_root(figure)
 
 
 def _sendable(values: Any) -> bytes | list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -283,11 +284,17 @@ def test_the_parts_add_up_to_the_peak(k: int) -> None:
     assert all(size >= 0 for _, size in estimate.parts(k))
 
 
-@pytest.mark.parametrize("name", ["densenet121", "mlp"])
-def test_layers_and_modules_add_up_to_the_activations_and_the_parameters(name: str) -> None:
-    model, sample = ZOO[name](*([64] if name == "densenet121" else []))
+@cache
+def estimate_of(name: str, *size: int) -> tuple[MemoryEstimate, int]:
+    """With AdamW, and the bytes of the model's parameters."""
+    model, sample = ZOO[name](*size)
     estimate = estimate_memory(task_of(model, sample, "AdamW"), "8 GB")
-    own = sum(p.nbytes for p in model.parameters())
+    return estimate, sum(p.nbytes for p in model.parameters())
+
+
+@pytest.mark.parametrize("of", [("densenet121", 64), ("mlp",)])
+def test_layers_and_modules_add_up_to_the_activations_and_the_parameters(of: Any) -> None:
+    estimate, own = estimate_of(*of)
     for shares in (estimate.layers(32), estimate.modules(32)):
         # At their own fullest moment there are at least as many as when everything together takes most.
         assert sum(share.activation_bytes for share in shares) >= 0.95 * estimate.breakdown(32)["activations"]
@@ -297,8 +304,7 @@ def test_layers_and_modules_add_up_to_the_activations_and_the_parameters(name: s
 
 
 def test_densenet_spends_most_on_normalisation_and_names_its_layers() -> None:
-    model, sample = ZOO["densenet121"](64)
-    layers = {s.kind: s for s in estimate_memory(task_of(model, sample), "8 GB").layers(64)}
+    layers = {s.kind: s for s in estimate_of("densenet121", 64)[0].layers(64)}
     assert (layers["convolution"].count, layers["convolution"].example) == (120, "Conv2d")
     assert (layers["normalisation"].count, layers["dense"].count) == (121, 1)
     assert layers["dense"].parameter_bytes == 4 * (1024 * 1000 + 1000)
@@ -509,6 +515,30 @@ def test_weights_that_were_never_written_to_do_not_lower_what_the_process_takes(
     task = mlp_task(2048)
     monkeypatch.setattr("nbtune.engine.memory.surroundings.resident_bytes", lambda: 130 * MIB)
     assert estimate_memory(task).context_bytes == 128 * MIB
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"amp": torch.float64}, "amp must be"), ({"amp": True}, "amp must be"),
+        ({"checkpointing": 2}, "checkpointing"),
+        ({"device": "tpu"}, "device must be"), ({"optimizer": "Adamm"}, "optimizer must be one of"),
+    ],
+)  # fmt: skip
+def test_a_plan_that_is_none_is_refused_in_words(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        estimate_memory(plain_task(), "8 GB", **wrong)
+
+
+def test_what_is_no_task_and_what_has_no_shape_yet_is_told() -> None:
+    with pytest.raises(TypeError, match="not Linear"):
+        estimate_memory(nn.Linear(2, 2), "8 GB")  # type: ignore[arg-type]
+    model = nn.LazyLinear(2)
+    task = Task(
+        model, torch.optim.SGD(model.parameters(), 0.1), CROSS_ENTROPY, (torch.randn(8, 4), torch.zeros(8).long())
+    )
+    with pytest.raises(ValueError, match="call it once with a batch first"):
+        estimate_memory(task, "8 GB")
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "8"])

@@ -135,14 +135,23 @@ def parts_of(name: str) -> tuple[Part, ...]:
     return tuple(PICTURES[name]())
 
 
+@cache
+def drawn_parts(name: str) -> tuple[tuple[Part, Any, Any], ...]:
+    """Each part, the live figure of it, and the saved picture's axes."""
+    return tuple((part, *on_both(part)) for part in parts_of(name))
+
+
+def on_both(part: Part) -> tuple[Any, Any]:
+    (axes,) = picture.figure_of([part], 400).axes
+    return live.live(part.panel, part.view), axes
+
+
 NEVER = {"by size": {"labels_rest"}, "memory": {"labels_danger", "labels_answer", "labels_muted"}}
 """Sources whose marks none of these states shows."""
 
 
-def both(part: Part) -> Iterator[tuple[Mark | Words, Drawn, Drawn]]:
+def both(part: Part, fig: Any, axes: Any) -> Iterator[tuple[Mark | Words, Drawn, Drawn]]:
     """What either canvas says of each mark that a wide view shows."""
-    fig = live.live(part.panel, part.view)
-    (axes,) = picture.figure_of([part], 400).axes
     artists = [*axes.lines, *axes.collections, *axes.texts, *axes.patches]
     shown = [renderer for renderer in fig.renderers if isinstance(renderer, GlyphRenderer)]
     for i, (mark, renderer) in enumerate(zip(part.panel.marks, shown, strict=True)):
@@ -155,8 +164,8 @@ def both(part: Part) -> Iterator[tuple[Mark | Words, Drawn, Drawn]]:
             yield mark, said_by_bokeh(renderer), said_by_matplotlib(drawn)
 
 
-def compare(part: Part) -> None:
-    for _, bokeh, saved in both(part):
+def compare(part: Part, fig: Any, axes: Any) -> None:
+    for _, bokeh, saved in both(part, fig, axes):
         assert_same(bokeh, saved)
 
 
@@ -165,8 +174,8 @@ def compare(part: Part) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_both_canvases_draw_the_same_marks(name: str) -> None:
-    for part in parts_of(name):
-        compare(part)
+    for part, fig, axes in drawn_parts(name):
+        compare(part, fig, axes)
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -181,8 +190,7 @@ def test_the_states_compared_here_show_every_mark(name: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_marks_lie_in_the_same_order_on_both(name: str) -> None:
-    for part in parts_of(name):
-        (axes,) = picture.figure_of([part], 400).axes
+    for part, _, axes in drawn_parts(name):
         drawn = [a for a in (*axes.lines, *axes.collections, *axes.texts) if a.get_gid()]
         levels = [(getattr(m, "level", "") != "underlay", i) for i, m in enumerate(part.panel.marks)]
         order = sorted({(a.get_zorder(), levels[int(a.get_gid().split()[1])]) for a in drawn})
@@ -191,9 +199,7 @@ def test_marks_lie_in_the_same_order_on_both(name: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_both_canvases_have_the_same_axes(name: str) -> None:
-    for part in parts_of(name):
-        fig = live.live(part.panel, part.view)
-        (axes,) = picture.figure_of([part], 400).axes
+    for part, fig, axes in drawn_parts(name):
         assert axes.get_xlim() == pytest.approx((fig.x_range.start, fig.x_range.end))
         assert axes.get_ylim() == pytest.approx((fig.y_range.start, fig.y_range.end))
         if not part.panel.has_axes:
@@ -241,7 +247,7 @@ def test_a_picture_that_draws_a_mark_otherwise_would_be_seen(
     part = part if kind != "line" else sweep_parts(sweep(90))[0]
     monkeypatch.setitem(picture.DRAW, kind, change(picture.DRAW[kind]))
     with pytest.raises(AssertionError):
-        compare(part)
+        compare(part, *on_both(part))
 
 
 @pytest.mark.parametrize("look", [{"line_dash": "dotted"}, {"line_width": 9.0}, {"line_alpha": 0.5}])
@@ -250,8 +256,9 @@ def test_a_live_figure_that_draws_a_mark_otherwise_would_be_seen(
 ) -> None:
     draw = live.DRAW["line"]
     monkeypatch.setitem(live.DRAW, "line", lambda fig, mark, given: draw(fig, mark, {**given, **look}))
+    (part,) = sweep_parts(sweep(90))
     with pytest.raises(AssertionError):
-        compare(sweep_parts(sweep(90))[0])
+        compare(part, *on_both(part))
 
 
 def test_every_kind_of_mark_has_a_hand_on_both_canvases() -> None:
@@ -274,4 +281,5 @@ def test_a_bar_and_a_quad_with_all_they_can_have_are_the_same_on_both() -> None:
     )
     columns = {"box": {"x": np.array([1.0, 2.0]), "top": np.array([3.0, 4.0])}}
     panel = Panel({"box": ("x", "top")}, marks, Axis(range=(0.0, 5.0)), Axis(range=(0.0, 5.0)), 100)
-    compare(Part(panel, View(columns, (0.0, 5.0), ""), (50, 10, 300, 80)))
+    part = Part(panel, View(columns, (0.0, 5.0), ""), (50, 10, 300, 80))
+    compare(part, *on_both(part))

@@ -288,6 +288,7 @@ def test_every_mark_but_the_tooltips_is_coloured_by_the_theme() -> None:
         assert renderer.name == "hit" or set(noted[0].values()) <= set(TOKENS["light"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", AXES)
 def test_the_picture_is_drawn_in_every_state(axis: str) -> None:
     for comparison, _ in list(states())[:: 2 if axis == "samples" else 7]:

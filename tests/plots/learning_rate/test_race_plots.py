@@ -522,6 +522,7 @@ def test_a_plot_of_a_race_is_both_figures_and_can_be_sent_to_a_browser() -> None
 # The picture
 
 
+@pytest.mark.slow
 def test_the_picture_has_room_for_both_plots_and_the_sentence() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states()[::4]:

@@ -306,6 +306,7 @@ def test_plotting_something_else_names_what_can_be_plotted() -> None:
         plot({})
 
 
+@pytest.mark.slow
 def test_the_picture_has_room_for_the_plot_and_its_sentence_in_every_state() -> None:
     pytest.importorskip("matplotlib")
     for curve, _ in states():

@@ -389,6 +389,7 @@ def test_nothing_of_a_treemap_is_written_outside_its_tile() -> None:
             assert 16 * len(tile.lines) <= tile.rect.height
 
 
+@pytest.mark.slow
 def test_pictures_have_room_for_the_plot_and_the_sentence_in_every_state() -> None:
     pytest.importorskip("matplotlib")
     pictures = [

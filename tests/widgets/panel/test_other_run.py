@@ -46,7 +46,9 @@ def test_a_cell_run_again_shows_the_run_under_way_and_stops_it(name: str, held: 
     second = PANELS[name](first.task)
     second._ipython_display_()
     assert second.other_run == {"is_stopping": False} and second.state == "idle" and not is_as_it_was(second)
-    assert said(second).startswith("Another run is using this model: a search for a learning rate, 2 of 20 steps")
+    words = "Another run is using this model: a search for a learning rate, "
+    assert said(second).startswith(words)
+    assert wait_for(lambda: said(second).startswith(f"{words}2 of 20 steps"))  # it looks on
     click(second, "stop")
     assert second.other_run == {"is_stopping": True} and "which is stopping" in said(second)
     gate.opened.set()
