@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop")
+OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor")
 
 
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")

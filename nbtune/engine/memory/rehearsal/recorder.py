@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from ...interrupts import raise_waiting, shielded
 from .adopted import Adopted
 from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
-from .shortcuts import shortcut
+from .shortcuts import UNSUITED, shortcut
 from .values import UNKNOWN, Values, is_followed
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
@@ -133,8 +133,8 @@ class Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         quick = shortcut(func) if self._device_type == "meta" else None
-        if quick is not None:
-            return quick(*args, **kwargs)
+        if quick is not None and (made := quick(*args, **kwargs)) is not UNSUITED:
+            return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
             result = func(*args, **kwargs)

@@ -45,6 +45,7 @@ class Plan:
     """What a rehearsal assumes beside the task itself; None means as the task has it.
 
     Attributes:
+        foreach: Whether optimizers update all tensors at once, which takes memory; None for as CUDA's would.
         is_cuda: Emulate a CUDA device; else the host's own kernels.
         is_training: Training steps; else forward passes in eval mode without gradients.
     """
@@ -53,6 +54,7 @@ class Plan:
     amp: torch.dtype | None = None
     checkpointing: bool | None = None
     optimizer: str | None = None
+    foreach: bool | None = None
     is_cuda: bool = True
     is_training: bool = True
 
@@ -106,7 +108,10 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         caveats = _prepare(replica, plan)
-    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda([*replica.optimizers, *replica.hidden_optimizers])
+    optimizers = [*replica.optimizers, *replica.hidden_optimizers]
+    if plan.foreach is not None:
+        replicas.update_at_once(optimizers, plan.foreach)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
     adopts = stage.kind == "meta" and task.device.type == "cpu"
     recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts)
     place = Place(stage.device, task.device, is_cuda=plan.is_cuda)
@@ -124,7 +129,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
         stack.enter_context(stage.active())
-        stack.enter_context(recorder.following(replica.models, [*replica.optimizers, *replica.hidden_optimizers]))
+        stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
         notes = stack.enter_context(left_alone(task))
         if stage.kind == "meta":
