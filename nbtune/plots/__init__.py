@@ -12,6 +12,7 @@ from .comparison.figure import comparison_plot
 from .descent.figure import descent_path_figure
 from .learning_rate.dispatch import lr_plot
 from .memory.bars import estimate_figure, limit_figure
+from .memory.changes import changes_figure
 from .memory.grid import grid_figure
 
 __all__ = ["plot"]
@@ -22,6 +23,7 @@ FIGURES: dict[str, Callable[[Any], figure]] = {
     "BatchLimit": limit_figure,
     "MemoryGrid": grid_figure,
     "MemoryEstimate": estimate_figure,
+    "WhatFits": changes_figure,
     "Comparison": comparison_plot,
     "DescentPath": descent_path_figure,
 }

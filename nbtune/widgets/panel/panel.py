@@ -88,8 +88,13 @@ class Panel(Face):
     def _acted(self, name: str) -> None:
         """Do what a button of the tool's own sends, and draw it."""
 
-    def _picked(self, name: str, value: Any) -> None:
-        """Draw what was asked for by clicking at ``name`` in the stage."""
+    def _picked(self, name: str, value: Any) -> NewAct | None:
+        """Draw what was asked for by clicking at ``name`` in the stage.
+
+        Returns:
+            What then has to run; None for nothing.
+        """
+        return None
 
     def _draw_refusal(self, error: Exception) -> None:
         """Say that these settings do not work."""
@@ -168,7 +173,9 @@ class Panel(Face):
 
     def _clicked_pick(self, content: dict[str, Any]) -> None:
         with self._drawing():
-            self._picked(str(content.get("name", "")), content.get("value"))
+            new_act = self._picked(str(content.get("name", "")), content.get("value"))
+        if new_act is not None:
+            self._life.start(new_act)
 
     def _left(self) -> None:
         """The reader went elsewhere. Not sooner: a new picture makes Lab draw the widget anew under their hands."""

@@ -69,7 +69,7 @@ def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
     usual = [
         (_has_lists(estimate), Change(ONE_AT_A_TIME, {"foreach": False}, (SAME,), ("slower updates",), rank=1)),
         (not plan.checkpointing, Change(
-            CHECKPOINTING, {"checkpointing": True}, (SAME,), ("one more forward pass",), rank=2
+            CHECKPOINTING, {"checkpointing": True}, (SAME,), ("one more forward",), rank=2
         )),
         (plan.amp is None, Change(MIXED, {"amp": torch.bfloat16}, (ROUNDED,), ("needs the GPU",), rank=4)),
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
     sides = [] if side is None else [round(side * fraction) for fraction in FRACTIONS]
     return [
         Change(
-            f"images of {s}²", {"image_size": s}, (LESS_DETAIL,), (f"about {(s / side) ** 2:.2g}×",), rank=6 + i / 10
+            f"images of {s}²", {"image_size": s}, (LESS_DETAIL,), (f"about {(s / side) ** 2:.1g}×",), rank=6 + i / 10
         )
         for i, s in enumerate(sides)
         if side is not None and s >= SMALLEST_IMAGE

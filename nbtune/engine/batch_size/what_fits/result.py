@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ....formats import format_memory
+
+if TYPE_CHECKING:
+    from ...task.task import Task
 
 SURE, SLOWER, TOO_BIG = "fits", "fits, with retries", "too big"
 
@@ -40,6 +43,17 @@ class MemoryChange:
     fits: bool
     fits_with_retries: bool
     rank: float
+
+    @property
+    def short(self) -> str:
+        """What a task is given to hold it: "4 × 8"."""
+        sizes = f"{self.accumulate} × {self.batch_size}" if self.accumulate > 1 else f"k = {self.batch_size}"
+        return ", ".join([sizes, *(name for name, _ in self.changes)])
+
+    @property
+    def is_the_tasks(self) -> bool:
+        """Whether a task can hold it, as it can a batch size, accumulation and mixed precision."""
+        return {name for name, _ in self.changes} <= {"amp"}
 
     @property
     def how(self) -> str:
@@ -101,6 +115,19 @@ class WhatFits:
             caveats=tuple(caveats),
         )  # fmt: skip
 
+    def apply(self, task: Task) -> Task:
+        """A new task with the smallest change that fits, where a task can hold it; the given one stays as it is.
+
+        Raises:
+            ValueError: When nothing fits, or when the change is one of the model, the optimizer or the data.
+        """
+        row = self.smallest
+        if row is None:
+            raise ValueError(f"there is nothing to apply. {self.verdict} {self.reason}")
+        if not row.is_the_tasks:
+            raise ValueError(f"{row.name} is not a setting of a task: it is to be set in your code")
+        return task.with_(batch_size=row.batch_size, accumulate=task.accumulate * row.accumulate, **dict(row.changes))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields."""
         plain = asdict(self)
@@ -144,7 +171,7 @@ def _told(
         verdict = f"Nothing tried makes k = {k} fit on the {card}:"
         with_it = f"with {least.name} it is {format_memory(least.peak_bytes)}" if least.name else "nothing takes less"
         return verdict, f"{peak} as it is, {with_it} (predicted).", _slower(rows)
-    verdict = f"With {smallest.name} k = {k} fits on the {card}"
+    verdict = f"With {smallest.name}, k = {k} fits on the {card}"
     reason = f"({format_memory(smallest.peak_bytes)} predicted, {format_memory(smallest.free_bytes)} free)."
     return verdict, f"{reason} As it is, it takes {peak}.", "" if as_it_is.how == TOO_BIG else _slower((as_it_is,))
 

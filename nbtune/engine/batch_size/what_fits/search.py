@@ -50,8 +50,12 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
         """What the rows so far say, with what the search knows beside them."""
         return WhatFits.from_changes(
             changes, batch_size=self._k, card=self._card, outcome=outcome, left_out=self.left_out,
-            caveats=self._estimate.caveats,
+            caveats=(*self._estimate.caveats, *self._shortage()),
         )  # fmt: skip
+
+    def _shortage(self) -> list[str]:
+        count = self._estimate.samples.count
+        return [] if count is None or count >= self._k else [f"The data have only {count} samples."]
 
     def _events(self) -> Generator[MemoryChange, None, None]:
         as_it_is = self._row(Change(), self._estimate)

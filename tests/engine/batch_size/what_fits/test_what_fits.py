@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,12 +23,12 @@ from nbtune.engine.memory.estimate import estimate_memory
 MIB = 2**20
 
 
-def images_task(side: int = 64, **changes: Any) -> Task:
+def images_task(side: int = 64, samples: int = 8, **changes: Any) -> Task:
     torch.manual_seed(0)
     block = [nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()) for _ in range(3)]
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)
     model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Sequential(*block), *head)
-    data = torch.randn(8, 3, side, side), torch.zeros(8).long()
+    data = torch.randn(samples, 3, side, side), torch.zeros(samples).long()
     return Task(model, torch.optim.AdamW(model.parameters()), nn.functional.cross_entropy, data, **changes)
 
 
@@ -112,7 +113,7 @@ def test_the_smallest_change_comes_first_and_is_the_answer(found: WhatFits) -> N
     assert [row.rank for row in found.changes] == sorted(row.rank for row in found.changes)
     first = next(row for row in found.changes if row.fits)
     assert found.smallest == first
-    assert found.verdict == f"With {first.name} k = 512 fits on the 1.2 GB card"
+    assert found.verdict == f"With {first.name}, k = 512 fits on the 1.2 GB card"
     assert "predicted" in found.reason
 
 
@@ -127,6 +128,12 @@ def test_where_nothing_fits_it_says_so_and_what_comes_closest() -> None:
     assert found.smallest is None and found.verdict == "Nothing tried makes k = 4096 fit on the 805 MB card:"
     least = min(found.changes, key=lambda row: row.peak_bytes)
     assert least.name in found.reason and " + " in least.name
+
+
+def test_more_than_the_data_have_is_told(found: WhatFits) -> None:
+    assert "The data have only 8 samples." in found.caveats
+    enough = what_fits(images_task(), "8 GB", batch_size=8, progress=False)
+    assert not any("The data have only" in caveat for caveat in enough.caveats)
 
 
 def test_a_stopped_search_is_a_shorter_table() -> None:
@@ -186,6 +193,21 @@ def test_the_table_is_plain_data_and_reads_as_a_table(found: WhatFits) -> None:
     lines = repr(found).splitlines()
     assert lines[0] == "WhatFits(batch_size=512, 1.2 GB card = 1.2 GiB)" and "as it is" in lines[3]
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_what_a_task_can_hold_is_applied_and_the_rest_is_named(found: WhatFits) -> None:
+    task = images_task(samples=512).with_(batch_size=4)
+    applied = found.apply(task)
+    assert found.smallest is not None and (applied.batch_size, applied.accumulate) == (
+        found.smallest.batch_size, found.smallest.accumulate
+    )  # fmt: skip
+    assert (task.batch_size, task.accumulate) == (4, 1)
+    mixed = replace(found, smallest=row_of(found, "mixed precision"))
+    assert mixed.apply(task).amp is torch.bfloat16 and mixed.apply(task).batch_size == 512
+    with pytest.raises(ValueError, match="gradient checkpointing is not a setting of a task"):
+        replace(found, smallest=row_of(found, "gradient checkpointing")).apply(task)
+    with pytest.raises(ValueError, match="nothing to apply"):
+        replace(found, smallest=None).apply(task)
 
 
 def test_bad_input_is_told_in_a_sentence() -> None:
