@@ -143,12 +143,13 @@ def _columns(found: WhatFits, rows: tuple[ChangeRow, ...], end: float) -> dict[s
     bars = {kind: [(0.0, x, y + HALF, y - HALF) for y, row, x in at if row.kind == kind] for kind in KINDS.values()}
     whole = [(0.0, end, y + 0.5, y - 0.5) for y, row, _ in at if row.is_smallest]
     free = end * 0.635
+    fitting = [(free, y, f"{row.free} free", row.is_smallest) for y, row, _ in at if row.kind == "fits"]
     return {
         **{kind: table(edges, EDGES) for kind, edges in bars.items()},
         "smallest": table(whole, EDGES),
         "capacity": table([(card, count - 0.5, -0.5)] if rows else [], SOURCES["capacity"]),
         "sizes": _words([(x + 0.008 * end, y, row.gib, row.is_smallest) for y, row, x in at], "left", 0.8),
-        "left_over": _words([(free, y, f"{row.free} free", row.is_smallest) for y, row, _ in at if row.kind == "fits"], "right"),
+        "left_over": _words(fitting, "right"),
         "lacking": _words([(free, y, row.free, False) for y, row, _ in at if row.kind != "fits"], "right"),
         "effects": _words([(0.66 * end, y, row.effect, False) for y, row, _ in at], "left"),
     }
