@@ -16,6 +16,7 @@ from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
+from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .source import Source
 from .surroundings import capacity_of, surroundings
@@ -223,6 +224,11 @@ class MemoryEstimate:
         k = _checked(k)
         tape = self._source.tape(k)
         return module_shares(tape.recording, fullest(tape, k), self._source.owned)
+
+    def timeline(self, k: int) -> MemoryTimeline:
+        """What is in use and reserved over one step at batch size ``k``, and what runs when most is."""
+        tape = self._source.tape(_checked(k))
+        return timeline(tape, k, self.context_bytes, is_cuda=self.device == "cuda")
 
     def evaluation_peak_bytes(self, k: int) -> int:
         """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""

@@ -139,6 +139,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
+            recorder.begin_step()
             _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
