@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,7 +39,7 @@ class Source:
         self._moments: dict[int, Moment] = {}
         self._evaluation: Source | None = None
         self._changed: dict[Plan, Source] = {}
-        self._unaccumulated: Source | None = None
+        self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class Source:
     @property
     def has_law(self) -> bool:
         """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return (self._unaccumulated or self)._tape is not None
+        return (self if self._derived is None else self._derived[0])._tape is not None
 
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
@@ -95,9 +97,10 @@ class Source:
 
     def tape(self, k: int) -> Tape:
         """What is allocated and freed at batch size ``k``."""
-        if self._unaccumulated is not None:
+        if self._derived is not None:
+            source, how = self._derived
             if k not in self._tapes:
-                self._tapes[k] = self._unaccumulated.tape(k).accumulating()
+                self._tapes[k] = how(source.tape(k))
             return self._tapes[k]
         if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
@@ -137,8 +140,11 @@ class Source:
 
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
+        return self._derive(Tape.accumulating)
+
+    def _derive(self, how: Callable[[Tape], Tape]) -> Source:
         made = Source(self.task, self.samples, self.plan)
-        made.method, made._beside, made._unaccumulated = self.method, self.beside_bytes, self
+        made.method, made._beside, made._derived = self.method, self.beside_bytes, (self, how)
         return made
 
     def find_law(self) -> None:
@@ -147,12 +153,13 @@ class Source:
             self._trace(self.method, is_checked=False)
 
     def evaluation(self) -> Source:
-        """The same for forward passes in eval mode without gradients."""
+        """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""
         if self._evaluation is None and self.task is None:
             raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:
-            self._evaluation = Source(self.task, self.samples, replace(self.plan, is_training=False))
-            self._evaluation.prepare()
+            alone = Source(self.task, self.samples, replace(self.plan, is_training=False))
+            alone.prepare()
+            self._evaluation = alone._derive(partial(Tape.beside, others=self.tape(TRACED_AT[0]).left()))
         return self._evaluation
 
     def _trace(self, method: str, *, is_checked: bool = True) -> None:
