@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
     from .engine.batch_size.find import find_batch_size
+    from .engine.batch_size.image_size import largest_image_size
     from .engine.batch_size.limit import BatchLimit
     from .engine.batch_size.settings import BatchSettings
     from .engine.batch_size.trial import MemoryTrial
+    from .engine.batch_size.what_fits.find import what_fits
+    from .engine.batch_size.what_fits.result import MemoryChange, WhatFits
     from .engine.comparison.compare import compare_batch_sizes
     from .engine.comparison.events import LossStep
     from .engine.comparison.result import Comparison
@@ -47,26 +50,30 @@ _HOME = {
     "LRSettings": "engine",
     "LRStep": "engine",
     "LossStep": "engine.comparison.events",
+    "MemoryChange": "engine.batch_size.what_fits.result",
     "MemoryEstimate": "engine.memory.estimate",
     "MemoryTrial": "engine.batch_size.trial",
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
     "RaceStep": "engine",
     "Task": "engine",
+    "WhatFits": "engine.batch_size.what_fits.result",
     "compare_batch_sizes": "engine.comparison.compare",
     "estimate_curvature": "engine.curvature.estimate",
     "estimate_memory": "engine.memory.estimate",
     "find_batch_size": "engine.batch_size.find",
     "find_lr": "engine",
+    "largest_image_size": "engine.batch_size.image_size",
     "plot": "plots",
+    "what_fits": "engine.batch_size.what_fits.find",
 }
 
 __all__ = [
     "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings", "Curvature",
     "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRByBatchSize", "LRCurve", "LRFinder",
-    "LRSettings", "LRStep", "LossStep", "MemoryEstimate", "MemoryTrial", "ModelBusyError", "NotPredictableError",
-    "RaceStep", "Task", "compare_batch_sizes", "estimate_curvature", "estimate_memory", "find_batch_size",
-    "find_lr", "plot",
+    "LRSettings", "LRStep", "LossStep", "MemoryChange", "MemoryEstimate", "MemoryTrial", "ModelBusyError",
+    "NotPredictableError", "RaceStep", "Task", "WhatFits", "compare_batch_sizes", "estimate_curvature",
+    "estimate_memory", "find_batch_size", "find_lr", "largest_image_size", "plot", "what_fits",
 ]  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.trial import MemoryTrial
+from nbtune.engine.batch_size.what_fits.result import MemoryChange, WhatFits
+from nbtune.engine.memory.replay.timeline import MemoryTimeline
 
 MIB, GIB = 2**20, 2**30
 SPEEDS = {1: 5.4, 2: 6.3, 4: 7.9, 8: 8.7, 16: 8.7, 32: 9.4, 64: 7.5}
@@ -153,3 +155,37 @@ def grid() -> MemoryGrid:
         fits = tuple(peak <= 8 * GIB for peak in peaks)
         rows.append(Row(side, sizes, peaks, fits, max(k for k, ok in zip(sizes, fits, strict=True) if ok)))
     return MemoryGrid(tuple(rows))
+
+
+def change_of(name: str, gib: float, rank: float = 1.0, **changes: Any) -> MemoryChange:
+    """A change that takes so much of an 8 GB card."""
+    peak = int(gib * GIB)
+    values: dict[str, Any] = {
+        "effect": "same numbers" if name else "", "cost": "same" if name else "", "changes": (), "batch_size": 32,
+        "accumulate": 1, "peak_bytes": peak, "needed_bytes": peak, "free_bytes": 8 * GIB - peak,
+        "fits": peak <= 8 * GIB, "fits_with_retries": peak <= 8 * GIB,
+    }  # fmt: skip
+    return MemoryChange(name=name, rank=rank, **{**values, **changes})
+
+
+def what_fits() -> WhatFits:
+    """One change of each kind: too big, just too big, and two that fit."""
+    changes = [
+        change_of("", 14.0, 0.0),
+        change_of("gradient checkpointing", 9.1, 2.0, changes=(("checkpointing", True),), fits_with_retries=True),
+        change_of("accumulation 4 × 8", 4.2, 3.0, accumulate=4, batch_size=8, effect="BatchNorm sees 8"),
+        change_of("mixed precision", 7.6, 4.0, changes=(("amp", "bfloat16"),), effect="16-bit rounding"),
+        change_of("gradient checkpointing + mixed precision", 5.2, 40.0, effect="16-bit rounding"),
+    ]
+    return WhatFits.from_changes(changes, batch_size=32, card=(8 * GIB, "8 GB card"))
+
+
+def timeline(**changes: Any) -> MemoryTimeline:
+    """Six places: forward, backward, an update."""
+    values: dict[str, Any] = {
+        "batch_size": 32, "allocated_bytes": tuple(int(x * GIB) for x in (1, 2, 5, 4, 1.5, 1)),
+        "reserved_bytes": tuple(x * GIB for x in (2, 2, 6, 6, 6, 6)), "context_bytes": GIB,
+        "phases": (("forward", 0, 2), ("backward", 2, 5), ("update", 5, 6)), "peak": 2, "peak_phase": "backward",
+        "peak_module": "layers.3", "peak_layer": "Conv2d", "peak_operator": "aten.convolution_backward",
+    }  # fmt: skip
+    return MemoryTimeline(**{**values, **changes})

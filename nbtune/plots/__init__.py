@@ -12,8 +12,10 @@ from .descent.figure import descent_path_figure
 from .descent.picture import path_png
 from .learning_rate.dispatch import lr_plot, lr_png
 from .memory.bars import estimate_figure, limit_figure
+from .memory.changes import changes_figure, changes_png
 from .memory.grid import grid_figure, grid_png
 from .memory.picture import estimate_png, memory_png
+from .memory.timeline import timeline_figure, timeline_png
 
 __all__ = ["plot"]
 
@@ -21,6 +23,7 @@ FIGURES = {
     "LRByBatchSize": Drawing(lr_plot, lr_png), "LRCurve": Drawing(lr_plot, lr_png),
     "BatchLimit": Drawing(limit_figure, memory_png), "MemoryGrid": Drawing(grid_figure, grid_png),
     "MemoryEstimate": Drawing(estimate_figure, estimate_png),
+    "MemoryTimeline": Drawing(timeline_figure, timeline_png), "WhatFits": Drawing(changes_figure, changes_png),
     "Comparison": Drawing(comparison_plot, comparison_plot_png),
     "DescentPath": Drawing(descent_path_figure, path_png),
 }  # fmt: skip

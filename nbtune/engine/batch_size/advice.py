@@ -26,11 +26,11 @@ def confirmed_advice(estimate: MemoryEstimate | None) -> str:
     worth_saying = context + WORTH_SAYING * (estimate.peak_bytes(1) - context)
     enough, helping = [], dict[str, Any]()
     for words, change in _changes(estimate):
-        found = estimate.one_sample_with(**change)
-        if found is None or found[0] > worth_saying:
+        found = _one_sample_with(estimate, change)
+        if found is None or found.peak_bytes(1) > worth_saying:
             continue
         helping[words] = change
-        enough += [f"{words} ({format_memory(found[0])})"] if found[1] else []
+        enough += [f"{words} ({format_memory(found.peak_bytes(1))})"] if found.fits(1) else []
     if enough:
         return f"One sample is predicted to fit with {', or with '.join(enough)}."
     return _together(estimate, helping)
@@ -38,12 +38,23 @@ def confirmed_advice(estimate: MemoryEstimate | None) -> str:
 
 def _together(estimate: MemoryEstimate, helping: dict[str, Any]) -> str:
     changes = {name: value for change in helping.values() for name, value in change.items()}
-    found = estimate.one_sample_with(**changes) if len(helping) > 1 else None
-    if found is not None and found[1]:
-        return f"One sample is predicted to fit with {' and '.join(helping)} together ({format_memory(found[0])})."
+    found = _one_sample_with(estimate, changes) if len(helping) > 1 else None
+    if found is not None and found.fits(1):
+        size = format_memory(found.peak_bytes(1))
+        return f"One sample is predicted to fit with {' and '.join(helping)} together ({size})."
     tried = ", ".join(words for words, _ in _changes(estimate))
-    known = any(estimate.one_sample_with(**change) is not None for _, change in _changes(estimate))
+    known = any(_one_sample_with(estimate, change) is not None for _, change in _changes(estimate))
     return f"None of these is predicted to make it fit: {tried}." if known else ""
+
+
+def _one_sample_with(estimate: MemoryEstimate, change: dict[str, Any]) -> MemoryEstimate | None:
+    """The estimate under a change, traced at k = 1; None where that cannot be told."""
+    try:
+        changed = estimate.changed(**change)
+        changed.peak_bytes(1)
+    except Exception:  # no number can be traced, pooling refuses small images
+        return None
+    return changed
 
 
 def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:

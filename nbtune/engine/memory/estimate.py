@@ -18,11 +18,13 @@ from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import check_plan
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
+from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .source import Source
 from .surroundings import capacity_of, surroundings
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
+MARGIN_OF_RETRIES = 0.06
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
@@ -228,28 +230,70 @@ class MemoryEstimate:
         tape = self._source.tape(k)
         return module_shares(tape.recording, fullest(tape, k), self._source.owned)
 
-    def evaluation_peak_bytes(self, k: int) -> int:
-        """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""
-        source = self._source.evaluation()
-        kept = sum(size for name, size in self.breakdown(k).items() if name in ("gradients", "optimizer"))
-        return int(self.context_bytes + source.moment(_checked(k)).reserved_bytes + kept)
+    def timeline(self, k: int) -> MemoryTimeline:
+        """What is in use and reserved over one step at batch size ``k``, and what runs when most is."""
+        tape = self._source.tape(_checked(k))
+        return timeline(tape, k, self.context_bytes, is_cuda=self.device == "cuda")
 
-    def one_sample_with(self, **changes: Any) -> tuple[int, bool] | None:
-        """The peak at k = 1 with other settings, and whether it fits; takes about a second when it is first asked.
+    def evaluation(self) -> MemoryEstimate:
+        """The same for evaluation: forward passes in eval mode without gradients, between two steps of training.
+
+        What training keeps (parameters, gradients, the optimizer's state) is there too, so that its largest batch size
+        is one at which an evaluation amid training fits.
+        """
+        return replace(self, _source=self._source.evaluation())
+
+    def evaluation_peak_bytes(self, k: int) -> int:
+        """The peak of ``evaluation`` at batch size ``k``."""
+        return self.evaluation().peak_bytes(k)
+
+    def fits_with_retries(self, k: int) -> bool:
+        """Whether training gets through where the allocator gives back what it caches and tries again, which is slower.
+
+        True where ``fits`` is. On the host, which has no such allocator, the same as ``fits``.
+        """
+        if self.fits(k) or self.capacity_bytes is None or self.device == "cpu":
+            return self.fits(k)
+        room = self.capacity_bytes - self.context_bytes
+        moment = self._source.moment_within(_checked(k), room)
+        return moment is not None and (1 + MARGIN_OF_RETRIES) * moment.allocated_bytes <= room
+
+    def changed(self, **changes: Any) -> MemoryEstimate:
+        """The same card and data under another plan. Takes about a second for each k that is asked for.
 
         Args:
-            **changes: ``image_size``, ``amp``, ``checkpointing`` or ``optimizer``, as in ``estimate_memory``.
-        Returns:
-            None where that cannot be told.
+            **changes: ``image_size``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``; see ``Plan``.
         Raises:
-            TypeError, ValueError: For other names, and for what ``estimate_memory`` refuses.
+            ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
         check_plan(**changes)
-        reserved = self._source.one_sample_with(**changes)
-        if reserved is None:
-            return None
-        needed = self.context_bytes + round((1 + self.margin) * reserved)
-        return self.context_bytes + reserved, self.capacity_bytes is None or needed <= self.capacity_bytes
+        if self._source.task is None or self.method == "real steps":
+            raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")
+        source = self._source.changed(**changes)
+        return replace(self, image_size=changes.get("image_size", self.image_size), _source=source)
+
+    def accumulating(self) -> MemoryEstimate:
+        """The same where several batches make one update, so that gradients wait for the next batch.
+
+        Nothing is traced again; k is the number of samples in one of those batches.
+        """
+        is_so = self._source.task is not None and self._source.task.accumulate > 1
+        return self if is_so else replace(self, _source=self._source.accumulating())
+
+    def find_law(self) -> None:
+        """Trace so that every k can be asked for at once, where that can be; of use for a changed estimate."""
+        self._source.find_law()
+
+    @property
+    def task(self) -> Task:
+        """What it is for.
+
+        Raises:
+            ValueError: After a pickle, which leaves the model and the data out.
+        """
+        if self._source.task is None:
+            raise ValueError("this estimate was pickled, without its task: estimate again")
+        return self._source.task
 
     @property
     def plan(self) -> Plan:

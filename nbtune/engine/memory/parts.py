@@ -8,15 +8,22 @@ import torch
 
 from ..checks import choice, whole_number
 
-OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop")
+OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor")
 
 
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
 
 
-def check_plan(*, image_size: Any = None, amp: Any = None, checkpointing: Any = None, optimizer: Any = None) -> None:
-    """Whether a step can be planned with these, each as in ``estimate_memory``; None for as it is.
+def check_plan(
+    *,
+    image_size: Any = None,
+    amp: Any = None,
+    checkpointing: Any = None,
+    optimizer: Any = None,
+    foreach: Any = None,
+) -> None:
+    """Whether a step can be planned with these, each as in ``estimate_memory`` or ``Plan``; None for as it is.
 
     Raises:
         ValueError: For anything else.
@@ -25,4 +32,5 @@ def check_plan(*, image_size: Any = None, amp: Any = None, checkpointing: Any = 
         whole_number("image_size", image_size)
     choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
     choice("checkpointing", checkpointing, (True, False, None))
+    choice("foreach", foreach, (True, False, None))
     choice("optimizer", optimizer, (*OPTIMIZERS, None))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from .layers import owned_parameters
 from .rehearsal.place import is_without_cuda
 from .rehearsal.recorder import Recording
 from .rehearsal.rehearse import Plan, Stage, rehearse
+from .replay.allocator import CapacityError
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
 from .surroundings import is_recurrent
@@ -31,11 +34,13 @@ class Source:
         self.method = ""
         self.caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
+        self._beside = 0
         self._first: Recording | None = None
         self._tapes: dict[int, Tape] = {}
         self._moments: dict[int, Moment] = {}
         self._evaluation: Source | None = None
-        self._changed: dict[Any, int | None] = {}
+        self._changed: dict[Plan, Source] = {}
+        self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,12 +75,12 @@ class Source:
     @property
     def beside_bytes(self) -> int:
         """What was counted beside the model."""
-        return 0 if self._first is None else self._first.beside_bytes
+        return self._beside if self._first is None else self._first.beside_bytes
 
     @property
     def has_law(self) -> bool:
         """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return self._tape is not None
+        return (self if self._derived is None else self._derived[0])._tape is not None
 
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
@@ -84,67 +89,88 @@ class Source:
             self._moments[k] = run(self.tape(k), k)
         return self._moments[k]
 
+    def moment_within(self, k: int, capacity_bytes: int) -> Moment | None:
+        """The same on a card that holds no more, whose allocator gives back and tries again; None where it is full."""
+        try:
+            return replay(self.tape(k), k, capacity_bytes)
+        except CapacityError:
+            return None
+
     def tape(self, k: int) -> Tape:
+        """What is allocated and freed at batch size ``k``."""
+        if self._derived is not None:
+            source, how = self._derived
+            if k not in self._tapes:
+                self._tapes[k] = how(source.tape(k))
+            return self._tapes[k]
         if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
-        if k not in self._tapes and self._tape is not None:
-            self._tapes[k] = self._alone(k)
         if k not in self._tapes:
-            if self.task is None:
-                raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
-            self._tapes[k] = Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+            self._tapes[k] = self._alone() if k == 1 else self._fixed(k)
         return self._tapes[k]
 
-    def _alone(self, k: int) -> Tape:
-        """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
-        assert self._tape is not None
+    def _fixed(self, k: int) -> Tape:
         if self.task is None:
+            raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
+        return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+
+    def _alone(self) -> Tape:
+        """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
+        if self.task is None and self._tape is not None:
             return self._tape
         try:
-            return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+            return self._fixed(1)
         except Exception:  # BatchNorm refuses one value per channel; the prober says so when it runs
-            return self._tape
+            if self.task is None:
+                raise
+            return self._tape or self._fixed(2)
 
-    def one_sample_with(self, **changes: Any) -> int | None:
-        """Bytes reserved at k = 1 (or 2, where one sample cannot be trained on) under another plan.
+    def changed(self, **changes: Any) -> Source:
+        """The same task under another plan, on the same rung; each k is traced when it is asked for.
 
         Args:
             **changes: Fields of ``Plan``.
-        Returns:
-            None where it cannot be told: after a pickle, or where numbers are needed.
         """
-        if self.task is None or self.method == "real steps":
-            return None
-        key = tuple(sorted(changes.items()))
-        if key not in self._changed:
-            self._changed[key] = self._reserved_with(replace(self.plan, **changes))
-        return self._changed[key]
+        plan = replace(self.plan, **changes)
+        if plan == self.plan:
+            return self
+        if plan not in self._changed:
+            made = self._changed[plan] = Source(self.task, self.samples, plan)
+            made.method, made._beside = self.method, self.beside_bytes
+        return self._changed[plan]
 
-    def _reserved_with(self, plan: Plan) -> int | None:
-        for k in (1, 2):
-            try:
-                recording = rehearse(self.task, self.samples, k, plan, Stage(self.method))[0]
-            except Exception:  # BatchNorm refuses one value per channel, pooling refuses small images
-                continue
-            return (replay if plan.is_cuda else add_up)(Tape.fixed(recording), k).reserved_bytes
-        return None
+    def accumulating(self) -> Source:
+        """The same steps beside the gradients of a batch before; nothing is traced again."""
+        return self._derive(Tape.accumulating)
+
+    def _derive(self, how: Callable[[Tape], Tape]) -> Source:
+        made = Source(self.task, self.samples, self.plan)
+        made.method, made._beside, made._derived = self.method, self.beside_bytes, (self, how)
+        return made
+
+    def find_law(self) -> None:
+        """Trace so that one tape serves every k, where that can be; worth it from the third k on."""
+        if self._tape is None and self.task is not None and self.method != "real steps":
+            self._trace(self.method, is_checked=False)
 
     def evaluation(self) -> Source:
-        """The same for forward passes in eval mode without gradients."""
+        """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""
         if self._evaluation is None and self.task is None:
             raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:
-            self._evaluation = Source(self.task, self.samples, replace(self.plan, is_training=False))
-            self._evaluation.prepare()
+            alone = Source(self.task, self.samples, replace(self.plan, is_training=False))
+            alone.prepare()
+            self._evaluation = alone._derive(partial(Tape.beside, others=self.tape(TRACED_AT[0]).left()))
         return self._evaluation
 
-    def _trace(self, method: str) -> None:
+    def _trace(self, method: str, *, is_checked: bool = True) -> None:
         stage = Stage(method)
         traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
         self.method, self.caveats, self._first = method, traced[0][1], traced[0][0]
         try:
             tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
-            tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
+            if is_checked:
+                tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
             self._tape = tape
         except NotAlikeError as error:
             self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
@@ -180,5 +206,7 @@ def _differs(task: Task, plan: Plan, name: str) -> bool:
 
 
 def _is_room_for_real_steps(task: Task) -> bool:
+    if task.device.type == "meta":
+        return False
     free = free_bytes(torch.device("cpu"))
     return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free

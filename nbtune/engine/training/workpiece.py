@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..interrupts import held_back
-from ..task.task import Task
+from ..task.task import NO_NUMBERS, Task
 from .backup import Backup, optimizer_backup, put_back_groups
 from .copies import Workpiece, copied, is_copyable
 from .holdings import bytes_in, gradient_bytes, state_bytes, training_bytes
@@ -45,7 +45,10 @@ def held(task: Task) -> Iterator[None]:
     Raises:
         ModelBusyError: While another run holds any of the same parameters.
         NotEnoughMemoryError: Where there is no room for what ``preserve`` names.
+        ValueError: For a model without numbers, on the meta device.
     """
+    if task.device.type == "meta":
+        raise ValueError(NO_NUMBERS)
     with _hold(task), _preserved(task):
         yield
 

@@ -11,15 +11,16 @@ from ...engine.batch_size.grid import MemoryGridRow
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
+from ...engine.batch_size.what_fits.result import MemoryChange
 from ...jobs import Finding, Forecast, Job, Progress
 from ..panel.act import Act
-from .run import ProberRun
+from .run import ProberEvent, ProberRun
 from .stage import Stage
 from .words import running_sentence
 
 
-class ProberAct(Act[MemoryTrial | MemoryGridRow]):
-    """Bars that grow, and, where it is asked for, a grid behind them.
+class ProberAct(Act[ProberEvent]):
+    """Bars that grow, and, where it is asked for, a grid or a table of changes behind them.
 
     Args:
         run: Not yet begun.
@@ -37,23 +38,27 @@ class ProberAct(Act[MemoryTrial | MemoryGridRow]):
     def draw_start(self) -> None:
         """The card alone; a sweep over image sizes leaves the bars of the search before it."""
         stage = self._stage
-        stage.rows, stage.grid = [], None
+        stage.rows, stage.grid, stage.changes, stage.found = [], None, [], None
         if self.run.probe is not None:
             stage.trials, stage.limit = [], None
             stage.draw_blank(self._settings, running=True)
         self._tell()
 
-    def draw_events(self, events: list[MemoryTrial | MemoryGridRow]) -> None:
+    def draw_events(self, events: list[ProberEvent]) -> None:
         """What is known by now."""
         stage = self._stage
         trials = [event for event in events if isinstance(event, MemoryTrial)]
         stage.trials += trials
-        stage.rows += [event for event in events if not isinstance(event, MemoryTrial)]
+        stage.rows += [event for event in events if isinstance(event, MemoryGridRow)]
+        stage.changes += [event for event in events if isinstance(event, MemoryChange)]
         if trials and self.run.probe is not None:
             stage.draw_limit(self.run.probe.limit(stage.trials, "stopped"), running=True)
         if stage.rows and self.run.sweep is not None:
             stage.grid = self.run.sweep.grid(stage.rows, "stopped")
             stage.draw_grid()
+        if stage.changes and self.run.fits is not None:
+            stage.found = self.run.fits.result(stage.changes, "stopped")
+            stage.draw_changes()
         if stage.face.state == "running":
             self._tell()
 
@@ -64,6 +69,8 @@ class ProberAct(Act[MemoryTrial | MemoryGridRow]):
             stage.limit = run.probe.limit(stage.trials, "stopped" if is_stopped else "finished")
         if stage.rows and run.sweep is not None:
             stage.grid = run.sweep.grid(stage.rows, "stopped" if is_stopped else "finished")
+        if run.fits is not None:
+            stage.found = run.fits.result(stage.changes, "stopped" if is_stopped else "finished")
         assert stage.limit is not None
         stage.draw_known(stage.limit)
         return stage.limit
@@ -89,7 +96,10 @@ class ProberAct(Act[MemoryTrial | MemoryGridRow]):
         stage = self._stage
         if stage.rows:
             return Progress(len(stage.rows), unit="image sizes")
+        if stage.changes:
+            return Progress(len(stage.changes), unit="changes")
         return Progress(len({trial.batch_size for trial in stage.trials}), unit="batch sizes")
 
     def _tell(self) -> None:
-        self._stage.face.sentence = running_sentence(self._stage.trials, len(self._stage.rows))
+        stage = self._stage
+        stage.face.sentence = running_sentence(stage.trials, len(stage.rows), len(stage.changes))

@@ -9,11 +9,14 @@ from ...engine import Task
 from ...engine.batch_size.grid import MemoryGrid, sweep_image_sizes
 from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
+from ...engine.batch_size.what_fits.result import WhatFits
 from ...engine.checks import made_of
 from ...engine.memory.samples import image_size_of
 from ...engine.task.task import checked_task
+from ...plots.memory.changes import changes_png
 from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
+from ...plots.memory.timeline import timeline_png
 from ..panel import frontend
 from ..panel.life import NewAct
 from ..panel.panel import Panel
@@ -21,11 +24,18 @@ from ..panel.view import IS_RUNNING, Sentence
 from ..panel.words import idle_sentence
 from .act import ProberAct
 from .run import ProberRun, judged
-from .settings import PLANNED, fields_of, settings_from, texts_of
+from .settings import PLANNED, fields_of, settings_from, texts_of, texts_of_changes, wanted_from
 from .stage import BLOCKS, Stage, size_shown
 from .words import applied_sentence, running_sentence
 
-_MODES = [["k", "Batch sizes"], ["grid", "Image size × k"], ["layers", "What takes it"]]
+_MODES = [
+    ["k", "Batch sizes"], ["grid", "Image size × k"], ["layers", "What takes it"], ["step", "Over one step"],
+    ["fits", "What makes it fit"]
+]  # fmt: skip
+
+
+MADE_OF_THE_PREDICTION = ("grid", "fits")
+"""Views that begin where a prediction ends, and have nothing to run."""
 
 
 class BatchProber(Panel):
@@ -43,6 +53,7 @@ class BatchProber(Panel):
         TypeError, ValueError: For wrong settings.
 
     Attributes:
+        found: The ``WhatFits`` of the view of changes; None until it was looked for with the present settings.
         grid: The ``MemoryGrid`` of the view of image sizes; None until it was swept with the present settings.
     """
 
@@ -70,15 +81,22 @@ class BatchProber(Panel):
         """Of the view of image sizes; None until it was swept with the present settings."""
         return self._stage.grid
 
+    @property
+    def found(self) -> WhatFits | None:
+        """What makes the batch size wanted fit; None until it was looked for with the present settings."""
+        return self._stage.found
+
     def _new_act(self, *, is_preview: bool = False) -> ProberAct:
         settings = settings_from(self.values, self.settings, self.task)
-        wants_grid, known = self.mode == "grid", self._stage.limit
+        known, wants_more = self._stage.limit, self.mode in MADE_OF_THE_PREDICTION
+        wanted = wanted_from(self.values) if self.mode == "fits" else None
         is_known = known is not None and _plan(known.settings) == _plan(settings)
-        seconds = 0.0 if is_preview or wants_grid else settings.measure_seconds
-        needs_probe = not (is_known and wants_grid)
+        seconds = 0.0 if is_preview or wants_more else settings.measure_seconds
+        needs_probe = not (is_known and wants_more)
         probe = probe_batch_sizes(self.task, replace(settings, measure_seconds=seconds)) if needs_probe else None
         self.settings = settings
-        run = ProberRun(probe, sweep_image_sizes(self.task, settings) if wants_grid else None)
+        sweep = sweep_image_sizes(self.task, settings) if self.mode == "grid" else None
+        run = ProberRun(probe, sweep, wanted=wanted, estimate=None if known is None else known.estimate)
         return ProberAct(run, self.task, settings, self._stage)
 
     def _new_preview(self) -> ProberAct:
@@ -88,13 +106,18 @@ class BatchProber(Panel):
     def _picture(self) -> bytes | None:
         if self.mode == "grid" and self.grid is not None:
             return grid_png(self.grid)
+        if self.mode == "fits" and self.found is not None:
+            return changes_png(self.found)
+        if self.mode == "step" and self._stage.timeline is not None:
+            return timeline_png(self._stage.timeline, self.result.capacity_bytes)
         if self.mode == "layers" and self.result.estimate is not None:
             return layers_png(self.result.estimate, size_shown(self.result) or 1)
         return memory_png(self.result)
 
     def _apply(self) -> Sentence:
+        found = self.found if self.mode == "fits" else None
         try:
-            self.task = self.result.apply(self.task)
+            self.task = (self.result if found is None else found).apply(self.task)
         except ValueError as error:
             return [["Not applied:", "danger"], [f" {error}", ""]]
         return applied_sentence(self._name("prober"), self.settings, self.task)
@@ -114,7 +137,9 @@ class BatchProber(Panel):
         changes_place = "capacity" in names and self._changes_place()
         if "capacity" in names and not changes_place:
             self._judge_anew()
-        needs_sweep = self.mode == "grid" and stage.grid is None
+        if "wanted" in names:
+            stage.found = None
+        needs_sweep = (self.mode, None) in (("grid", stage.grid), ("fits", stage.found))
         if names & PLANNED or needs_sweep or changes_place:
             return self._new_preview
         stage.draw_known(stage.limit)
@@ -135,7 +160,7 @@ class BatchProber(Panel):
             return
         stage, grid, limit = self._stage, self.grid, self._stage.limit
         # A grid of the host's memory says nothing of a card, nor the other way round.
-        stage.grid = None
+        stage.grid = stage.found = None
         if grid is not None and grid.settings.capacity is not None and settings.capacity is not None:
             stage.grid = grid.with_capacity(settings.capacity)
         self.settings, self.problem = settings, None
@@ -143,8 +168,19 @@ class BatchProber(Panel):
             self.result = stage.limit = judged(limit, settings.capacity)
             stage.trials = list(stage.limit.trials)
 
-    def _picked(self, name: str, value: Any) -> None:
+    def _picked(self, name: str, value: Any) -> NewAct | None:
+        if name == "changes":
+            return self._try(value)
         self._stage.pick(_at(sizes_of(self.settings), value) if name == "bars" else value)
+        return None
+
+    def _try(self, place: Any) -> NewAct | None:
+        """Predict with a change of the table, as if its fields had been set."""
+        rows = () if self.found is None else self.found.changes
+        if self.state in IS_RUNNING or not isinstance(place, int) or not 0 <= place < len(rows):
+            return None
+        self.mode, self.values = "k", {**self.values, **texts_of_changes(dict(rows[place].changes))}
+        return self._new_preview
 
 
 def _plan(settings: BatchSettings) -> BatchSettings:

@@ -13,23 +13,42 @@ from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import BatchProbe
 from ...engine.batch_size.rules import PLAYED
 from ...engine.batch_size.trial import MemoryTrial
+from ...engine.batch_size.what_fits.result import MemoryChange
+from ...engine.batch_size.what_fits.search import WhatFitsSearch
+from ...engine.memory.estimate import MemoryEstimate
 from ...engine.run import GeneratorRun
 
 PLAYED_SECONDS = 0.35
 """Between two played trials: a card that is not there answers at once, and nobody could watch."""
 
 
-class ProberRun(GeneratorRun[MemoryTrial | MemoryGridRow]):
-    """A search, then, where asked for, a sweep over image sizes: one run of both kinds of events.
+ProberEvent = MemoryTrial | MemoryGridRow | MemoryChange
 
-    Attributes:
+
+class ProberRun(GeneratorRun[ProberEvent]):
+    """A search, then, where asked for, what is made of its prediction: one run of all kinds of events.
+
+    Args:
         probe: The search, or None.
-        sweep: What follows it, or None.
+        sweep: Over image sizes, or None.
+        wanted: The batch size that is to be made to fit, or None.
+        estimate: The prediction, where there is no search.
+    Attributes:
+        fits: The search for what makes it fit, once it has begun.
     """
 
-    def __init__(self, probe: BatchProbe | None, sweep: ImageSizeSweep | None) -> None:
+    def __init__(
+        self,
+        probe: BatchProbe | None,
+        sweep: ImageSizeSweep | None = None,
+        *,
+        wanted: int | None = None,
+        estimate: MemoryEstimate | None = None,
+    ) -> None:
         self.probe, self.sweep = probe, sweep
-        self._part: BatchProbe | ImageSizeSweep | None = probe or sweep
+        self.fits: WhatFitsSearch | None = None
+        self._wanted, self._estimate = wanted, estimate
+        self._part: BatchProbe | ImageSizeSweep | WhatFitsSearch | None = probe or sweep
         super().__init__(self._events())
 
     @property
@@ -37,7 +56,7 @@ class ProberRun(GeneratorRun[MemoryTrial | MemoryGridRow]):
         """What is under way, in words; readable from any thread."""
         return "" if self._part is None else self._part.waiting_for
 
-    def _events(self) -> Generator[MemoryTrial | MemoryGridRow, None, None]:
+    def _events(self) -> Generator[ProberEvent, None, None]:
         if self.probe is not None:
             with closing(self.probe):
                 for trial in self.probe:
@@ -48,6 +67,11 @@ class ProberRun(GeneratorRun[MemoryTrial | MemoryGridRow]):
             self._part = self.sweep
             with closing(self.sweep):
                 yield from self.sweep
+        estimate = self._estimate if self.probe is None else self.probe.estimate
+        if self._wanted is not None and estimate is not None:
+            self._part = self.fits = WhatFitsSearch(estimate, self._wanted)
+            with closing(self.fits):
+                yield from self.fits
 
 
 def is_played(trial: MemoryTrial) -> bool:

@@ -29,13 +29,14 @@ def fields_of(task: Task, image_size: int | None) -> list[Field]:
     """
     # Batch sizes and layers belong to one image size, the grid shows several.
     image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
-    image |= {"modes": ["k", "layers"], "options": [] if image_size is None else _sizes(image_size)}
+    image |= {"modes": ["k", "layers", "step"], "options": [] if image_size is None else _sizes(image_size)}
     return [
         {
             "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
             "other": "other size …", "example": "10 GB",
         },
-        _choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"),
+        {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
+        {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
         *([] if image_size is None else [image]),
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
         _switch("amp", "mixed precision"),
@@ -49,11 +50,19 @@ def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
     return {
         "capacity": format_memory(capacity) if isinstance(capacity, int) else capacity or "",
         "strategy": settings.strategy,
+        "wanted": str(settings.target_batch_size or task.batch_size or ""),
         "image": "" if settings.image_size is None else str(settings.image_size),
         "optimizer": "" if settings.optimizer in (None, own_optimizer(task)) else settings.optimizer or "",
         "amp": "on" if amp else "",
         "checkpointing": "on" if settings.checkpointing else "",
     }
+
+
+def texts_of_changes(changes: dict[str, Any]) -> dict[str, str]:
+    """What stands in the fields where a prediction is changed so."""
+    texts = {"amp": "on", "checkpointing": "on"}
+    named = {"image" if name == "image_size" else name: str(value) for name, value in changes.items()}
+    return {name: texts.get(name, text) for name, text in named.items()}
 
 
 def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> BatchSettings:
@@ -73,6 +82,8 @@ def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> B
 def _changes(name: str, text: str, task: Task) -> dict[str, Any]:
     if name == "image":
         return {"image_size": number_in(text, "image", int, "a whole number such as 64") if text else None}
+    if name == "wanted":
+        return {}  # asked of the prediction, see ``wanted_from``
     if name == "amp":
         return {"amp": (task.amp or _bfloat16(task)) if text else False}
     if name == "checkpointing":
@@ -80,6 +91,18 @@ def _changes(name: str, text: str, task: Task) -> dict[str, Any]:
     if name == "capacity" and text:
         parse_capacity(text)
     return {name: text or None}
+
+
+def wanted_from(texts: dict[str, str]) -> int:
+    """The batch size that is to fit.
+
+    Raises:
+        ValueError: For anything but a whole number ≥ 1.
+    """
+    text = texts["wanted"].strip()
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"k wanted must be a whole number ≥ 1, not {text!r}")
+    return int(text)
 
 
 def own_optimizer(task: Task) -> str:

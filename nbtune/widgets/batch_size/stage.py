@@ -12,17 +12,20 @@ from ...engine.batch_size.grid import MemoryGrid, MemoryGridRow
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
+from ...engine.batch_size.what_fits.result import MemoryChange, WhatFits
 from ...engine.memory.cards import capacity_name, parse_capacity
+from ...engine.memory.replay.timeline import MemoryTimeline
 from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
 from ...plots.memory.scene import sizes_of
 from ...plots.memory.speed import speed_figure, speed_view
+from ...plots.memory.timeline import timeline_figure, timeline_view
 from ..panel.blank import Blank
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face, Sentence
 from .run import is_played
-from .tables import bars_key, grid_key, grid_table, layers_table, parts_table
-from .words import NO_ESTIMATE, grid_sentence, layers_sentence, limit_sentence
+from .tables import bars_key, changes_table, grid_key, grid_table, layers_table, parts_table
+from .words import NO_ESTIMATE, changes_sentence, grid_sentence, layers_sentence, limit_sentence, timeline_sentence
 
 BLOCKS = [
     {"name": "key", "kind": "key", "modes": ["k"]},
@@ -31,6 +34,8 @@ BLOCKS = [
     {"name": "parts", "kind": "table", "modes": ["k"]},
     {"name": "grid_key", "kind": "key", "modes": ["grid"]},
     {"name": "grid", "kind": "table", "modes": ["grid"]},
+    {"name": "timeline", "kind": "plot", "modes": ["step"]},
+    {"name": "changes", "kind": "table", "modes": ["fits"]},
     {"name": "layers", "kind": "table", "modes": ["layers"]},
     {"name": "treemap", "kind": "plot", "modes": ["layers"], "is_unspoken": True},  # the table beside it says it all
 ]
@@ -45,7 +50,9 @@ class Stage:
     Attributes:
         limit: Of the last run that ended well, maybe judged anew; None where there is none.
         grid: Of the last sweep over image sizes, also while it goes on.
-        trials, rows: Those the two are made of.
+        found: What makes the batch size wanted fit, likewise.
+        timeline: Of one step at the size shown; None where nothing is known, and during a run.
+        trials, rows, changes: Those the three are made of.
     """
 
     def __init__(self, face: Face, task: Task) -> None:
@@ -54,9 +61,12 @@ class Stage:
         self.grid: MemoryGrid | None = None
         self.trials: list[MemoryTrial] = []
         self.rows: list[MemoryGridRow] = []
+        self.found: WhatFits | None = None
+        self.changes: list[MemoryChange] = []
         self._is_on_gpu = task.device.type == "cuda"
         self._shown: BatchLimit | None = None
         self._picked: int | None = None
+        self.timeline: MemoryTimeline | None = None
 
     @property
     def place(self) -> str:
@@ -70,10 +80,11 @@ class Stage:
     def draw_known(self, limit: BatchLimit) -> None:
         """A result, and what can be done with it."""
         face = self.face
-        face.apply_label = "" if limit.batch_size is None else f"Apply k = {limit.batch_size}"
+        face.apply_label = self._apply_label(limit)
         self._picked = None
         self.draw_limit(limit)
         self.draw_grid()
+        self.draw_changes()
         face.sentence, face.notes = self._sentence(limit), list(limit.caveats)
 
     def draw_blank(self, settings: BatchSettings, *, running: bool = False) -> None:
@@ -86,6 +97,7 @@ class Stage:
                 card = {"capacity_bytes": parse_capacity(text), "capacity_name": capacity_name(text)}
             self.draw_limit(BatchLimit.from_trials([], settings=settings, **card), running=running)
         self.draw_grid()
+        self.draw_changes()
 
     def draw_limit(self, limit: BatchLimit, *, running: bool = False) -> None:
         """Everything but the grid."""
@@ -95,6 +107,8 @@ class Stage:
         k = size_shown(limit)
         estimate = None if k is None else limit.estimate
         plots["treemap"].update(treemap_view(estimate, k))
+        self.timeline = None if estimate is None or k is None or running else estimate.timeline(k)
+        plots["timeline"].update(timeline_view(self.timeline, limit.capacity_bytes))
         self._put(key=bars_key(self.place, is_played=self._is_played(limit.trials)), layers=layers_table(estimate, k))
         self._shown = limit
         self._draw_parts(limit)
@@ -102,6 +116,10 @@ class Stage:
     def draw_grid(self) -> None:
         """Image sizes against batch sizes."""
         self._put(grid_key=grid_key(), grid=grid_table(self.grid))
+
+    def draw_changes(self) -> None:
+        """What makes the batch size wanted fit."""
+        self._put(changes=changes_table(self.found))
 
     def pick(self, k: int | None) -> None:
         """Show what takes the memory at this k, where it was tried."""
@@ -118,8 +136,18 @@ class Stage:
     def _put(self, **contents: Any) -> None:
         self.face.contents = {**self.face.contents, **contents}
 
+    def _apply_label(self, limit: BatchLimit) -> str:
+        if self.face.mode == "fits" and self.found is not None:
+            smallest = self.found.smallest
+            return "" if smallest is None or not smallest.is_the_tasks else f"Apply {smallest.short}"
+        return "" if limit.batch_size is None else f"Apply k = {limit.batch_size}"
+
     def _sentence(self, limit: BatchLimit) -> Sentence:
         mode = self.face.mode
+        if mode == "fits" and self.found is not None:
+            return changes_sentence(self.found)
+        if mode == "step" and limit.trials:
+            return NO_ESTIMATE if self.timeline is None else timeline_sentence(self.timeline)
         if mode == "grid" and self.grid is not None:
             return grid_sentence(self.grid)
         if mode == "layers" and limit.trials:
@@ -138,6 +166,7 @@ def _blanks(sizes: tuple[int, ...], place: str) -> dict[str, Blank]:
         "bars": memory_figure(sizes, None, ""),
         "speed": speed_figure(sizes, f"Speed on {place}, samples/s by k"),
         "treemap": treemap_figure(),
+        "timeline": timeline_figure(),
     }
     return {name: Blank.of(figure) for name, figure in figures.items()}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...plots.memory.changes import ChangeRow, capacity_share, change_rows
 from ...plots.memory.rows import GridCell, LayerRow, grid_rows, layer_rows, parts_rows
 
 if TYPE_CHECKING:
     from ...engine.batch_size.trial import MemoryTrial
+    from ...engine.batch_size.what_fits.result import MemoryChange, WhatFits
 
 Cell = dict[str, Any]
 Table = dict[str, Any]
@@ -87,6 +89,45 @@ def grid_table(grid: Any) -> Table:
 def _heat(cell: GridCell) -> Cell:
     style = f"heat heat-{cell.step}" if cell.fits else "heat too-big"
     return {"text": cell.text, "spoken": cell.label, "style": f"{style} largest" if cell.is_largest else style}
+
+
+MARKS = {"fits": "striped", "slower": "sparse", "too_big": "crossed"}
+TRIED = {"amp", "checkpointing", "optimizer", "image_size"}
+"""What the fields can be set to."""
+
+
+def changes_table(found: WhatFits | None) -> Table:
+    """One change a row: what it does to training, its peak against the card, and a button that tries it."""
+    if found is None:
+        return {"caption": "What makes it fit", "head": [], "body": []}
+    card = capacity_share(found)
+    head = [
+        _head("one change", header="col"),
+        _head("on training", header="col"),
+        _head(f"GiB at k = {found.batch_size}", header="col"),
+        _number("free", header="col"),
+        _head("time", header="col"),
+        {"text": "", "header": "col"},
+    ]
+    rows = zip(change_rows(found), found.changes, strict=True)
+    body = [_change(row, change, index, card) for index, (row, change) in enumerate(rows)]
+    caption = f"To make k = {found.batch_size} fit on the {found.capacity_name}, the smallest change first"
+    return {"caption": caption, "head": [head], "body": body}
+
+
+def _change(row: ChangeRow, change: MemoryChange, index: int, card: float) -> list[Cell]:
+    style = "chosen" if row.is_smallest else ""
+    bar = {"side": "right", "share": row.share, "mark": MARKS[row.kind], "line": card}
+    can_be_tried = bool(change.changes) and change.accumulate == 1 and {name for name, _ in change.changes} <= TRIED
+    cells: list[Cell] = [
+        _head(row.name),
+        {"text": row.effect},
+        {"text": row.gib, "bar": bar},
+        {"text": row.free, "style": f"number {'left-over' if row.kind == 'fits' else 'lacking'}"},
+        {"text": row.cost},
+        {"text": "Try", "pick": {"name": "changes", "value": index}} if can_be_tried else {"text": ""},
+    ]
+    return [{**cell, "style": f"{cell.get('style', '')} {style}".strip()} for cell in cells]
 
 
 def grid_key() -> list[list[str]]:

@@ -9,7 +9,9 @@ from ...engine import Task
 from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
-from ...formats import format_loss, format_percent
+from ...engine.batch_size.what_fits.result import WhatFits
+from ...engine.memory.replay.timeline import MemoryTimeline
+from ...formats import format_loss, format_memory, format_percent
 from ..panel.view import Sentence
 from .run import is_played
 
@@ -54,15 +56,37 @@ def layers_sentence(estimate: Any, k: int) -> Sentence:
     return [[f"{heavy} outweigh {light} {factor}×.", "strong"], [evidence, ""]]
 
 
-def running_sentence(trials: list[MemoryTrial], image_sizes: int) -> Sentence:
+def changes_sentence(found: WhatFits) -> Sentence:
+    """The smallest change in bold, k as the answer."""
+    stopped = [["Stopped. ", "strong"]] if found.outcome == "stopped" and found.changes else []
+    head, mark, tail = found.verdict.partition(f"k = {found.batch_size}")
+    fits = found.smallest is not None
+    verdict = [[head, "strong"], [mark, "answer" if fits else "strong"], [tail, "strong"]]
+    return [*stopped, *(piece for piece in verdict if piece[0]), *_tail(found)]
+
+
+def timeline_sentence(timeline: MemoryTimeline) -> Sentence:
+    """The peak of one step, and what runs there."""
+    peak = format_memory(timeline.allocated_bytes[timeline.peak])
+    return [
+        [f"{peak} in use at the peak with k = {timeline.batch_size}.", "strong"],
+        [f" {timeline.where}", ""],
+        [" Predicted.", "muted"],
+    ]
+
+
+def running_sentence(trials: list[MemoryTrial], image_sizes: int, changes: int = 0) -> Sentence:
     """How far a run has come; a played trial says what came of it.
 
     Args:
         trials: So far.
         image_sizes: Rows of the grid so far.
+        changes: Estimated so far.
     """
     if image_sizes:
         return [[f"Predicted so far: {_counted(image_sizes, 'image size')}.", "muted"]]
+    if changes:
+        return [[f"Estimated so far: {_counted(changes, 'change')}.", "muted"]]
     if trials and is_played(trials[-1]):
         last = trials[-1]
         outcome = "it fits" if last.fits else "out of memory"
@@ -80,7 +104,8 @@ def applied_sentence(name: str, settings: BatchSettings, task: Task) -> Sentence
     k = task.batch_size
     planned = _planned(settings, task)
     also = f" The prediction is for {', '.join(planned)}: set that in your code." if planned else ""
-    used = f" {name}.task now has batch_size={k}; train on {name}.task.loader."
+    also_set = f" and accumulate={task.accumulate}" if task.accumulate > 1 else ""
+    used = f" {name}.task now has batch_size={k}{also_set}; train on {name}.task.loader."
     return [["Applied:", "strong"], [used, ""], *([[also, "muted"]] if also else [])]
 
 
@@ -99,6 +124,6 @@ def _planned(settings: BatchSettings, task: Task) -> list[str]:
     ]
 
 
-def _tail(limit: BatchLimit) -> Sentence:
+def _tail(limit: BatchLimit | WhatFits) -> Sentence:
     reason = [[f" {limit.reason}", ""]] if limit.reason else []
     return [*reason, *([[f" {limit.limit}", "muted"]] if limit.limit else [])]

@@ -15,14 +15,34 @@ function swatch(mark) {
   return sign;
 }
 
-/** A bar of `share` of the widest, growing away from the middle of a back-to-back table, with its text at the end. */
-function cellBar({ share, side, colour }, seen) {
+/**
+ * A bar of `share` of the widest, growing away from the middle of a back-to-back table, with its text at the end; in a
+ * colour or a pattern (`mark`), with a `line` across at another share.
+ */
+function cellBar({ share, side, colour, mark, line }, seen) {
   const bar = element("span", `nbtune-cell-bar nbtune-${side}`);
+  const width = (part) => `calc((100% - 56px) * ${part})`;
   const fill = element("span", "nbtune-cell-fill", { ariaHidden: "true" });
-  fill.style.width = `calc((100% - 56px) * ${share})`;
-  fill.style.background = `var(--nbtune-${colour})`;
+  fill.style.width = width(share);
+  if (mark) fill.dataset.mark = mark;
+  else fill.style.background = `var(--nbtune-${colour})`;
   bar.append(fill, seen);
+  if (line !== undefined) {
+    const across = element("span", "nbtune-cell-line", { ariaHidden: "true" });
+    across.style.left = width(line);
+    bar.append(across);
+  }
   return bar;
+}
+
+/** A button in place of a cell's text, which asks for `value` of `name`. */
+function picker({ name, value }, text) {
+  const button = element("button", "nbtune-button nbtune-pick", { type: "button", textContent: text });
+  button.name = `${name} ${value}`;
+  button.addEventListener("click", () => {
+    button.dispatchEvent(new CustomEvent("nbtune-pick", { bubbles: true, detail: { name, value } }));
+  });
+  return button;
 }
 
 /** Two buttons around a cell's text that ask for the value before and after the one shown. */
@@ -41,8 +61,8 @@ function stepped({ name, back, next }, seen) {
   return [button("‹", `smaller ${name}`, back), seen, button("›", `larger ${name}`, next)];
 }
 
-/** {text} and, where it has them: detail (a second line), spoken, swatch, bar, steps, style, header, spans. */
-function tableCell({ text, detail, spoken: words, swatch: mark, bar, steps, style = "", header, ...spans }) {
+/** {text} and, where it has them: detail (a second line), spoken, swatch, bar, steps, pick, style, header, spans. */
+function tableCell({ text, detail, spoken: words, swatch: mark, bar, steps, pick, style = "", header, ...spans }) {
   const names = style.split(" ").filter(Boolean);
   const el = element(header ? "th" : "td", names.map((name) => `nbtune-${name}`).join(" "));
   if (header) el.scope = header;
@@ -51,7 +71,8 @@ function tableCell({ text, detail, spoken: words, swatch: mark, bar, steps, styl
   const seen = element("span", "nbtune-cell-text", { textContent: text });
   if (words) seen.ariaHidden = "true";
   if (mark) el.append(swatch(mark));
-  el.append(...(bar ? [cellBar(bar, seen)] : steps ? stepped(steps, seen) : [seen]));
+  if (pick) el.append(picker(pick, text));
+  else el.append(...(bar ? [cellBar(bar, seen)] : steps ? stepped(steps, seen) : [seen]));
   if (detail) el.append(element("span", "nbtune-cell-detail", { textContent: detail }));
   if (words) el.append(spoken(words));
   return el;

@@ -115,8 +115,13 @@ class Panel(Face):
     def _acted(self, name: str) -> None:
         """Do what a button of the tool's own sends, and draw it."""
 
-    def _picked(self, name: str, value: Any) -> None:
-        """Draw what was asked for by clicking at ``name`` in the stage."""
+    def _picked(self, name: str, value: Any) -> NewAct | None:
+        """Draw what was asked for by clicking at ``name`` in the stage.
+
+        Returns:
+            What then has to run; None for nothing.
+        """
+        return None
 
     def _draw_refusal(self, error: Exception) -> None:
         """Say that these settings do not work."""
@@ -207,7 +212,9 @@ class Panel(Face):
 
     def _clicked_pick(self, message: Message) -> None:
         with self._drawing():
-            self._picked(message.name, message.value)
+            new_act = self._picked(message.name, message.value)
+        if new_act is not None:
+            self._life.start(new_act)
 
     def _left(self) -> None:
         """The reader went elsewhere. Not sooner: a new picture makes Lab draw the widget anew under their hands."""

@@ -60,9 +60,9 @@ def test_an_idle_prober_shows_its_settings_and_says_what_start_does() -> None:
 def test_images_may_be_halved_and_quartered_and_bring_a_view_of_their_own() -> None:
     prober = prober_of()
     assert [text for _, text in fields(prober)["image"]["options"]] == ["×1 · 32²", "½ · 16²", "¼ · 8²"]
-    assert [name for name, _ in prober.modes] == ["k", "grid", "layers"]
+    assert [name for name, _ in prober.modes] == ["k", "grid", "layers", "step", "fits"]
     flat = prober_of(plain_task())
-    assert "image" not in fields(flat) and [name for name, _ in flat.modes] == ["k", "layers"]
+    assert "image" not in fields(flat) and [name for name, _ in flat.modes] == ["k", "layers", "step", "fits"]
 
 
 def test_the_first_card_is_the_one_at_hand_and_the_first_optimizer_the_tasks_own() -> None:
@@ -183,6 +183,70 @@ def test_the_layers_are_told_in_a_sentence_and_a_table() -> None:
     assert "outweigh" in said(prober)
     kinds = [row[0]["text"] for row in prober.contents["layers"]["body"]]
     assert "convolution" in kinds and "normalisation" in kinds
+
+
+def test_one_step_is_told_in_a_sentence_and_drawn() -> None:
+    prober = click(done(prober_of()), "set", mode="step")
+    timeline = prober.result.estimate.timeline(prober.result.batch_size)
+    assert f"in use at the peak with k = {prober.result.batch_size}. {timeline.where}" in said(prober)
+
+
+def fits_prober(wanted: str = "1024") -> BatchProber:
+    prober = prober_of(image_task(data=(torch.randn(1024, 3, 32, 32), torch.zeros(1024).long())), capacity="850 MB")
+    return click(prober, "set", mode="fits", values={"wanted": wanted})
+
+
+def test_the_view_of_changes_says_what_makes_a_size_fit() -> None:
+    prober = done(fits_prober())
+    found = prober.found
+    assert found is not None and found.batch_size == 1024 and found.outcome == "finished"
+    assert said(prober).startswith(found.verdict) and ["k = 1024", "answer"] in prober.sentence
+    rows = prober.contents["changes"]["body"]
+    assert [row[0]["text"] for row in rows] == [change.name or "as it is" for change in found.changes]
+    assert [row[0]["text"] for row in rows if "chosen" in row[0]["style"]] == [found.smallest.name]  # type: ignore[union-attr]
+    assert all(row[2]["bar"]["line"] == rows[0][2]["bar"]["line"] for row in rows)
+
+
+def test_after_a_search_the_view_of_changes_goes_on_from_its_prediction() -> None:
+    prober = done(prober_of(capacity="832 MB"))
+    limit = prober.result
+    ended(click(prober, "set", mode="fits"))
+    assert prober.result is limit and prober.found is not None
+    session = session_of(prober)
+    click(click(prober, "set", mode="k"), "set", mode="fits")
+    assert session_of(prober) is session
+    ended(click(prober, "set", values={"wanted": "16"}))
+    assert prober.found.batch_size == 16
+
+
+def test_a_change_of_the_table_is_tried_by_its_button() -> None:
+    prober = done(fits_prober())
+    rows = prober.contents["changes"]["body"]
+    place, pick = next(
+        (place, row[-1]["pick"]) for place, row in enumerate(rows) if row[0]["text"] == "mixed precision"
+    )
+    assert pick == {"name": "changes", "value": place}
+    ended(click(prober, "pick", **pick))
+    assert prober.mode == "k" and prober.values["amp"] == "on" and prober.settings.amp is torch.bfloat16
+    assert prober.result.estimate.plan.amp is torch.bfloat16
+
+
+def test_accumulation_is_applied_to_a_new_task() -> None:
+    prober = done(fits_prober())
+    found = prober.found
+    assert found is not None and found.smallest is not None
+    assert found.smallest.accumulate > 1
+    assert prober.apply_label == f"Apply {found.smallest.accumulate} × {found.smallest.batch_size}"
+    click(prober, "apply")
+    assert (prober.task.batch_size, prober.task.accumulate) == (found.smallest.batch_size, found.smallest.accumulate)
+    assert f"accumulate={found.smallest.accumulate}" in said(prober)
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5"])
+def test_a_wanted_size_that_is_none_is_told_in_words(wanted: str) -> None:
+    prober = click(fits_prober(wanted), "start")
+    assert prober.state == "idle" and prober.problem is not None
+    assert "k wanted must be a whole number ≥ 1" in prober.problem["text"]
 
 
 def test_while_it_runs_settings_are_locked_and_the_view_may_change() -> None:

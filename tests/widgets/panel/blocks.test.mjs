@@ -74,6 +74,25 @@ test("a bar is as long as its share of what the text leaves", () => {
   assert.equal(fill.nextSibling.textContent, "25 %");
 });
 
+test("a bar may have a pattern, and a line across at a share of its own", () => {
+  const el = cell({ text: "7.6", bar: { side: "right", share: 0.5, mark: "striped", line: 0.75 } });
+  const [fill, text, line] = el.querySelector(".nbtune-cell-bar").children;
+  assert.deepEqual([fill.dataset.mark, fill.style.background, text.textContent], ["striped", "", "7.6"]);
+  assert.deepEqual([line.className, line.style.left], ["nbtune-cell-line", "calc((100% - 56px) * 0.75)"]);
+  const plain = cell({ text: "7.6", bar: { side: "right", share: 0.5, colour: "part-inputs" } });
+  assert.equal(plain.querySelector(".nbtune-cell-line"), null);
+});
+
+test("a cell may be a button that asks for its value", () => {
+  const el = cell({ text: "Try", pick: { name: "changes", value: 3 } });
+  const onPick = listener();
+  document.body.addEventListener("nbtune-pick", ({ detail }) => onPick(detail));
+  const button = el.querySelector("button.nbtune-pick");
+  assert.deepEqual([button.textContent, button.name, button.type], ["Try", "changes 3", "button"]);
+  button.click();
+  assert.deepEqual(onPick.calls, [[{ name: "changes", value: 3 }]]);
+});
+
 test("steps ask for the value before and after, and for none where there is none", () => {
   const el = cell({ text: "k = 8", steps: { name: "k", back: 4, next: null } });
   const onPick = listener();

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from ...interrupts import raise_waiting, shielded
 from .adopted import Adopted
 from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
-from .shortcuts import shortcut
+from .shortcuts import UNSUITED, shortcut
 from .values import UNKNOWN, Values, is_followed
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
@@ -62,6 +62,8 @@ class Recording:
         operators: Names of all operators seen.
         asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
         beside_bytes: Tensors that the step reaches beside the model.
+        turns: (index of the next event, phase) where a phase begins.
+        steps: Index of the first event of each step.
     """
 
     allocations: list[Allocation] = field(default_factory=list)
@@ -70,6 +72,8 @@ class Recording:
     operators: set[str] = field(default_factory=set)
     asks_for_cuda: bool = False
     beside_bytes: int = 0
+    turns: list[tuple[int, str]] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
 
 
 class Recorder(TorchDispatchMode):
@@ -90,7 +94,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self._adopted = Adopted() if adopts else None
         self.recording = Recording()
-        self.phase = FORWARD
+        self._phase = FORWARD
         self.values = Values()
         self._threads_with_workspace: set[bool] = set()
         self._device_type, self._kernels = device_type, workspaces
@@ -98,6 +102,22 @@ class Recorder(TorchDispatchMode):
         self._stack: list[int] = []
         self._is_over = False
         self._names: dict[Any, str] = {}
+
+    @property
+    def phase(self) -> str:
+        """Of the step."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self.recording.turns.append((len(self.recording.events), phase))
+
+    def begin_step(self) -> None:
+        """From here on, events are those of the next step."""
+        self.phase = FORWARD
+        self.recording.steps.append(len(self.recording.events))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise_waiting()
@@ -133,8 +153,8 @@ class Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         quick = shortcut(func) if self._device_type == "meta" else None
-        if quick is not None:
-            return quick(*args, **kwargs)
+        if quick is not None and (made := quick(*args, **kwargs)) is not UNSUITED:
+            return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
             result = func(*args, **kwargs)

@@ -47,6 +47,7 @@ class Plan:
     """What a rehearsal assumes beside the task itself; None means as the task has it.
 
     Attributes:
+        foreach: Whether optimizers update all tensors at once, which takes memory; None for as CUDA's would.
         is_cuda: Emulate a CUDA device; else the host's own kernels.
         is_training: Training steps; else forward passes in eval mode without gradients.
     """
@@ -55,6 +56,7 @@ class Plan:
     amp: torch.dtype | None = None
     checkpointing: bool | None = None
     optimizer: str | None = None
+    foreach: bool | None = None
     is_cuda: bool = True
     is_training: bool = True
 
@@ -113,10 +115,14 @@ def _rehearsed(
 ) -> tuple[Recording, tuple[str, ...]]:  # fmt: skip
     replica = replica_of(task, stage.empty)
     caveats = _prepare(replica, plan)
-    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda([*replica.optimizers, *replica.hidden_optimizers])
-    adopts = stage.kind == "meta" and task.device.type == "cpu"
+    optimizers = [*replica.optimizers, *replica.hidden_optimizers]
+    if plan.foreach is not None:
+        replicas.update_at_once(optimizers, plan.foreach)
+    are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
+    adopts = stage.kind == "meta" and task.device.type in ("cpu", "meta")
     recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts)
-    place = Place(stage.device, task.device, is_cuda=plan.is_cuda)
+    home = torch.device("cpu") if task.device.type == "meta" else task.device  # the data of a model without numbers
+    place = Place(stage.device, home, is_cuda=plan.is_cuda)
     roads: Roads = CudaRoads(plan.amp, place) if plan.is_cuda else HostRoads(plan.amp, place)
     batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
 
@@ -129,7 +135,7 @@ def _rehearsed(
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
         stack.enter_context(stage.active())
-        stack.enter_context(recorder.following(replica.models, [*replica.optimizers, *replica.hidden_optimizers]))
+        stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
         notes = stack.enter_context(left_alone(task))
         if stage.kind == "meta":
@@ -138,6 +144,7 @@ def _rehearsed(
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
+            recorder.begin_step()
             with stops_told():
                 _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
@@ -206,14 +213,14 @@ def _know_buffers(task: Task, replica: Replica, recorder: Recorder) -> None:
     """Positions and masks that modules keep are numbers too."""
     for theirs, ours in zip(task.models.values(), replica.models.values(), strict=True):
         for real, empty in zip(theirs.buffers(), ours.buffers(), strict=True):
-            if not real.is_floating_point():
+            if not real.is_floating_point() and not real.is_meta:
                 recorder.values.know(empty, real.detach().cpu().clone())
 
 
 def _know_small_ones(replica: Replica, recorder: Recorder) -> None:
     """Class weights and schedules are read by the step: their numbers are followed, floating-point ones too."""
     for real, made in replica.stand_ins:
-        if real.numel() <= MOST_KNOWN and type(real) is torch.Tensor:
+        if real.numel() <= MOST_KNOWN and type(real) is torch.Tensor and not real.is_meta:
             recorder.values.know(made, real.detach().cpu().clone(), always=True)
 
 

@@ -147,6 +147,7 @@ def plan_optimizer(replica: Replica, name: str) -> None:
         "Adam": lambda: torch.optim.Adam(held, 1e-3),
         "AdamW": lambda: torch.optim.AdamW(held, 1e-3),
         "RMSprop": lambda: torch.optim.RMSprop(held, 1e-3),
+        "Adafactor": lambda: torch.optim.Adafactor(held, 1e-2),
     }
     replica.optimizer = made[name]()
 
@@ -167,6 +168,14 @@ def fuse_as_on_cuda(optimizers: list[Any]) -> bool:
                 # PyTorch's own rule: a rate in a tensor is for lists only where it is capturable.
                 group["foreach"] = not isinstance(group["lr"], torch.Tensor) or bool(group.get("capturable"))
     return are_fused
+
+
+def update_at_once(optimizers: list[Any], is_wanted: bool) -> None:
+    """Have optimizers update lists of tensors at once, or one tensor after the other; those without a choice stay."""
+    for optimizer in optimizers:
+        for group in getattr(optimizer, "param_groups", ()):
+            if "foreach" in group:
+                group.update(foreach=is_wanted, **({"fused": None} if "fused" in group else {}))
 
 
 def plan_checkpointing(replica: Replica) -> tuple[str, ...]:

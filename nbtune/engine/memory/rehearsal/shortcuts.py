@@ -1,21 +1,28 @@
 """What the slowest of PyTorch's rules for meta tensors give, without their checks: a trace takes half the time.
 
-Batch normalisation, threshold and the optimizers' list operations are two thirds of a trace of a DenseNet. Their
+Normalisation, sums and products of tensors alike and the optimizers' list operations are two thirds of a trace. Their
 results have the shape of an input, so nothing is lost; tests compare traces with and without.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
 
 _aten = torch.ops.aten
+UNSUITED = object()
+"""What a function gives for tensors that need PyTorch's own rule after all."""
 
 
 def shortcut(func: Any) -> Callable[..., Any] | None:
-    """A function that makes the results of ``func`` on meta tensors; None for one that needs PyTorch's own rule."""
+    """A function that makes the results of ``func`` on meta tensors, or says ``UNSUITED``.
+
+    Returns:
+        None for one that needs PyTorch's own rule.
+    """
     return _SHORTCUTS.get(func)
 
 
@@ -34,6 +41,41 @@ def _batch_norm_backward(
     return (torch.empty_like(x) if wanted[0] else None, *sums)
 
 
+def _alike(x: Any, y: Any, *_: Any, **__: Any) -> Any:
+    """Of two floating-point tensors alike, or of one and a number. Whole numbers are followed, so they are left out."""
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        return UNSUITED
+    if isinstance(y, (int, float)):
+        return torch.empty_like(x)
+    if not isinstance(y, torch.Tensor) or y.dtype != x.dtype or y.shape != x.shape or y.device != x.device:
+        return UNSUITED
+    if x.stride() == y.stride():
+        return torch.empty_like(x)
+    return x.new_empty(x.shape) if _is_in_order(x) and _is_in_order(y) else UNSUITED
+
+
+def _is_in_order(x: torch.Tensor) -> bool:
+    """Whether its last dimension is the closest in memory, and so on, as in slices of a contiguous tensor."""
+    strides = x.stride()
+    return all(one >= following for one, following in pairwise(strides)) and 0 not in strides
+
+
+def _layer_norm(x: Any, normalized: Any, weight: Any, bias: Any, eps: Any) -> Any:
+    if x.dtype in (torch.float16, torch.bfloat16) or not x.is_contiguous():
+        return UNSUITED
+    outer = (*x.shape[: x.dim() - len(normalized)], *(1 for _ in normalized))
+    return torch.empty_like(x), x.new_empty(outer), x.new_empty(outer)
+
+
+def _layer_norm_backward(
+    grad: Any, x: Any, normalized: Any, mean: Any, rstd: Any, weight: Any, bias: Any, wanted: Any
+) -> Any:  # fmt: skip
+    if x.dtype in (torch.float16, torch.bfloat16) or not x.is_contiguous() or weight is None or bias is None:
+        return UNSUITED
+    makers = zip((x, weight, bias), wanted, strict=True)
+    return tuple(torch.empty_like(like) if is_wanted else None for like, is_wanted in makers)
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     return None
 
@@ -49,6 +91,11 @@ def _like_each(tensors: Any) -> Any:
 _SHORTCUTS: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _batch_norm,
     _aten.native_batch_norm_backward.default: _batch_norm_backward,
+    _aten.native_layer_norm.default: _layer_norm,
+    _aten.native_layer_norm_backward.default: _layer_norm_backward,
+    **dict.fromkeys(
+        (_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor, _aten.tanh_backward.default), _alike
+    ),
     _aten.threshold_backward.default: _like_first,
     _aten._foreach_sqrt.default: _like_each,
     **dict.fromkeys(

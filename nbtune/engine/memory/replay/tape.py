@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..cards import CONTEXT_BYTES
@@ -58,6 +59,48 @@ class Tape:
         """A tape for the one k it was recorded at."""
         return cls(recording, [(a, a.size_bytes()) for a in recording.allocations])
 
+    def accumulating(self) -> Tape:
+        """The same steps where the gradients of a batch before are still there, as when several make one update.
+
+        Their own gradients are added to those and freed at once. The gradients stay from the first step on, so that
+        forward and backward pass of the second find them beside the optimizer's state.
+        """
+        allocations, events = self.recording.allocations, self.recording.events
+        gradients = {index for index, allocation in enumerate(allocations) if allocation.part == "gradients"}
+        kept = {~event for event in events if event < 0} & gradients
+        added = gradients - kept
+        played, fresh = list[int](), list[int]()
+        for event in events:
+            if event < 0 or allocations[event].operator != (allocations[fresh[-1]].operator if fresh else ""):
+                played += [~index for index in fresh]
+                fresh = []
+            if event >= 0 or ~event not in kept:
+                played.append(event)
+            fresh += [event] if event in added else []
+        played += [~index for index in fresh]
+        others = [replace(a, part="temporary") if i in added else a for i, a in enumerate(allocations)]
+        laws = [(a, law) for a, (_, law) in zip(others, self._sizes, strict=True)]
+        return Tape(replace(self.recording, allocations=others, events=played), laws)
+
+    def left(self) -> list[Allocation]:
+        """Gradients and the optimizer's state that are there when the steps are over."""
+        allocations = self.recording.allocations
+        return [
+            allocations[i] for i in _alive(self.recording.events) if allocations[i].part in ("gradients", "optimizer")
+        ]
+
+    def beside(self, others: Iterable[Allocation]) -> Tape:
+        """The same beside what is there from the beginning."""
+        before = list(others)
+        shift = len(before)
+        events = [event + shift if event >= 0 else ~(~event + shift) for event in self.recording.events]
+        recording = replace(
+            self.recording, allocations=[*before, *self.recording.allocations], events=[*range(shift), *events],
+            steps=[at + shift for at in self.recording.steps],
+            turns=[(at + shift, phase) for at, phase in self.recording.turns],
+        )  # fmt: skip
+        return Tape(recording, [*((a, a.size_bytes()) for a in before), *self._sizes])
+
     def sizes(self, k: int) -> list[int]:
         """Bytes of every allocation at batch size ``k``."""
         return [law if isinstance(law, int) else _size(a, law, k) for a, law in self._sizes]
@@ -95,9 +138,15 @@ class Moment:
     in_use: dict[int, int]
 
 
-def replay(tape: Tape, k: int) -> Moment:
-    """Run a tape at batch size ``k`` through the model of CUDA's allocator."""
-    allocator = CachingAllocator()
+def replay(tape: Tape, k: int, capacity_bytes: int | None = None) -> Moment:
+    """Run a tape at batch size ``k`` through the model of CUDA's allocator.
+
+    Args:
+        capacity_bytes: What its segments may take; None for no limit.
+    Raises:
+        CapacityError: When there is no room, also after giving back what is cached.
+    """
+    allocator = CachingAllocator(capacity_bytes)
     sizes, events = tape.sizes(k), tape.recording.events
     blocks: list[Any] = [None] * len(sizes)
     taken = [0] * len(sizes)

@@ -1,0 +1,123 @@
+"""What can be changed so that training takes less memory, and what each change does to the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from ...memory.estimate import MemoryEstimate
+from ...memory.images import SMALLEST_IMAGE
+
+SAME, ROUNDED, OTHER_RATE, LESS_DETAIL = "same numbers", "16-bit rounding", "needs another η", "less detail"
+LESS_STATE = (("SGD with momentum", 1.0), ("Adafactor", 0.1), ("SGD", 0.0))
+"""Optimizers, and the values they keep for each parameter."""
+FRACTIONS = (3 / 4, 1 / 2, 1 / 4)
+CHECKPOINTING, MIXED, ONE_AT_A_TIME = "gradient checkpointing", "mixed precision", "optimizer without foreach"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One way to train with less memory, or several of them together.
+
+    Attributes:
+        name: In words; "" for training as it is.
+        plan: Fields of a ``Plan`` that it sets.
+        effects: On what is learned, in words.
+        costs: In time, in words.
+        accumulate: Batches that make one update instead of one.
+        rank: Small for a small change.
+    """
+
+    name: str = ""
+    plan: dict[str, Any] = field(default_factory=dict)
+    effects: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    accumulate: int = 1
+    rank: float = 0.0
+
+    @property
+    def effect(self) -> str:
+        """What it does to what is learned."""
+        told = [effect for effect in self.effects if effect != SAME]
+        return ", ".join(dict.fromkeys(told)) or (SAME if self.effects else "")
+
+    @property
+    def cost(self) -> str:
+        """What it costs in time."""
+        told = [cost for cost in self.costs if cost]
+        return ", ".join(dict.fromkeys(told)) or ("same" if self.costs else "")
+
+    def __add__(self, other: Change) -> Change:
+        return Change(
+            name=" + ".join(name for name in (self.name, other.name) if name), plan={**self.plan, **other.plan},
+            effects=(*self.effects, *other.effects), costs=(*self.costs, *other.costs),
+            accumulate=self.accumulate * other.accumulate, rank=10 * max(self.rank, other.rank),
+        )  # fmt: skip
+
+
+def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
+    """Every change by itself that is open to a task, the smallest first; accumulation is apart, see ``accumulations``.
+
+    Args:
+        estimate: Of the task as it is.
+        batch_size: k wanted.
+    """
+    plan = estimate.plan
+    usual = [
+        (_has_lists(estimate), Change(ONE_AT_A_TIME, {"foreach": False}, (SAME,), ("slower updates",), rank=1)),
+        (not plan.checkpointing, Change(
+            CHECKPOINTING, {"checkpointing": True}, (SAME,), ("one more forward",), rank=2
+        )),
+        (plan.amp is None, Change(MIXED, {"amp": torch.bfloat16}, (ROUNDED,), ("needs the GPU",), rank=4)),
+    ]  # fmt: skip
+    singles = [change for is_open, change in usual if is_open]
+    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate)]
+
+
+def _has_lists(estimate: MemoryEstimate) -> bool:
+    """Whether the optimizer updates all parameters at once, as PyTorch's do on CUDA unless told otherwise."""
+    if estimate.device == "cpu" or not estimate.can_change_optimizer:
+        return False
+    groups = [group for o in estimate.task.optimizers.values() for group in getattr(o, "param_groups", ())]
+    return all("foreach" in g and g["foreach"] is not False and not g.get("fused") for g in groups)
+
+
+def _optimizers(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
+    if not estimate.can_change_optimizer:
+        return []
+    sizes = estimate.breakdown(batch_size)
+    kept = sizes["optimizer"] / max(1, sizes["gradients"] or sizes["parameters"])
+    return [
+        Change(f"optimizer {name}", {"optimizer": name}, (OTHER_RATE,), ("",), rank=5)
+        for name, values in LESS_STATE
+        if values < 0.9 * kept
+    ]
+
+
+def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
+    side = estimate.image_size
+    sides = [] if side is None else [round(side * fraction) for fraction in FRACTIONS]
+    return [
+        Change(
+            f"images of {s}²", {"image_size": s}, (LESS_DETAIL,), (f"about {(s / side) ** 2:.1g}×",), rank=6 + i / 10
+        )
+        for i, s in enumerate(sides)
+        if side is not None and s >= SMALLEST_IMAGE
+    ]
+
+
+def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
+    """The same update from 2, 4, 8 … smaller batches, down to one sample each; none where the user's step updates."""
+    if not estimate.can_change_optimizer:
+        return []
+    counts = [2**i for i in range(1, batch_size.bit_length()) if 2**i <= batch_size]
+    has_norm = any(isinstance(m, BatchNorm) for model in estimate.task.models.values() for m in model.modules())
+    return [_accumulation(count, -(-batch_size // count), has_norm) for count in counts]
+
+
+def _accumulation(count: int, each: int, has_norm: bool) -> Change:
+    effect = f"BatchNorm sees {each}" if has_norm else SAME
+    return Change(f"accumulation {count} × {each}", {}, (effect,), ("",), accumulate=count, rank=3)
