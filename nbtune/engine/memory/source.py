@@ -9,6 +9,7 @@ import torch
 
 from ..device.capacity import free_bytes
 from ..task.task import Task
+from .architecture import Architecture
 from .layers import owned_parameters
 from .rehearsal.place import is_without_cuda
 from .rehearsal.recorder import Recording
@@ -135,6 +136,40 @@ class Source:
             made.method, made._beside = self.method, self.beside_bytes
         return self._changed[plan]
 
+    def on(self, architecture: Architecture) -> Source:
+        """The same on another card: traced again only where its attention kernels are others.
+
+        After a pickle nothing can be traced, and the attention stays as it was; see ``is_alike``.
+        """
+        if architecture == self.plan.architecture or not self.plan.is_cuda:
+            return self
+        if self._unaccumulated is not None:
+            return self._unaccumulated.on(architecture).accumulating()
+        if not self.is_alike(architecture) and self.task is not None and self.method != "real steps":
+            made = self.changed(architecture=architecture)
+            made.find_law()
+            return made
+        return self._resized(architecture)
+
+    def _resized(self, architecture: Architecture) -> Source:
+        made = object.__new__(Source)
+        vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
+        made.plan, made._moments, made._changed = replace(self.plan, architecture=architecture), {}, {}
+        size = architecture.workspace_bytes
+        made._tape = None if self._tape is None else self._tape.with_matrix_bytes(size)
+        made._tapes = {k: tape.with_matrix_bytes(size) for k, tape in self._tapes.items()}
+        made._evaluation = None if self._evaluation is None else self._evaluation.on(architecture)
+        return made
+
+    def is_alike(self, architecture: Architecture) -> bool:
+        """Whether all attention seen so far takes the same kernels there."""
+        source = self._unaccumulated or self
+        if not self.plan.is_cuda or self.method == "real steps":
+            return True
+        tapes = [source._tape, *source._tapes.values()]
+        seen = {dtype for tape in tapes if tape is not None for dtype in tape.recording.attended}
+        return all(architecture.attention(dtype) == self.plan.architecture.attention(dtype) for dtype in seen)
+
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
         made = Source(self.task, self.samples, self.plan)
@@ -180,7 +215,8 @@ class Source:
                 raise _cuda_is_needed(error) from error
             raise
         try:
-            self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+            tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+            self._tape = tape.with_matrix_bytes(self.plan.architecture.workspace_bytes)
         except NotAlikeError as error:
             raise NotPredictableError.because(str(error)) from error
         self.method = "real steps"
