@@ -8,8 +8,9 @@ MIB = 2**20
 
 _GENERATIONS = {
     "5": "Maxwell", "6": "Pascal", "7": "Volta", "7.5": "Turing", "8": "Ampere", "8.9": "Ada", "9": "Hopper",
-    "10": "Blackwell", "11": "Blackwell", "12": "Blackwell", "gfx906": "GCN", "gfx908": "CDNA", "gfx90a": "CDNA 2", "gfx942": "CDNA 3",
-    "gfx950": "CDNA 4", "gfx10": "RDNA 2", "gfx11": "RDNA 3", "gfx12": "RDNA 4", "metal": "Apple",
+    "10": "Blackwell", "11": "Blackwell", "12": "Blackwell",
+    "gfx906": "GCN", "gfx908": "CDNA", "gfx90a": "CDNA 2", "gfx942": "CDNA 3", "gfx950": "CDNA 4",
+    "gfx10": "RDNA 2", "gfx11": "RDNA 3", "gfx12": "RDNA 4", "metal": "Apple",
 }  # fmt: skip
 _WITH_AOTRITON = ("gfx90a", "gfx942", "gfx950", "gfx11", "gfx12")
 

@@ -294,6 +294,20 @@ class MemoryEstimate:
         """Whether another optimizer may be planned with."""
         return self._source.task is not None and self._source.task.update is None
 
+    @property
+    def half_dtype(self) -> torch.dtype:
+        """What mixed precision is on its card: float16 where bfloat16 is only emulated."""
+        return torch.bfloat16 if self.plan.architecture.has_bfloat16 else torch.float16
+
+    def serves(self, capacity: str | int | None) -> bool:
+        """Whether ``with_capacity`` needs to trace nothing, so that it answers at once.
+
+        Raises:
+            ValueError: For a capacity that can't be.
+        """
+        device = torch.device("cpu") if self._source.task is None else self._source.task.device
+        return self._source.is_alike(room_on_card(device, capacity, self.plan.amp).architecture)
+
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
         """The same estimate judged by another card.
 

@@ -29,6 +29,7 @@ class Source:
 
     def __init__(self, task: Task, samples: Samples, plan: Plan) -> None:
         self.task, self.samples, self.plan = task, samples, plan
+        self._traced_for = plan.architecture
         self.method = ""
         self.caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
@@ -168,7 +169,7 @@ class Source:
             return True
         tapes = [source._tape, *source._tapes.values()]
         seen = {dtype for tape in tapes if tape is not None for dtype in tape.recording.attended}
-        return all(architecture.attention(dtype) == self.plan.architecture.attention(dtype) for dtype in seen)
+        return all(architecture.attention(dtype) == source._traced_for.attention(dtype) for dtype in seen)
 
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
