@@ -90,7 +90,9 @@ def find_card(text: str) -> tuple[Card, tuple[str, ...]]:
     for found in _readings(plain):
         if found:
             return found[0], _assumed(found)
-    raise UnknownCardError(f"no card is called {text!r}{_nearest(plain)}, or write its size, such as '8 GB'")
+    raise UnknownCardError(
+        f"{text!r} is no size such as '8 GB' and no known card{_nearest(plain)}, or write its size, such as '8 GB'"
+    )
 
 
 def _readings(plain: str) -> Iterator[list[Card]]:

@@ -317,10 +317,10 @@ def advised(model: nn.Module, data: Any, capacity: str, **settings: Any) -> tupl
 
 def test_advice_on_images_and_checkpointing_is_what_estimates_say() -> None:
     data = (torch.zeros(1, 3, 256, 256).expand(4, 3, 256, 256), torch.zeros(4).long())
-    sentence, estimate = advised(Deep(), data, "930 MB")
+    sentence, estimate = advised(Deep(), data, "840 MB")
     assert "images of 128 pixels" in sentence and "checkpointing" in sentence and "plain SGD" not in sentence
     for changes in ({"image_size": 128}, {"checkpointing": True}):
-        assert estimate_memory(estimate._source.task, "930 MB", **changes).fits(1)
+        assert estimate_memory(estimate._source.task, "840 MB", **changes).fits(1)
 
 
 def test_where_the_weights_are_too_large_checkpointing_is_not_advised() -> None:

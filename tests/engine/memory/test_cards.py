@@ -187,7 +187,12 @@ def test_a_turing_card_attends_without_flash_and_an_ampere_with() -> None:
     assert "aten._scaled_dot_product_flash_attention" not in operators(turing)
     assert "aten._scaled_dot_product_efficient_attention" in operators(turing)
     assert "aten._scaled_dot_product_flash_attention" in operators(ampere)
-    assert turing.breakdown(64) != ampere.breakdown(64)
+
+
+def test_attention_in_bfloat16_takes_another_share_on_turing_than_on_ampere() -> None:
+    turing, ampere = (estimate_memory(attention_task(torch.bfloat16), card) for card in ("T4", "RTX 3090"))
+    assert turing.context_bytes == ampere.context_bytes
+    assert turing.peak_bytes(64) > 1.5 * ampere.peak_bytes(64)
 
 
 def test_bfloat16_on_turing_holds_every_weight_of_attention_and_is_said_to_be_emulated() -> None:
