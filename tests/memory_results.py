@@ -9,6 +9,7 @@ from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.trial import MemoryTrial
 from nbtune.engine.batch_size.what_fits.result import MemoryChange, WhatFits
+from nbtune.engine.memory.replay.timeline import MemoryTimeline
 
 MIB, GIB = 2**20, 2**30
 SPEEDS = {1: 5.4, 2: 6.3, 4: 7.9, 8: 8.7, 16: 8.7, 32: 9.4, 64: 7.5}
@@ -177,3 +178,14 @@ def what_fits() -> WhatFits:
         change_of("gradient checkpointing + mixed precision", 5.2, 40.0, effect="16-bit rounding"),
     ]
     return WhatFits.from_changes(changes, batch_size=32, card=(8 * GIB, "8 GB card"))
+
+
+def timeline(**changes: Any) -> MemoryTimeline:
+    """Six places: forward, backward, an update."""
+    values: dict[str, Any] = {
+        "batch_size": 32, "allocated_bytes": tuple(int(x * GIB) for x in (1, 2, 5, 4, 1.5, 1)),
+        "reserved_bytes": tuple(x * GIB for x in (2, 2, 6, 6, 6, 6)), "context_bytes": GIB,
+        "phases": (("forward", 0, 2), ("backward", 2, 5), ("update", 5, 6)), "peak": 2, "peak_phase": "backward",
+        "peak_module": "layers.3", "peak_layer": "Conv2d", "peak_operator": "aten.convolution_backward",
+    }  # fmt: skip
+    return MemoryTimeline(**{**values, **changes})

@@ -14,6 +14,7 @@ from .learning_rate.dispatch import lr_plot
 from .memory.bars import estimate_figure, limit_figure
 from .memory.changes import changes_figure
 from .memory.grid import grid_figure
+from .memory.timeline import timeline_figure
 
 __all__ = ["plot"]
 
@@ -23,6 +24,7 @@ FIGURES: dict[str, Callable[[Any], figure]] = {
     "BatchLimit": limit_figure,
     "MemoryGrid": grid_figure,
     "MemoryEstimate": estimate_figure,
+    "MemoryTimeline": timeline_figure,
     "WhatFits": changes_figure,
     "Comparison": comparison_plot,
     "DescentPath": descent_path_figure,

@@ -1,7 +1,8 @@
 """How far predicted memory is off, and how long predicting takes. Prints tables; no GPU is needed.
 
-    python tests/benchmarks/memory.py                     # all five
-    python tests/benchmarks/memory.py host replay         # some: host, replay, published, card, curve
+    python tests/benchmarks/memory.py                     # all of them, but for the ladder
+    python tests/benchmarks/memory.py host replay         # some: host, replay, published, card, curve, changes, absent
+    python tests/benchmarks/memory.py ladder              # needs timm: pip install --no-deps timm
 
 host        the tracer, with the emulation of CUDA off, against every allocation that PyTorch's profiler sees in two
             real steps on the CPU; no statement about a GPU
@@ -9,6 +10,9 @@ replay      a tape made at k = 2 and 3 against a rehearsal at that very k
 published   against figures that others measured on a V100; nothing here was fitted to them
 card        against peaks recorded on an H100 (results/memory_h100.json, by tests/gpu); rules were read off that card
 curve       the whole curve of DenseNet121 at 512 × 512 pixels in a fresh process with one thread
+changes     what makes k = 32 of DenseNet121 at 512 × 512 pixels fit on 8 GB, and the largest images: time and answers
+absent      language models of 8 and 70 billion parameters on the meta device: time and memory
+ladder      the largest batch sizes that trained on an RTX 3090, as timm published them (torch 1.12, mixed precision)
 """
 
 from __future__ import annotations
@@ -34,7 +38,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, task_of_case
 
 from nbtune.engine import Task
-from nbtune.engine.memory import estimate_memory
+from nbtune.engine.batch_size.image_size import largest_image_size
+from nbtune.engine.batch_size.what_fits.find import what_fits
+from nbtune.engine.memory import MemoryEstimate, estimate_memory
 from nbtune.engine.memory.rehearsal.rehearse import Plan, Stage, rehearse
 from nbtune.engine.memory.replay.tape import Tape, replay
 from nbtune.engine.memory.samples import Samples
@@ -47,6 +53,7 @@ Built = tuple[nn.Module, Any]
 def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "host": host, "replay": replayed, "published": published, "card": card, "curve": curve,
+        "changes": changes, "absent": absent, "ladder": ladder,
     }  # fmt: skip
     parser = argparse.ArgumentParser()
     parser.add_argument("which", nargs="*", help=", ".join(parts))
@@ -59,7 +66,7 @@ def main() -> None:
         curve_here()
         return
     for name, part in parts.items():
-        if name in asked.which or not asked.which:
+        if name in asked.which or (not asked.which and name != "ladder"):
             part()
             print()
 
@@ -284,6 +291,88 @@ def curve_here() -> None:
     print(f"{grown:.0f} MiB more RAM (wanted ≤ 1,024)")
     largest, power = estimate.largest_batch_size(power_of_two=False), estimate.largest_batch_size()
     print(f"on an 8 GB card the largest k is {largest}, the largest power of two {power}")
+
+
+# --- what makes it fit ------------------------------------------------------------------------------------------------
+
+
+def changes() -> None:
+    torch.set_num_threads(1)
+    model, sample = ZOO["densenet121"](512)
+    task = task_of(model, optimizer_of("AdamW", model), sample)
+    used = time.process_time()
+    found = what_fits(task, "8 GB", batch_size=32, progress=False)
+    print(found)
+    print(f"{len(found.changes)} estimates, processor {time.process_time() - used:.1f} s (wanted ≤ 20)")
+    for capacity, k in (("8 GB", 16), ("24 GB", 8), ("2 GB", 1)):
+        used = time.process_time()
+        side = largest_image_size(task, capacity, batch_size=k)
+        print(f"k = {k} on {capacity}: images of {side}², processor {time.process_time() - used:.1f} s")
+
+
+# --- models that are not there ----------------------------------------------------------------------------------------
+
+LLAMAS: dict[str, tuple[float, dict[str, int]]] = {
+    "8B": (15, {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32}),
+    "70B": (60, {"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64}),
+}
+"""Processor seconds wanted, and the sizes of Llama 3's models; each has 8 key-value heads and 128,256 tokens."""
+
+
+def absent() -> None:
+    import transformers as t
+
+    torch.set_num_threads(1)
+    for name, (wanted, sizes) in LLAMAS.items():
+        config = t.LlamaConfig(**sizes, num_key_value_heads=8, vocab_size=128256, use_cache=False)
+        with torch.device("meta"):
+            model = t.LlamaForCausalLM(config).to(torch.bfloat16)
+        words = torch.zeros(2048).long()
+        used, before = time.process_time(), resident("VmHWM")
+        estimate = estimate_memory(
+            task_of(model, optimizer_of("AdamW", model), {"input_ids": words, "labels": words}), "80 GB"
+        )
+        peaks = ", ".join(f"k = {k}: {estimate.peak_bytes(k) / 2**30:,.0f} GiB" for k in (1, 8))
+        grown = (resident("VmHWM") - before) / MIB
+        print(f"{name}: {peaks}; processor {time.process_time() - used:.1f} s (wanted ≤ {wanted:.0f}), {grown:.0f} MiB")
+
+
+# --- the ladder of an RTX 3090 ----------------------------------------------------------------------------------------
+
+LADDER = (512, 384, 256, 192, 128, 96, 64, 48, 32)
+TRAINED = {
+    "resnet50": (224, 512), "vgg16": (224, 384), "efficientnet_b4": (320, 96), "nfnet_l0": (224, 384),
+    "vit_base_patch16_224": (224, 192), "densenet121": (224, 256), "convnext_tiny": (224, 256),
+    "resnet101": (224, 256), "seresnext50_32x4d": (224, 256), "swin_base_patch4_window7_224": (224, 128),
+    "mixer_b16_224": (224, 256), "convnext_base": (224, 128),
+}  # fmt: skip
+"""Model → pixels, and the largest of ``LADDER`` that trained (512: at least)."""
+SEEN_BYTES = int(23.69 * 2**30)
+
+
+def ladder() -> None:
+    from timm_models import absent as model_of
+
+    torch.set_num_threads(1)
+    right = {"fits": 0, "with retries": 0, "with retries, today's attention": 0}
+    print(f"{'model':30} {'trained':>7} {'fits':>5} {'with retries':>12} {'today':>6}")
+    for name, (side, trained) in TRAINED.items():
+        images = torch.zeros(1, 3, side, side).expand(2, 3, side, side), torch.zeros(2).long()
+        then, today = (_estimated(model_of(name, fused_attention=fused), images) for fused in (False, True))
+        found = (
+            next((k for k in LADDER if then.fits(k)), 0),
+            *(next((k for k in LADDER if e.fits_with_retries(k)), 0) for e in (then, today)),
+        )
+        for what, k in zip(right, found, strict=True):
+            right[what] += k == trained
+        print(f"{name:30} {trained:7} {found[0]:5} {found[1]:12} {found[2]:6}", flush=True)
+    print("; ".join(f"{what}: {count} of {len(TRAINED)}" for what, count in right.items()), "(wanted ≥ 11, 12)")
+
+
+def _estimated(model: nn.Module, batch: Any) -> MemoryEstimate:
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    task = Task(model, optimizer, nn.functional.cross_entropy, [batch], amp=torch.float16)
+    return estimate_memory(task, SEEN_BYTES)
 
 
 def resident(field: str) -> int:

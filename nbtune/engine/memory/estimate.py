@@ -16,6 +16,7 @@ from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
+from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .source import Source
 from .surroundings import Room, room_on_card, room_on_host, surroundings
@@ -231,11 +232,22 @@ class MemoryEstimate:
         tape = self._source.tape(k)
         return module_shares(tape.recording, fullest(tape, k), self._source.owned)
 
+    def timeline(self, k: int) -> MemoryTimeline:
+        """What is in use and reserved over one step at batch size ``k``, and what runs when most is."""
+        tape = self._source.tape(_checked(k))
+        return timeline(tape, k, self.context_bytes, is_cuda=self.device == "cuda")
+
+    def evaluation(self) -> MemoryEstimate:
+        """The same for evaluation: forward passes in eval mode without gradients, between two steps of training.
+
+        What training keeps (parameters, gradients, the optimizer's state) is there too, so that its largest batch size
+        is one at which an evaluation amid training fits.
+        """
+        return replace(self, _source=self._source.evaluation())
+
     def evaluation_peak_bytes(self, k: int) -> int:
-        """The peak of a forward pass in eval mode without gradients, with the training's gradients and state kept."""
-        source = self._source.evaluation()
-        kept = sum(size for name, size in self.breakdown(k).items() if name in ("gradients", "optimizer"))
-        return int(self.context_bytes + source.moment(_checked(k)).reserved_bytes + kept)
+        """The peak of ``evaluation`` at batch size ``k``."""
+        return self.evaluation().peak_bytes(k)
 
     def fits_with_retries(self, k: int) -> bool:
         """Whether training gets through where the allocator gives back what it caches and tries again, which is slower.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,7 +41,7 @@ class Source:
         self._moments: dict[int, Moment] = {}
         self._evaluation: Source | None = None
         self._changed: dict[Plan, Source] = {}
-        self._unaccumulated: Source | None = None
+        self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class Source:
     @property
     def has_law(self) -> bool:
         """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return (self._unaccumulated or self)._tape is not None
+        return (self if self._derived is None else self._derived[0])._tape is not None
 
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
@@ -97,9 +99,10 @@ class Source:
 
     def tape(self, k: int) -> Tape:
         """What is allocated and freed at batch size ``k``."""
-        if self._unaccumulated is not None:
+        if self._derived is not None:
+            source, how = self._derived
             if k not in self._tapes:
-                self._tapes[k] = self._unaccumulated.tape(k).accumulating()
+                self._tapes[k] = how(source.tape(k))
             return self._tapes[k]
         if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
@@ -144,13 +147,16 @@ class Source:
         """
         if architecture == self.plan.architecture or not self.plan.is_cuda:
             return self
-        if self._unaccumulated is not None:
-            return self._unaccumulated.on(architecture).accumulating()
-        if not self.is_alike(architecture) and self.task is not None and self.method != "real steps":
+        is_kept = self.is_alike(architecture) or self.task is None
+        if self._derived is None and not is_kept:
             made = self.changed(architecture=architecture)
             made.find_law()
             return made
-        return self._resized(architecture)
+        made = self._resized(architecture)
+        if self._derived is not None:
+            source, how = self._derived
+            made._derived, made._tapes = (source.on(architecture), how), made._tapes if is_kept else {}
+        return made
 
     def _resized(self, architecture: Architecture) -> Source:
         made = object.__new__(Source)
@@ -164,17 +170,21 @@ class Source:
 
     def is_alike(self, architecture: Architecture) -> bool:
         """Whether all attention seen so far takes the same kernels there."""
-        source = self._unaccumulated or self
         if not self.plan.is_cuda or self.method == "real steps":
             return True
-        tapes = [source._tape, *source._tapes.values()]
+        if self._derived is not None:
+            return self._derived[0].is_alike(architecture)
+        tapes = [self._tape, *self._tapes.values()]
         seen = {dtype for tape in tapes if tape is not None for dtype in tape.recording.attended}
-        return all(architecture.attention(dtype) == source._traced_for.attention(dtype) for dtype in seen)
+        return all(architecture.attention(dtype) == self._traced_for.attention(dtype) for dtype in seen)
 
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
+        return self._derive(Tape.accumulating)
+
+    def _derive(self, how: Callable[[Tape], Tape]) -> Source:
         made = Source(self.task, self.samples, self.plan)
-        made.method, made._beside, made._unaccumulated = self.method, self.beside_bytes, self
+        made.method, made._beside, made._derived = self.method, self.beside_bytes, (self, how)
         return made
 
     def find_law(self) -> None:
@@ -183,12 +193,13 @@ class Source:
             self._trace(self.method, is_checked=False)
 
     def evaluation(self) -> Source:
-        """The same for forward passes in eval mode without gradients."""
+        """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""
         if self._evaluation is None and self.task is None:
             raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:
-            self._evaluation = Source(self.task, self.samples, replace(self.plan, is_training=False))
-            self._evaluation.prepare()
+            alone = Source(self.task, self.samples, replace(self.plan, is_training=False))
+            alone.prepare()
+            self._evaluation = alone._derive(partial(Tape.beside, others=self.tape(TRACED_AT[0]).left()))
         return self._evaluation
 
     def _trace(self, method: str, *, is_checked: bool = True) -> None:
@@ -235,5 +246,7 @@ def _differs(task: Task, plan: Plan, name: str) -> bool:
 
 
 def _is_room_for_real_steps(task: Task) -> bool:
+    if task.device.type == "meta":
+        return False
     free = free_bytes(torch.device("cpu"))
     return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free

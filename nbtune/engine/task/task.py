@@ -17,6 +17,10 @@ from .loaders import as_loader, samples_in, takes_collate_fn
 from .rates import lr_setter, reference_lr
 
 _KEEP = object()
+NO_NUMBERS = (
+    "the model is on the meta device and holds no numbers, so it cannot be trained: what predicts works with it "
+    "(estimate_memory, what_fits, largest_image_size, and find_batch_size for a named card), the rest once it is loaded"
+)
 _ORDER = ": the order is Task(model, optimizer, loss_fn, data)"
 
 
@@ -26,7 +30,8 @@ class Task:
     Nothing is run and nothing is changed by making one.
 
     Args:
-        model: The module to train; with ``update`` also a dict of modules.
+        model: The module to train; with ``update`` also a dict of modules. One on the meta device, of any size, is
+            taken by whatever only predicts.
         optimizer: Its optimizer; with ``update`` also a dict of optimizers. The ratios between the rates of its
             parameter groups are kept by every tool.
         loss_fn: ``loss_fn(output, targets) -> scalar tensor`` for batches ``(inputs, targets)``. None: the loss is
@@ -272,12 +277,14 @@ def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
     if not found:
         raise ValueError("the model has no parameters, so there is nothing to train")
     device = found.pop()
-    if device.type == "meta":
-        raise ValueError("the parameters are on the meta device, so they hold no numbers; load the model first")
     if asked is not None:
         asked = _device(asked)
+        if device.type == "meta":
+            raise ValueError("the model is on the meta device: leave device out, what predicts needs none")
         if asked.type != device.type or asked.index not in (None, device.index):
             raise ValueError(f"the model is on {device}, not on {asked}: move it before you build its optimizer")
+    if device.type == "meta":
+        warnings.warn(NO_NUMBERS, stacklevel=4)
     return device
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
-from ..task.task import Task
+from ..task.task import NO_NUMBERS, Task
 from .backup import Backup, optimizer_backup, put_back_groups
 
 _held: set[int] = set()  # ids of the parameters that runs of this process work on
@@ -63,7 +63,10 @@ def held(task: Task) -> Iterator[None]:
 
     Raises:
         ModelBusyError: While another run holds any of the same parameters.
+        ValueError: For a model without numbers, on the meta device.
     """
+    if task.device.type == "meta":
+        raise ValueError(NO_NUMBERS)
     with _hold(task), _preserved(task):
         yield
 

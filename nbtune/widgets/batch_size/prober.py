@@ -16,6 +16,7 @@ from ...engine.task.task import checked_task
 from ...plots.memory.changes import changes_png
 from ...plots.memory.picture import grid_png, layers_png, memory_png
 from ...plots.memory.scene import sizes_of
+from ...plots.memory.timeline import timeline_png
 from ..panel import frontend
 from ..panel.life import NewAct
 from ..panel.panel import Panel
@@ -27,7 +28,8 @@ from .stage import BLOCKS, Stage, size_shown
 from .words import IDLE, applied_sentence, running_sentence
 
 _MODES = [
-    ["k", "Batch sizes"], ["grid", "Image size × k"], ["layers", "What takes it"], ["fits", "What makes it fit"]
+    ["k", "Batch sizes"], ["grid", "Image size × k"], ["layers", "What takes it"], ["step", "Over one step"],
+    ["fits", "What makes it fit"]
 ]  # fmt: skip
 
 
@@ -105,6 +107,8 @@ class BatchProber(Panel):
             return grid_png(self.grid)
         if self.mode == "fits" and self.found is not None:
             return changes_png(self.found)
+        if self.mode == "step" and self._stage.timeline is not None:
+            return timeline_png(self._stage.timeline, self.result.capacity_bytes)
         if self.mode == "layers" and self.result.estimate is not None:
             return layers_png(self.result.estimate, size_shown(self.result) or 1)
         return memory_png(self.result)

@@ -29,13 +29,13 @@ def fields_of(task: Task, image_size: int | None) -> list[Field]:
     """
     # Batch sizes and layers belong to one image size, the grid shows several.
     image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
-    image |= {"modes": ["k", "layers"], "options": [] if image_size is None else _sizes(image_size)}
+    image |= {"modes": ["k", "layers", "step"], "options": [] if image_size is None else _sizes(image_size)}
     return [
         {
             "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
             "other": OTHER, "example": EXAMPLE,
         },
-        {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k", "grid", "layers"]},
+        {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
         {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
         *([] if image_size is None else [image]),
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},

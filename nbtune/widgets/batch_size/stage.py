@@ -13,15 +13,17 @@ from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
 from ...engine.batch_size.what_fits.result import MemoryChange, WhatFits
 from ...engine.memory.cards import capacity_name, parse_capacity
+from ...engine.memory.replay.timeline import MemoryTimeline
 from ...plots.memory.bars import memory_figure, memory_view
 from ...plots.memory.layers import treemap_figure, treemap_view
 from ...plots.memory.scene import sizes_of
 from ...plots.memory.speed import speed_figure, speed_view
+from ...plots.memory.timeline import timeline_figure, timeline_view
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face, Sentence
 from .run import is_played
 from .tables import bars_key, changes_table, grid_key, grid_table, layers_table, parts_table
-from .words import NO_ESTIMATE, changes_sentence, grid_sentence, layers_sentence, limit_sentence
+from .words import NO_ESTIMATE, changes_sentence, grid_sentence, layers_sentence, limit_sentence, timeline_sentence
 
 BLOCKS = [
     {"name": "key", "kind": "key", "modes": ["k"]},
@@ -30,6 +32,7 @@ BLOCKS = [
     {"name": "parts", "kind": "table", "modes": ["k"]},
     {"name": "grid_key", "kind": "key", "modes": ["grid"]},
     {"name": "grid", "kind": "table", "modes": ["grid"]},
+    {"name": "timeline", "kind": "plot", "modes": ["step"]},
     {"name": "changes", "kind": "table", "modes": ["fits"]},
     {"name": "layers", "kind": "table", "modes": ["layers"]},
     {"name": "treemap", "kind": "plot", "modes": ["layers"], "is_unspoken": True},  # the table beside it says it all
@@ -46,6 +49,7 @@ class Stage:
         limit: Of the last run that ended well, maybe judged anew; None where there is none.
         grid: Of the last sweep over image sizes, also while it goes on.
         found: What makes the batch size wanted fit, likewise.
+        timeline: Of one step at the size shown; None where nothing is known, and during a run.
         trials, rows, changes: Those the three are made of.
     """
 
@@ -60,6 +64,7 @@ class Stage:
         self._is_on_gpu = task.device.type == "cuda"
         self._shown: BatchLimit | None = None
         self._picked: int | None = None
+        self.timeline: MemoryTimeline | None = None
 
     @property
     def place(self) -> str:
@@ -73,6 +78,7 @@ class Stage:
             "bars": BokehPlot(memory_figure(sizes, None, "")),
             "speed": BokehPlot(speed_figure(sizes, f"Speed on {self.place}, samples/s by k")),
             "treemap": BokehPlot(treemap_figure()),
+            "timeline": BokehPlot(timeline_figure()),
         }
 
     def draw_known(self, limit: BatchLimit) -> None:
@@ -105,6 +111,8 @@ class Stage:
         k = size_shown(limit)
         estimate = None if k is None else limit.estimate
         plots["treemap"].update(treemap_view(estimate, k))
+        self.timeline = None if estimate is None or k is None or running else estimate.timeline(k)
+        plots["timeline"].update(timeline_view(self.timeline, limit.capacity_bytes))
         self._put(key=bars_key(self.place, is_played=self._is_played(limit.trials)), layers=layers_table(estimate, k))
         self._shown = limit
         self._draw_parts(limit)
@@ -142,6 +150,8 @@ class Stage:
         mode = self.face.mode
         if mode == "fits" and self.found is not None:
             return changes_sentence(self.found)
+        if mode == "step" and limit.trials:
+            return NO_ESTIMATE if self.timeline is None else timeline_sentence(self.timeline)
         if mode == "grid" and self.grid is not None:
             return grid_sentence(self.grid)
         if mode == "layers" and limit.trials:

@@ -10,7 +10,8 @@ from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.trial import MemoryTrial
 from ...engine.batch_size.what_fits.result import WhatFits
-from ...formats import format_loss, format_percent
+from ...engine.memory.replay.timeline import MemoryTimeline
+from ...formats import format_loss, format_memory, format_percent
 from ..panel.view import Sentence
 from .run import is_played
 
@@ -63,6 +64,16 @@ def changes_sentence(found: WhatFits) -> Sentence:
     fits = found.smallest is not None
     verdict = [[head, "strong"], [mark, "answer" if fits else "strong"], [tail, "strong"]]
     return [*stopped, *(piece for piece in verdict if piece[0]), *_tail(found)]
+
+
+def timeline_sentence(timeline: MemoryTimeline) -> Sentence:
+    """The peak of one step, and what runs there."""
+    peak = format_memory(timeline.allocated_bytes[timeline.peak])
+    return [
+        [f"{peak} in use at the peak with k = {timeline.batch_size}.", "strong"],
+        [f" {timeline.where}", ""],
+        [" Predicted.", "muted"],
+    ]
 
 
 def running_sentence(trials: list[MemoryTrial], image_sizes: int, changes: int = 0) -> Sentence:

@@ -211,6 +211,15 @@ def test_another_card_gives_what_its_own_estimate_would(amp: torch.dtype | None)
     assert judged.caveats == own.caveats and judged.capacity_bytes == CARDS["T4"]
 
 
+@pytest.mark.parametrize("amp", [torch.bfloat16, None])
+def test_accumulation_and_evaluation_go_to_another_card_as_well(amp: torch.dtype | None) -> None:
+    own, other = (estimate_memory(attention_task(amp), card) for card in ("T4", "H100"))
+    assert other.accumulating().with_capacity("T4").parts(8) == own.accumulating().parts(8)
+    assert other.evaluation().with_capacity("T4").parts(8) == own.evaluation().parts(8)
+    other.evaluation_peak_bytes(8)
+    assert other.with_capacity("T4").evaluation_peak_bytes(8) == own.evaluation_peak_bytes(8)
+
+
 def test_only_other_attention_is_traced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     estimate = estimate_memory(attention_task(), "A100 80")
     monkeypatch.setattr("nbtune.engine.memory.source.rehearse", lambda *_: pytest.fail("traced again"))

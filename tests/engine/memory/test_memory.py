@@ -255,8 +255,8 @@ def test_no_number_of_the_model_is_copied() -> None:
 # --- what is counted --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "states"), list(zip(OPTIMIZERS[:5], (0, 1, 2, 2, 1), strict=True)))
-def test_each_optimizer_keeps_its_number_of_copies_of_the_parameters(name: str, states: int) -> None:
+@pytest.mark.parametrize(("name", "states"), list(zip(OPTIMIZERS, (0, 1, 2, 2, 1, 0.0058), strict=True)))
+def test_each_optimizer_keeps_its_number_of_copies_of_the_parameters(name: str, states: float) -> None:
     parts = estimate_memory(mlp_task(1024), "8 GB", optimizer=name).breakdown(256)
     assert parts["parameters"] == pytest.approx(4 * (64 * 1024 + 1024 * 1024 + 10 * 1024 + 2058), rel=0.01)
     assert parts["optimizer"] == pytest.approx(states * parts["parameters"], rel=0.02, abs=1)
@@ -408,6 +408,19 @@ def test_evaluation_takes_less_than_training() -> None:
     kept = estimate.breakdown(LARGE)["parameters"] + estimate.breakdown(LARGE)["optimizer"]
     assert kept < estimate.evaluation_peak_bytes(LARGE) - estimate.context_bytes
     assert estimate.evaluation_peak_bytes(LARGE) < estimate.peak_bytes(LARGE)
+
+
+def test_evaluation_has_a_curve_and_a_largest_size_of_its_own() -> None:
+    training = estimate_memory(blocks_task(optimizer="Adam"), "1 GB")
+    evaluation = training.evaluation()
+    assert evaluation.largest_batch_size() > training.largest_batch_size() > 0
+    sizes = evaluation.breakdown(64)
+    parameters = training.breakdown(64)["parameters"]
+    assert sizes["parameters"] == parameters
+    assert sizes["gradients"] == pytest.approx(parameters, rel=0.01)
+    assert sizes["optimizer"] == pytest.approx(2 * parameters, rel=0.01)
+    assert [name for name, *_ in evaluation.timeline(64).phases] == ["forward"]
+    assert sum(size for _, size in evaluation.parts(64)) == evaluation.peak_bytes(64)
 
 
 @pytest.mark.slow

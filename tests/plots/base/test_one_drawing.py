@@ -13,7 +13,7 @@ import pytest
 from bokeh.models import FixedTicker, GlyphRenderer
 from comparison_results import comparison_of, diverged
 from drawn_marks import Drawn, assert_same, said_by_bokeh, said_by_matplotlib
-from memory_results import MemoryEstimate, densenet, grid, limit_of, trial_of, what_fits
+from memory_results import MemoryEstimate, densenet, grid, limit_of, timeline, trial_of, what_fits
 from race_results import bowl, plateau, race_of
 
 from nbtune.engine.batch_size.limit import BatchLimit
@@ -36,6 +36,7 @@ from nbtune.plots.learning_rate.sweep.figure import lr_view, sweep_parts
 from nbtune.plots.memory.changes import changes_parts
 from nbtune.plots.memory.grid import grid_parts
 from nbtune.plots.memory.picture import layers_parts, memory_parts
+from nbtune.plots.memory.timeline import timeline_part
 
 pytest.importorskip("matplotlib")
 
@@ -128,6 +129,7 @@ PICTURES: dict[str, Callable[[], list[Part]]] = {
     "layers": lambda: layers_parts(MemoryEstimate(), 8),
     "grid": lambda: grid_parts(grid()),
     "changes": lambda: changes_parts(what_fits()),
+    "timeline": lambda: [timeline_part(timeline(), 8 * 2**30)],
     "descent": lambda: [part for lr in (0.01, 0.12, 0.19) for part in descent_parts(descents(lr))],
 }  # fmt: skip
 

@@ -57,9 +57,9 @@ def test_an_idle_prober_shows_its_settings_and_says_what_start_does() -> None:
 def test_images_may_be_halved_and_quartered_and_bring_a_view_of_their_own() -> None:
     prober = prober_of()
     assert [text for _, text in fields(prober)["image"]["options"]] == ["×1 · 32²", "½ · 16²", "¼ · 8²"]
-    assert [name for name, _ in prober.modes] == ["k", "grid", "layers", "fits"]
+    assert [name for name, _ in prober.modes] == ["k", "grid", "layers", "step", "fits"]
     flat = prober_of(plain_task())
-    assert "image" not in fields(flat) and [name for name, _ in flat.modes] == ["k", "layers", "fits"]
+    assert "image" not in fields(flat) and [name for name, _ in flat.modes] == ["k", "layers", "step", "fits"]
 
 
 def test_the_first_card_is_the_one_at_hand_and_the_first_optimizer_the_tasks_own() -> None:
@@ -180,6 +180,12 @@ def test_the_layers_are_told_in_a_sentence_and_a_table() -> None:
     assert "outweigh" in said(prober)
     kinds = [row[0]["text"] for row in prober.contents["layers"]["body"]]
     assert "convolution" in kinds and "normalisation" in kinds
+
+
+def test_one_step_is_told_in_a_sentence_and_drawn() -> None:
+    prober = click(done(prober_of()), "set", mode="step")
+    timeline = prober.result.estimate.timeline(prober.result.batch_size)
+    assert f"in use at the peak with k = {prober.result.batch_size}. {timeline.where}" in said(prober)
 
 
 def fits_prober(wanted: str = "1024") -> BatchProber:

@@ -65,6 +65,8 @@ class Recording:
         asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
         beside_bytes: Tensors that the step reaches beside the model.
         attended: dtypes that fused attention was asked for; which kernel that is depends on the card.
+        turns: (index of the next event, phase) where a phase begins.
+        steps: Index of the first event of each step.
     """
 
     allocations: list[Allocation] = field(default_factory=list)
@@ -74,6 +76,8 @@ class Recording:
     asks_for_cuda: bool = False
     beside_bytes: int = 0
     attended: frozenset[str] = frozenset()
+    turns: list[tuple[int, str]] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
 
 
 class Recorder(TorchDispatchMode):
@@ -97,7 +101,7 @@ class Recorder(TorchDispatchMode):
         self._matrix_bytes = matrix_bytes
         self._adopted = Adopted() if adopts else None
         self.recording = Recording()
-        self.phase = FORWARD
+        self._phase = FORWARD
         self.values = Values()
         self._threads_with_workspace: set[bool] = set()
         self._device_type, self._kernels = device_type, workspaces
@@ -105,6 +109,22 @@ class Recorder(TorchDispatchMode):
         self._stack: list[int] = []
         self._is_over = False
         self._names: dict[Any, str] = {}
+
+    @property
+    def phase(self) -> str:
+        """Of the step."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self.recording.turns.append((len(self.recording.events), phase))
+
+    def begin_step(self) -> None:
+        """From here on, events are those of the next step."""
+        self.phase = FORWARD
+        self.recording.steps.append(len(self.recording.events))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise_waiting()

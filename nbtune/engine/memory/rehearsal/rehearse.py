@@ -115,12 +115,13 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     if plan.foreach is not None:
         replicas.update_at_once(optimizers, plan.foreach)
     are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
-    adopts = stage.kind == "meta" and task.device.type == "cpu"
+    adopts = stage.kind == "meta" and task.device.type in ("cpu", "meta")
     recorder = Recorder(
         stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts,
         matrix_bytes=plan.architecture.workspace_bytes,
     )  # fmt: skip
-    place = Place(stage.device, task.device, is_cuda=plan.is_cuda)
+    home = torch.device("cpu") if task.device.type == "meta" else task.device  # the data of a model without numbers
+    place = Place(stage.device, home, is_cuda=plan.is_cuda)
     on_cuda = CudaRoads(plan.amp, place, plan.architecture)
     roads: Roads = on_cuda if plan.is_cuda else HostRoads(plan.amp, place)
     batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
@@ -145,6 +146,7 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         recorder.see([list(m.state_dict(keep_vars=True).values()) for m in replica.modules], "parameters")
         recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
+            recorder.begin_step()
             _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
         recorder.recording.attended = frozenset(on_cuda.attended)
@@ -213,14 +215,14 @@ def _know_buffers(task: Task, replica: Replica, recorder: Recorder) -> None:
     """Positions and masks that modules keep are numbers too."""
     for theirs, ours in zip(task.models.values(), replica.models.values(), strict=True):
         for real, empty in zip(theirs.buffers(), ours.buffers(), strict=True):
-            if not real.is_floating_point():
+            if not real.is_floating_point() and not real.is_meta:
                 recorder.values.know(empty, real.detach().cpu().clone())
 
 
 def _know_small_ones(replica: Replica, recorder: Recorder) -> None:
     """Class weights and schedules are read by the step: their numbers are followed, floating-point ones too."""
     for real, made in replica.stand_ins:
-        if real.numel() <= MOST_KNOWN and type(real) is torch.Tensor:
+        if real.numel() <= MOST_KNOWN and type(real) is torch.Tensor and not real.is_meta:
             recorder.values.know(made, real.detach().cpu().clone(), always=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,6 +88,25 @@ class Tape:
             (replace(a, item_bytes=size), size) if a.part == CONTEXT else (a, law) for a, law in self._sizes
         ]  # fmt: skip
         return Tape(replace(self.recording, allocations=[a for a, _ in resized]), resized)
+
+    def left(self) -> list[Allocation]:
+        """Gradients and the optimizer's state that are there when the steps are over."""
+        allocations = self.recording.allocations
+        return [
+            allocations[i] for i in _alive(self.recording.events) if allocations[i].part in ("gradients", "optimizer")
+        ]
+
+    def beside(self, others: Iterable[Allocation]) -> Tape:
+        """The same beside what is there from the beginning."""
+        before = list(others)
+        shift = len(before)
+        events = [event + shift if event >= 0 else ~(~event + shift) for event in self.recording.events]
+        recording = replace(
+            self.recording, allocations=[*before, *self.recording.allocations], events=[*range(shift), *events],
+            steps=[at + shift for at in self.recording.steps],
+            turns=[(at + shift, phase) for at, phase in self.recording.turns],
+        )  # fmt: skip
+        return Tape(recording, [*((a, a.size_bytes()) for a in before), *self._sizes])
 
     def sizes(self, k: int) -> list[int]:
         """Bytes of every allocation at batch size ``k``."""
