@@ -41,7 +41,10 @@ NAMED = {"plots": {"nbtune.engine"}}
 PICTURES = {"nbtune.plots.base.picture", "nbtune.plots.base.sentence"}
 """One draws with matplotlib, where it is installed, the other measures words with it."""
 
-BELOW_ALL = {"checks", "finding", "headless", "interrupts", "plain_data", "run", "torch_modes"}
+BELOW_ALL = {
+    "checks", "direction", "errors", "finding", "headless", "interrupts", "plain_data", "run", "small_print",
+    "torch_modes",
+}  # fmt: skip
 """Files of the engine that stand below its rooms: every room may import them, and they import none."""
 
 ROOMS: dict[str, dict[str, set[str]]] = {

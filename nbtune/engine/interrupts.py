@@ -19,6 +19,8 @@ from contextlib import ContextDecorator
 from types import CodeType
 from typing import Any, TypeVar
 
+from .errors import told
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGALRM", "SIGTERM", "SIGINT") if hasattr(signal, name)]
@@ -51,6 +53,7 @@ class let_through:
     """``with let_through():`` around the user's own code, inside ``held_back``: what waits is raised before it begins.
 
     Whatever is inside must bear to be broken off between any two lines. Nothing is held where nothing holds.
+    What is iterated over for us in there must not end: a StopIteration is taken for the user's (see ``errors``).
     """
 
     def __enter__(self) -> None:
@@ -58,6 +61,7 @@ class let_through:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         _GATE.leave(self._entry, error)
+        told(error)
 
 
 def raise_waiting() -> None:

@@ -45,6 +45,10 @@ class Run(Protocol[Event_co]):
         Of a run that trains, those are training steps at a rate, each of which is an event; else its events.
         """
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+
     def hurry(self) -> None:
         """Let the piece under way end sooner, from any thread; harmless where nothing can."""
 
@@ -84,6 +88,11 @@ class GeneratorRun(ABC, Generic[Event]):
     def total(self) -> int | None:
         """How many steps there are in all, as far as can be said now; None where nobody knows."""
         return None
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+        return self.modes.left_out
 
     def hurry(self) -> None:
         """Let the piece under way end sooner, from any thread; harmless here, where nothing can."""

@@ -9,7 +9,7 @@ import torch
 import torch.utils._python_dispatch
 
 AUTOCAST_LEFT_OUT = (
-    "a surrounding torch.autocast is left out: give the task amp=, or put it into the training_step or update"
+    "A surrounding torch.autocast is left out: give the task amp=, or put it into the training_step or update."
 )
 
 _DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")

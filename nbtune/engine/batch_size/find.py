@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
 from ...formats import format_memory
 from ...jobs import Progress
 from ..headless import Headless, carried_out
+from ..small_print import warn_of
 from ..task.task import Task
 from .finding import finding_of, forecast_of
 from .limit import BatchLimit
@@ -50,8 +50,7 @@ def find_batch_size(
         )
     settings = replace(settings or BatchSettings(), **changes)
     probe = probe_batch_sizes(task, settings)
-    for caveat in (*task.caveats, *probe.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *probe.modes.left_out])
     call: Headless[BatchLimit] = Headless(
         run=probe, tool="batch_size", detail=settings.strategy, name="batch size", unit="trial",
         counted=(MemoryTrial,), text=_text,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ...formats import format_count, format_loss, format_memory, format_mib
+from ..small_print import small_print
 from . import rules
 from .settings import BatchSettings
 from .trial import MemoryTrial
@@ -34,6 +35,7 @@ class BatchLimit:
         outcome: "finished" or "stopped".
         caveats: What the prediction does not know, in sentences.
         estimate: The ``MemoryEstimate`` behind it, for the layers; None where nothing could be predicted.
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
     """
 
     trials: tuple[MemoryTrial, ...]
@@ -51,6 +53,7 @@ class BatchLimit:
     outcome: Literal["finished", "stopped"]
     caveats: tuple[str, ...] = ()
     estimate: Any = field(default=None, repr=False, compare=False)
+    data_form: str = field(default="", compare=False)
 
     @classmethod
     def from_trials(
@@ -63,6 +66,7 @@ class BatchLimit:
         caveats: Iterable[str] = (),
         estimate: Any = None,
         outcome: Literal["finished", "stopped"] = "finished",
+        data_form: str = "",
     ) -> BatchLimit:
         """What any number of trials says, so that a stopped run is a valid, shorter result.
 
@@ -73,6 +77,7 @@ class BatchLimit:
             caveats: What the prediction does not know; where nothing could be predicted, the first says why.
             estimate: The ``MemoryEstimate`` the predicted trials come from.
             outcome: Whether the search came to its end.
+            data_form: To be kept.
         """
         trials, settings, caveats = tuple(trials), settings or BatchSettings(), tuple(caveats)
         answer = rules.answer(rules.Known(
@@ -84,6 +89,7 @@ class BatchLimit:
             largest=answer.largest, batch_size=answer.batch_size, knee=answer.knee,
             is_still_rising=answer.is_still_rising, accumulate=answer.accumulate, verdict=answer.verdict,
             reason=answer.reason, limit=answer.limit, outcome=outcome, caveats=caveats, estimate=estimate,
+            data_form=data_form,
         )  # fmt: skip
 
     @property
@@ -121,7 +127,8 @@ class BatchLimit:
         rows = [("k", "MiB", "free", "samples/s", ""), *(self._row(trial) for trial in self.latest)]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = ["  ".join([*(c.rjust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
-        return "\n  ".join([head, self._sentence, *(line.rstrip() for line in lines if self.trials)])
+        told = [head, self._sentence, *(line.rstrip() for line in lines if self.trials)]
+        return "\n  ".join(told) + small_print(self)
 
     def _row(self, trial: MemoryTrial) -> tuple[str, str, str, str, str]:
         peak = trial.predicted_bytes if trial.peak_bytes is None else trial.peak_bytes

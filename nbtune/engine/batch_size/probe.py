@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from ..device.capacity import free_bytes
+from ..errors import first_line
 from ..memory.cards import CONTEXT_BYTES, capacity_name, parse_capacity
 from ..memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 from ..run import GeneratorRun
@@ -74,7 +75,8 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         predicted: tuple[str, ...] = ()
         if self.estimate is not None:
             predicted = (*self.estimate.caveats, *self._shortage())
-        return (*self._own_caveats, *predicted, *(() if self._real is None else self._real.caveats))
+        measured = () if self._real is None else self._real.caveats
+        return (*self._own_caveats, *predicted, *measured, *self._task.caveats, *super().caveats)
 
     @property
     def largest_looked_at(self) -> int:
@@ -92,7 +94,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         """What the trials so far say, with what the search knows beside them."""
         return BatchLimit.from_trials(
             trials, settings=self._settings, capacity_bytes=self.capacity_bytes, capacity_name=self.capacity_name,
-            caveats=self.caveats, estimate=self.estimate, outcome=outcome,
+            caveats=self.caveats, estimate=self.estimate, outcome=outcome, data_form=self._task.data_form,
         )  # fmt: skip
 
     def _events(self) -> Generator[MemoryTrial, None, None]:
@@ -210,7 +212,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
                     raise
                 # Others may run where one sample alone does not (a squeeze too many, pairs within the batch).
                 alone = error
-                self._own_caveats.append(f"k = 1 does not run: {str(error).splitlines()[0]}")
+                self._own_caveats.append(f"k = 1 does not run: {first_line(error)}")
                 continue
             alone = None
             before, took = took, time.perf_counter() - started

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from ...formats import format_loss
 from ...jobs import Progress
 from ..headless import Headless, carried_out
 from ..learning_rate.events import LRStep
+from ..small_print import warn_of
 from ..task.task import Task
 from .events import LossStep
 from .finding import finding_of
@@ -63,10 +63,10 @@ def compare_batch_sizes(
     if batch_sizes is not None:
         changes["batch_sizes"] = batch_sizes
     run = train_batch_sizes(task, replace(settings or ComparisonSettings(), **changes))
-    for caveat in (*task.caveats, *run.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[Comparison] = Headless(
-        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep), text=_text,
+        run=run, tool="comparison", detail=run.budget.text, name="batch sizes", counted=(LRStep, LossStep),
+        text=lambda step: _text(step, task.sign_of()),
         progress=lambda steps: Progress(share=run.share_done),
         fold=lambda events, is_stopped: run.comparison(event for event in events if isinstance(event, LossStep)),
         found=lambda result: (finding_of(result, task), None),
@@ -74,5 +74,5 @@ def compare_batch_sizes(
     return carried_out(call, shows_bar=progress)
 
 
-def _text(step: LRStep | LossStep) -> str:
-    return f"k = {step.run.batch_size}: loss {format_loss(step.loss, 3)}" if isinstance(step, LossStep) else ""
+def _text(step: LRStep | LossStep, sign: int) -> str:
+    return f"k = {step.run.batch_size}: loss {format_loss(sign * step.loss, 3)}" if isinstance(step, LossStep) else ""

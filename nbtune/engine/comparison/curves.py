@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 FINISHED, DIVERGED, STOPPED = "finished", "diverged", "stopped"
 
+OUT_OF_MEMORY, ONE_SAMPLE = "out of memory.", "BatchNorm needs more than one sample."
+"""Why a run fails whatever its η."""
+
 RISEN = 1.5
 """A loss has risen again when it is more than this many times what it was: noise alone moves one by less."""
 
@@ -151,6 +154,12 @@ class BatchCurve:
         return self.losses[-1] if self.losses and self.outcome in (FINISHED, STOPPED) else None
 
     @property
+    def is_too_fast(self) -> bool:
+        """Whether η has ended it: it diverged, or made a step raise an error."""
+        is_failed = self.outcome == "failed" and self.why not in (OUT_OF_MEMORY, ONE_SAMPLE)
+        return self.outcome == DIVERGED or is_failed
+
+    @property
     def has_risen(self) -> bool:
         """Whether the loss has come down and is up again, as happens where η is too large for k."""
         losses = self.losses
@@ -178,18 +187,25 @@ class BatchCurve:
         share = _share(self.losses[i - 1], self.losses[i], target_loss)
         return _between(self.samples_seen, i, share), _between(self.seconds, i, share)
 
-    def row(self, target_loss: float | None) -> dict[str, Any]:
-        """As ``Comparison.table`` describes it."""
+    def row(self, target_loss: float | None, sign: int = 1) -> dict[str, Any]:
+        """As ``Comparison.table`` describes it, with the losses times ``sign``."""
         samples, seconds = self.reach(target_loss) or (None, None)
         is_known = self.final_loss is not None
+        low, high = (self.lows, self.highs) if sign > 0 else (self.highs, self.lows)
         return {
             "batch_size": self.batch_size, "lr": self.lr,
             "samples_to_target": None if samples is None else round(samples), "seconds_to_target": seconds,
             "updates_per_epoch": self.updates_per_epoch, "seconds_per_epoch": self.seconds_per_epoch,
-            "final_loss": self.final_loss, "final_loss_low": self.lows[-1] if is_known else None,
-            "final_loss_high": self.highs[-1] if is_known else None, "held_out_loss": self.held_out_loss,
+            "final_loss": times(sign, self.final_loss), "final_loss_low": sign * low[-1] if is_known else None,
+            "final_loss_high": sign * high[-1] if is_known else None,
+            "held_out_loss": times(sign, self.held_out_loss),
             "peak_bytes": self.peak_bytes, "outcome": self.outcome,
         }  # fmt: skip
+
+
+def times(sign: int, loss: float | None) -> float | None:
+    """The user's own number for a loss that is lowered, and back."""
+    return None if loss is None else sign * loss
 
 
 def curves_of(

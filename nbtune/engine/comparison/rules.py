@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ...formats import format_count, format_loss, format_lr, format_seconds, format_target
+from ..direction import DOWN, Direction
 from .curves import DIVERGED, FINISHED, STOPPED, BatchCurve
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ QUARTER = 0.25
 
 ALIKE = 1.5
 """Two amounts within this factor are called about the same: timings on a shared machine differ by a third."""
+
+ADVICE = "Try a larger budget, or another η."
 
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0)
 
@@ -39,12 +42,25 @@ class Answer:
     outcome: Literal["finished", "diverged", "stopped"]
 
 
-def answer(curves: Sequence[BatchCurve], budget: Budget, settings: ComparisonSettings) -> Answer:
-    """The answer that these curves give."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What sentences need beside the curves."""
+
+    budget: Budget
+    way: Direction
+
+    def target(self, loss: float) -> str:
+        return format_target(self.way.sign * loss)
+
+
+def answer(
+    curves: Sequence[BatchCurve], budget: Budget, settings: ComparisonSettings, *, way: Direction = DOWN
+) -> Answer:  # fmt: skip
+    """The answer that these curves give; ``way``: which is better, in words."""
     start = start_loss_of(curves)
-    target = target_of(curves, start) if settings.target_loss is None else settings.target_loss
+    target = target_of(curves, start) if settings.target_loss is None else way.sign * settings.target_loss
     best = best_of(curves, target, start)
-    verdict, reason = _sentences(curves, target, start, best, budget)
+    verdict, reason = _sentences(curves, target, start, best, _Told(budget, way))
     return Answer(
         start_loss=start,
         target_loss=target,
@@ -52,7 +68,7 @@ def answer(curves: Sequence[BatchCurve], budget: Budget, settings: ComparisonSet
         lr=None if best is None else best.lr,
         verdict=verdict,
         reason=reason,
-        limit=_limit(curves, target, best, budget),
+        limit=_limit(curves, target, way),
         outcome=_outcome(curves, settings),
     )
 
@@ -120,20 +136,20 @@ def _outcome(curves: Sequence[BatchCurve], settings: ComparisonSettings) -> Lite
 
 
 def _sentences(
-    curves: Sequence[BatchCurve], target: float | None, start: float | None, best: BatchCurve | None, budget: Budget
+    curves: Sequence[BatchCurve], target: float | None, start: float | None, best: BatchCurve | None, told: _Told
 ) -> tuple[str, str]:
     if start is None and not any(not _is_sound(curve) for curve in curves):
         return "Stopped before there was a loss.", "Nothing is known yet."
     if best is None:
-        return _no_answer(curves, start, budget)
+        return _no_answer(curves, start, told)
     reached = best.reach(target)
     others = [curve for curve in curves if curve is not best and _is_sound(curve) and curve.reach(target) is not None]
     if reached is None or target is None:
-        return f"No k reached loss {format_target(target or 0)}", _finals(curves, budget)
+        return f"No k reached loss {told.target(target or 0)}", _finals(curves, told)
     if not others:
-        verdict = f"Only k = {best.batch_size} reaches loss {format_target(target)}, in {format_seconds(reached[1])}"
-        return verdict, _finals(curves, budget)
-    return _side_by_side(best, _most_telling(others, target), target)
+        verdict = f"Only k = {best.batch_size} reaches loss {told.target(target)}, in {format_seconds(reached[1])}"
+        return verdict, _finals(curves, told)
+    return _side_by_side(best, _most_telling(others, target), target, told)
 
 
 def _most_telling(others: list[BatchCurve], target: float) -> BatchCurve:
@@ -141,10 +157,10 @@ def _most_telling(others: list[BatchCurve], target: float) -> BatchCurve:
     return next((c for c in others if c.batch_size == 1), max(others, key=lambda c: (c.reach(target) or (0, 0))[1]))
 
 
-def _side_by_side(best: BatchCurve, other: BatchCurve, target: float) -> tuple[str, str]:
+def _side_by_side(best: BatchCurve, other: BatchCurve, target: float, told: _Told) -> tuple[str, str]:
     (samples, seconds), (more_samples, more_seconds) = best.reach(target) or (0, 0), other.reach(target) or (0, 0)
     verdict = (
-        f"k = {best.batch_size} reaches loss {format_target(target)} in {format_seconds(seconds)}, "
+        f"k = {best.batch_size} reaches loss {told.target(target)} in {format_seconds(seconds)}, "
         f"k = {other.batch_size} in {format_seconds(more_seconds)}"
     )
     counts = f"({format_count(_rounded(more_samples))} against {format_count(_rounded(samples))})"
@@ -166,30 +182,32 @@ def _rounded(count: float) -> float:
     return float(f"{count:.1e}") if count >= 1000 else round(count)
 
 
-def _finals(curves: Sequence[BatchCurve], budget: Budget) -> str:
-    ends = [f"{format_loss(c.final_loss)} at k = {c.batch_size}" for c in curves if c.final_loss is not None]
+def _finals(curves: Sequence[BatchCurve], told: _Told) -> str:
+    ends = [f"{told.way.text(c.final_loss)} at k = {c.batch_size}" for c in curves if c.final_loss is not None]
     is_stopped = any(curve.outcome == STOPPED for curve in curves)
-    when = "When it was stopped the loss was" if is_stopped else f"After {budget.text} each the loss is"
+    when = "When it was stopped the loss was" if is_stopped else f"After {told.budget.text} each the loss is"
     return f"{when} {_listed(ends)}." if ends else ""
 
 
-def _no_answer(curves: Sequence[BatchCurve], start: float | None, budget: Budget) -> tuple[str, str]:
-    if curves and all(curve.outcome == DIVERGED for curve in curves):
+def _no_answer(curves: Sequence[BatchCurve], start: float | None, told: _Told) -> tuple[str, str]:
+    if curves and all(curve.is_too_fast for curve in curves):
         rates = _listed([format_lr(rate) for rate in sorted({curve.lr for curve in curves})])
-        return "No clear answer: every run diverged.", f"η = {rates} is too large: try less."
+        is_only_diverged = all(curve.outcome == DIVERGED for curve in curves)
+        how = "every run diverged" if is_only_diverged else "every run diverged or raised an error"
+        return f"No clear answer: {how}.", f"η = {rates} is too large: try less."
     if start is None:
         return "No clear answer: no run took a step.", " ".join(dict.fromkeys(c.why for c in curves if c.why))
     return (
-        "No clear answer: the loss did not come down.",
-        f"It began at {format_loss(start)}. {_finals(curves, budget)} Try a larger budget, or another η.",
+        f"No clear answer: the loss did not {told.way.come_down}.",
+        " ".join(filter(None, [f"It began at {told.way.text(start)}.", _finals(curves, told), ADVICE])),
     )
 
 
-def _limit(curves: Sequence[BatchCurve], target: float | None, best: BatchCurve | None, budget: Budget) -> str:
+def _limit(curves: Sequence[BatchCurve], target: float | None, way: Direction) -> str:
     parts = ["Stopped early."] if any(curve.outcome == STOPPED for curve in curves) else []
     parts += [f"k = {c.batch_size} diverged at η = {format_lr(c.lr)}." for c in curves if c.outcome == DIVERGED]
     parts += [f"k = {c.batch_size}: {c.why}" for c in curves if c.why]
-    parts += [_about_risen(c) for c in curves if _is_sound(c) and c.has_risen]
+    parts += [_about_risen(c, way) for c in curves if _is_sound(c) and c.has_risen]
     late = [c for c in curves if _is_sound(c) and c.losses and c.reach(target) is None and not c.has_risen]
     if late and any(c.reach(target) for c in curves):
         sizes = _listed([f"k = {c.batch_size}" for c in late])
@@ -198,9 +216,9 @@ def _limit(curves: Sequence[BatchCurve], target: float | None, best: BatchCurve 
     return " ".join(parts)
 
 
-def _about_risen(curve: BatchCurve) -> str:
-    ends = f"from {format_loss(min(curve.losses))} to {format_loss(curve.losses[-1])}"
-    return f"k = {curve.batch_size} rose again, {ends}: η = {format_lr(curve.lr)} is large for it."
+def _about_risen(curve: BatchCurve, way: Direction) -> str:
+    ends = f"from {way.text(min(curve.losses))} to {way.text(curve.losses[-1])}"
+    return f"k = {curve.batch_size} {way.rose} again, {ends}: η = {format_lr(curve.lr)} is large for it."
 
 
 def _listed(texts: Sequence[str]) -> str:

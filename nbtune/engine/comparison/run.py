@@ -23,6 +23,7 @@ from ..task.loaders import samples_in
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
+from ..training.notes import Notes, told
 from ..training.trainer import LOADING
 from ..training.workpiece import copies_at_once, held
 from .budget import Budget
@@ -37,6 +38,8 @@ FULL_AT_MOST = 2048
 HELD_OUT_SAMPLES, HELD_OUT_BATCH = 1024, 256
 SWEEP_SAMPLES = 16
 """Behind each loss of a sweep for one k, at least: those of single samples are too noisy to see a rise in."""
+
+RAISED_BY_ALL = "nbtune: every run raised, after some steps that went well: if a lower η does not, give lr="
 
 ADAPTIVE = ("Adam", "RMSprop", "Adagrad", "Adadelta", "Lion", "LAMB", "Adafactor", "NAdam")
 """Parts of the names of optimizers that divide by the gradient's size."""
@@ -65,8 +68,6 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         dataset_size: Samples in the data; None where they do not tell.
         finding: The k whose η is being looked for; None at other times.
         runs: How many training runs there are.
-        notes: What was done with the user's losses and batches, in sentences (see ``Trainer.notes``); of the runs that
-            have ended.
     """
 
     def __init__(self, task: Task, settings: ComparisonSettings) -> None:
@@ -88,7 +89,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._memory: dict[int, int] = {}
         self._open: list[TrainingRun] = []
         self._errors: list[Exception] = []
-        self.notes: set[str] = set()
+        self._noted: list[Notes] = []
         self._ended = 0
         self._is_predicting = False
         super().__init__(self._events())
@@ -112,6 +113,16 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         return min(self._open, key=lambda run: run.share_done, default=None)
 
     @property
+    def notes(self) -> set[str]:
+        """What was done with the user's losses and batches, in sentences."""
+        return told(self._noted)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+        return (*self._caveats, *super().caveats, *sorted(self.notes))
+
+    @property
     def share_done(self) -> float:
         """The part of all runs' budgets that is spent, 0 to 1."""
         return (self._ended + sum(run.share_done for run in self._open)) / self.runs
@@ -124,7 +135,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         settings = replace(self._settings, batch_sizes=self.batch_sizes)
         return Comparison.from_curves(
             fold.curves(), settings=settings, dataset_size=self.dataset_size, memory=self._memory,
-            caveats=tuple(self._caveats),
+            caveats=self.caveats, data_form=self._task.data_form, sign=self._task.sign_of(),
         )  # fmt: skip
 
     def _events(self) -> Generator[LRStep | LossStep, None, None]:
@@ -141,7 +152,8 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                 while waiting:
                     yield from self._wave(waiting, loader_state)
                 if len(self._errors) == self.runs:
-                    raise self._errors[0]  # at every k and η: the user's own
+                    self._errors[0].add_note(RAISED_BY_ALL)
+                    raise self._errors[0]  # at every k and η: the user's own, as far as anybody can tell
             finally:
                 loader_state.put_back()
 
@@ -156,7 +168,6 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                     break
             self._share_held_out()
             yield from interleaved(list(self._open))
-            self.notes.update(*(run.trainer.notes for run in self._open))
             self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
@@ -164,7 +175,9 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        return TrainingRun(run, task, self.budget, loader_state)
+        begun = TrainingRun(run, task, self.budget, loader_state)
+        self._noted.append(begun.trainer.notes)
+        return begun
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:
@@ -187,6 +200,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                 if reason_to_end(error) is None:
                     raise
                 failure = error  # the training at this k will say so itself
+        self._noted += sweep.noted
         if failure is not None:
             out_of_memory.released(task.device, 0, failure)
             return

@@ -17,7 +17,7 @@ from ..training.provoked import goes_well_at_the_start, may_be_provoked, words_o
 from ..training.trainer import Trainer
 from ..training.workpiece import lent
 from .budget import Budget
-from .curves import DIVERGED, FINISHED
+from .curves import DIVERGED, FINISHED, ONE_SAMPLE, OUT_OF_MEMORY
 from .events import LossStep, Run
 
 SLICE_SECONDS = 0.03
@@ -175,5 +175,5 @@ def reason_to_end(error: Exception) -> str | None:
     """Why a run ends that the others outlive; None for an error of the user's own."""
     kind = out_of_memory.kind_of(error)
     if kind == "batch norm":
-        return "BatchNorm needs more than one sample."
-    return "out of memory." if kind in ("out of memory", "ambiguous") else None
+        return ONE_SAMPLE
+    return OUT_OF_MEMORY if kind in ("out of memory", "ambiguous") else None

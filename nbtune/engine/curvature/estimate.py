@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from ..checks import number, whole_number
 from ..device.capacity import free_bytes
 from ..interrupts import held_back
 from ..plain_data import json_ready
+from ..small_print import warn_of
 from ..task.rates import set_lr
 from ..task.task import Task
 from ..torch_modes import CallersModes
@@ -156,8 +156,7 @@ def estimate_curvature(
     for name, value in (("products", products), ("batches", batches)):
         whole_number(name, value)
     limit = None if max_seconds is None else number("max_seconds", max_seconds, least=0)
-    for caveat in task.caveats:
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *CallersModes().left_out])
     return measured(task, products=int(products), batches=int(batches), seed=seed, max_seconds=limit)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from ...formats import format_memory
+from ..errors import text_of
 
 Kind = Literal["out of memory", "ambiguous", "sticky", "batch norm", "other"]
 LEAK_BYTES = 2**20
@@ -60,7 +61,7 @@ def _kind_of_one(error: BaseException) -> Kind:
         return "out of memory"
     if isinstance(error, subprocess.CalledProcessError):
         return "out of memory" if error.returncode in (-9, 137) else "other"
-    text = str(error)
+    text = text_of(error)
     if isinstance(error, ValueError) and _ONE_VALUE in text:
         return "batch norm"
     if not isinstance(error, RuntimeError):

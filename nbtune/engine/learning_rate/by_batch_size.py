@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...formats import format_lr
 from ..plain_data import json_ready
+from ..small_print import small_print
 from .curve import LRCurve, LRFold
 from .events import Ended
 from .settings import LRSettings
@@ -33,6 +34,7 @@ class LRByBatchSize:
         exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
         verdict, reason, limit: In words.
         outcome: "finished", or "stopped" where not every k was searched to its end.
+        caveats, data_form, sign: As of ``LRCurve``.
     """
 
     curves: dict[int, LRCurve]
@@ -43,6 +45,9 @@ class LRByBatchSize:
     reason: str
     limit: str
     outcome: str
+    caveats: tuple[str, ...] = field(default=(), compare=False)
+    data_form: str = field(default="", compare=False)
+    sign: int = 1
 
     @classmethod
     def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
@@ -92,13 +97,13 @@ class LRByBatchSize:
             **json_ready({
                 "batch_sizes": list(self.curves), "ended": [list(pair) for pair in self.ended.items()],
                 "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
-                "outcome": self.outcome,
+                "outcome": self.outcome, "caveats": self.caveats, "data_form": self.data_form, "sign": self.sign,
             }),
         }  # fmt: skip
 
     def __repr__(self) -> str:
         found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
-        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}"
+        return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}{small_print(self)}"
 
 
 class BySizeFold:
@@ -106,10 +111,11 @@ class BySizeFold:
 
     Args:
         settings: Those of the search.
+        sign: As of ``LRCurve``.
     """
 
-    def __init__(self, settings: LRSettings) -> None:
-        self._settings, self._ended = settings, dict[int, str]()
+    def __init__(self, settings: LRSettings, *, sign: int = 1) -> None:
+        self._settings, self._sign, self._ended = settings, sign, dict[int, str]()
         self._folds: dict[int, LRFold] = {}
 
     def add(self, step: Any) -> None:
@@ -119,7 +125,7 @@ class BySizeFold:
             self._ended[size] = step.reason
             return
         if size not in self._folds:
-            self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size)
+            self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size, sign=self._sign)
         self._folds[size].add(step)
 
     def result(self) -> LRByBatchSize:
@@ -132,7 +138,7 @@ class BySizeFold:
         verdict, reason = _words(curves, answers, exponent)
         return LRByBatchSize(
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
-            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped",
+            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped", sign=self._sign,
         )  # fmt: skip
 
     @property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...formats import format_lr
 from ..curvature.estimate import Curvature
+from ..direction import Direction, direction_of
 from ..plain_data import json_ready
+from ..small_print import small_print
 from .events import LRStep, RaceStep
 from .orders import pooled
 from .race import rules as race_rules
@@ -35,6 +37,9 @@ class LRCurve:
         orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
             over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
+        caveats: What a reader should know besides, in sentences: what was done with losses, batches and modes.
+        sign: −1 where the losses here are minus what the user's code returns, since its optimizer maximizes; else 1.
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
     """
 
     steps: tuple[LRStep | RaceStep, ...]
@@ -43,6 +48,9 @@ class LRCurve:
     reading: Reading
     orders: tuple[LRCurve, ...] = ()
     curvature: Curvature | None = None
+    caveats: tuple[str, ...] = field(default=(), compare=False)
+    data_form: str = field(default="", compare=False)
+    sign: int = 1
 
     @classmethod
     def from_steps(
@@ -213,6 +221,7 @@ class LRCurve:
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
+            f"{small_print(self)}"
         )
 
 
@@ -222,10 +231,13 @@ class LRFold:
     Args:
         settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
         batch_size: Samples behind one update.
+        sign: As of ``LRCurve``.
     """
 
-    def __init__(self, settings: LRSettings | None = None, batch_size: int | None = None) -> None:
-        self._settings, self._batch_size = settings, batch_size
+    def __init__(
+        self, settings: LRSettings | None = None, batch_size: int | None = None, *, sign: int = 1
+    ) -> None:  # fmt: skip
+        self._settings, self._batch_size, self._sign = settings, batch_size, sign
         self._steps: list[LRStep | RaceStep] = []
         self._curvature: Curvature | None = None
         self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
@@ -254,7 +266,7 @@ class LRFold:
             orders = tuple(fold.result() for fold in self._orders.values())
             self._known = LRCurve(
                 steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
-                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (),
+                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (), sign=self._sign,
             )  # fmt: skip
         return self._known
 
@@ -265,7 +277,7 @@ class LRFold:
 
     def _order(self, repeat: int, settings: LRSettings) -> LRFold:
         if repeat not in self._orders:
-            self._orders[repeat] = LRFold(replace(settings, repeats=1), self._batch_size)
+            self._orders[repeat] = LRFold(replace(settings, repeats=1), self._batch_size, sign=self._sign)
         return self._orders[repeat]
 
     def _reading(self, orders: tuple[LRCurve, ...], settings: LRSettings) -> Reading:
@@ -275,16 +287,19 @@ class LRFold:
             return orders[0].reading
         if self._standings is not None:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
-            return race_rules.reading_of(self._standings, is_replayed=is_replayed)
-        return _of_sweep(self._steps, settings)
+            return race_rules.reading_of(
+                self._standings, is_replayed=is_replayed, way=direction_of(self._sign)
+            )  # fmt: skip
+        return _of_sweep(self._steps, settings, direction_of(self._sign))
 
 
-def _of_sweep(steps: Sequence[Any], settings: LRSettings) -> Reading:
+def _of_sweep(steps: Sequence[Any], settings: LRSettings, way: Direction) -> Reading:
     outcome: Outcome = "finished" if len(steps) >= settings.steps else "stopped"
     if steps and steps[-1].diverged:
         outcome = "diverged"
     losses = [s.loss if s.validation_loss is None else s.validation_loss for s in steps]
-    reading = sweep_rules.read([s.lr for s in steps], losses, settings.lr_min, settings.lr_max, outcome=outcome)
+    lrs = [s.lr for s in steps]
+    reading = sweep_rules.read(lrs, losses, settings.lr_min, settings.lr_max, outcome=outcome, way=way)
     if not steps or not steps[-1].error:
         return reading
     said = f"At η = {format_lr(steps[-1].lr)}: {steps[-1].error.rstrip('.')}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, overload
@@ -10,12 +9,13 @@ from typing import Any, overload
 from ...formats import format_loss, format_lr
 from ...jobs import Progress
 from ..headless import Headless, carried_out
+from ..small_print import warn_of
 from ..task.task import Task
 from .by_batch_size import BySizeFold, LRByBatchSize
 from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep
 from .finding import finding_of, kind_of
-from .search import search_lr
+from .search import LRSearch, search_lr
 from .settings import LRSettings
 
 
@@ -85,13 +85,13 @@ def find_lr(
     if max_seconds is not None:
         settings = replace(settings, max_seconds=max_seconds)
     run = search_lr(task, settings)
-    for caveat in (*task.caveats, *run.modes.left_out):
-        warnings.warn(caveat, stacklevel=2)
+    warn_of([*task.caveats, *run.modes.left_out])
     call: Headless[LRCurve | LRByBatchSize] = Headless(
         run=run, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
-        name="learning rate", unit="step", counted=(LRStep, RaceStep), text=_text,
+        name="learning rate", unit="step", counted=(LRStep, RaceStep),
+        text=lambda step: _text(step, task.sign_of(settings.optimizer)),
         progress=lambda steps: _progress(len(steps), run.total),
-        fold=lambda events, is_stopped: lr_result(events, task, settings),
+        fold=lambda events, is_stopped: with_small_print(lr_result(events, task, settings), run),
         found=lambda result: (finding_of(result, task), None),
     )  # fmt: skip
     return carried_out(call, shows_bar=progress)
@@ -101,8 +101,8 @@ def _progress(taken: int, total: int) -> Progress:
     return Progress(taken, total, "steps", taken / total)
 
 
-def _text(step: LRStep | RaceStep) -> str:
-    return f"η {format_lr(step.lr)}, loss {format_loss(step.loss, 3)}"
+def _text(step: LRStep | RaceStep, sign: int) -> str:
+    return f"η {format_lr(step.lr)}, loss {format_loss(sign * step.loss, 3)}"
 
 
 def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
@@ -113,6 +113,19 @@ def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve
     return fold.result()
 
 
+def with_small_print(result: Any, run: LRSearch) -> Any:
+    """A search's result with what the run has to say besides.
+
+    Args:
+        result: An ``LRCurve`` or an ``LRByBatchSize``.
+        run: Whose result it is, at any point of it.
+    """
+    return replace(result, caveats=run.caveats, data_form=run.task.data_form)
+
+
 def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
     """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
-    return BySizeFold(settings) if settings.batch_sizes else LRFold(settings, task.samples_per_update)
+    sign = task.sign_of(settings.optimizer)
+    if settings.batch_sizes:
+        return BySizeFold(settings, sign=sign)
+    return LRFold(settings, task.samples_per_update, sign=sign)

@@ -10,10 +10,12 @@ from typing import Any
 
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
+from ..errors import first_line
 from ..run import GeneratorRun
 from ..task.loaders import samples_in
 from ..task.order import cut_of, is_shuffled, reordered
 from ..task.task import Task
+from ..training.notes import Notes, told
 from .events import Ended, LRStep, RaceStep
 from .race.run import LRRace, race_lr
 from .settings import LRSettings
@@ -58,14 +60,15 @@ class LRSearch(GeneratorRun[Event]):
     Attributes:
         parts: Its races or sweeps, in order.
         at: The index of the one under way.
+        task: What is tuned.
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         settings.check(task)
         self.parts, self.at = _parts(task, settings), 0
-        self._task, self._settings = task, settings
+        self.task, self._settings = task, settings
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
-        self._taken, self._notes = 0, set[str]()
+        self._taken, self._noted = 0, list[Notes]()
         self._theory: TheoryRun | None = None
         super().__init__(self._events())
 
@@ -86,8 +89,13 @@ class LRSearch(GeneratorRun[Event]):
 
     @property
     def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences (see ``Trainer.notes``)."""
-        return self._notes | self._run.notes
+        """What was done with the user's losses and batches, in sentences."""
+        return told([*self._noted, *self._run.noted])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader of its result should know besides, in sentences, as far as it is known now."""
+        return (*self.task.caveats, *super().caveats, *sorted(self.notes))
 
     @property
     def total(self) -> int:
@@ -108,14 +116,14 @@ class LRSearch(GeneratorRun[Event]):
                 return
             if index:
                 self._taken += self._run.total
-                self._notes |= self._run.notes
+                self._noted += self._run.noted
                 self.at = index
                 self._run = self._begun(left)
             yield from self._through(part, before)
         taken = time.perf_counter() - begun
         left = self._seconds_left(taken)
         if self._settings.curvature and (left is None or left > 0):
-            self._theory = TheoryRun(self._task, taken if left is None else min(left, taken))
+            self._theory = TheoryRun(self.task, taken if left is None else min(left, taken))
             yield from self._theory
 
     def _seconds_left(self, taken: float) -> float | None:
@@ -144,7 +152,7 @@ class LRSearch(GeneratorRun[Event]):
                     raise
                 failure = error
         if failure is not None:
-            out_of_memory.released(self._task.device, 0, failure)
+            out_of_memory.released(self.task.device, 0, failure)
             yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
 
 
@@ -182,8 +190,7 @@ class TheoryRun(GeneratorRun[Curvature]):
         try:
             return measured(self._task, max_seconds=self._seconds, is_stopped=lambda: self._is_hurried)
         except Exception as error:
-            text = str(error).strip().partition("\n")[0]
-            return Curvature(reason=f"the estimate raised {type(error).__name__}: {text}")
+            return Curvature(reason=f"the estimate raised {type(error).__name__}: {first_line(error)}")
 
 
 def _parts(task: Task, settings: LRSettings) -> list[Part]:

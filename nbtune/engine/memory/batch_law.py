@@ -98,7 +98,10 @@ def stretched(leaf: Any, dimension: int, k: int) -> Any:
     shape = (*leaf.shape[:dimension], k, *leaf.shape[dimension + 1 :])
     if isinstance(leaf, torch.Tensor):
         return leaf.narrow(dimension, 0, 1).expand(shape)
-    return np.broadcast_to(np.take(leaf, [0], axis=dimension), shape)
+    first = np.take(leaf, [0], axis=dimension)
+    strides = (*first.strides[:dimension], 0, *first.strides[dimension + 1 :])
+    # Not broadcast_to: a step may write into its batch, and torch warns of arrays that may not be written to.
+    return np.lib.stride_tricks.as_strided(first, shape, strides)
 
 
 def in_memory_of_its_own(leaf: Any) -> Any:

@@ -11,7 +11,9 @@ from torch.nn.parameter import UninitializedParameter
 from ...formats import format_memory
 from ..checks import whole_number
 from ..interrupts import held_back
+from ..small_print import small_print, warn_of
 from ..task.task import Task
+from ..torch_modes import CallersModes
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import OPTIMIZERS
 from .rehearsal.rehearse import Plan
@@ -29,7 +31,6 @@ LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
 
-@held_back()
 def estimate_memory(
     task: Task,
     capacity: str | int | None = None,
@@ -82,22 +83,31 @@ def estimate_memory(
     plan = Plan(
         image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
     )  # fmt: skip
-    samples = samples or Samples(task)
-    source = Source(task, samples, plan)
-    try:
-        source.prepare()
-    except Exception as error:
-        if image_size is not None:
-            error.add_note(f"nbtune: the images were scaled to {image_size} pixels")
-        raise
+    modes = CallersModes()
+    warn_of(modes.left_out)
+    with held_back(), modes.in_force():
+        source = _prepared(task, samples or Samples(task), plan)
+    samples = source.samples
     if is_host:
         room = room_on_host(capacity, held_bytes=_held_bytes(task) + source.beside_bytes)
-    caveats = (*room.caveats, *surroundings(task, is_host), *samples.caveats, *source.caveats)
+    caveats = (*room.caveats, *surroundings(task, is_host), *samples.caveats, *source.caveats, *modes.left_out)
     return MemoryEstimate(
         capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
         device="cpu" if is_host else "cuda", caveats=caveats, samples=samples, _source=source, _room=room,
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
+        data_form=task.data_form,
     )  # fmt: skip
+
+
+def _prepared(task: Task, samples: Samples, plan: Plan) -> Source:
+    source = Source(task, samples, plan)
+    try:
+        source.prepare()
+    except Exception as error:
+        if plan.image_size is not None:
+            error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
+        raise
+    return source
 
 
 def _held_bytes(task: Task) -> int:
@@ -144,6 +154,7 @@ class MemoryEstimate:
         method: How it was traced: "meta", "fake" or "real steps".
         caveats: What it does not know, in sentences.
         samples: What its batches are made of.
+        data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled".
     """
 
     capacity_bytes: int | None
@@ -156,6 +167,7 @@ class MemoryEstimate:
     samples: Samples = field(repr=False, compare=False)
     _source: Source = field(repr=False, compare=False)
     _room: Room = field(repr=False, compare=False)
+    data_form: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "samples": None}
@@ -347,7 +359,7 @@ class MemoryEstimate:
             free = self.headroom_bytes(k)
             left = "" if free is None else format_memory(free) if free >= 0 else "too big"
             lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>9}")
-        return "\n".join([*lines, *self.caveats])
+        return "\n".join(lines) + small_print(self)
 
 
 def _checked(k: int) -> int:

@@ -105,7 +105,7 @@ class Samples:
     def _take_stream(self, loader: DataLoader[Any]) -> None:
         first = list(islice(iter(loader.dataset), max(loader.batch_size or 1, *MEASURED_AT)))
         if not first:
-            raise _nothing_there()
+            raise ValueError(batches.NO_BATCH)
         self._choose(first)
         self.caveats = (*self.caveats, f"The data are a stream: the largest of its first {len(first)} stands for all.")
 
@@ -176,9 +176,7 @@ class Samples:
         if isinstance(loader, (list, tuple)):
             self._ready = max(islice(loader, MOST_SAMPLES), key=lambda batch: Measure.of(batch).size)
         else:
-            self._ready = next(iter(loader), None)
-            if self._ready is None:
-                raise _nothing_there()
+            self._ready = batches.first_batch(loader)
             self.caveats = ("The data are a stream: its first batch stands for all.",)
             known = batches.batch_size_of(loader)
         length = batch_length(self._ready, known)
@@ -190,10 +188,6 @@ class Samples:
 
 def _cycled(samples: list[Any], k: int) -> list[Any]:
     return [samples[index % len(samples)] for index in range(k)]
-
-
-def _nothing_there() -> ValueError:
-    return ValueError("the data yield no batch (an iterator that is used up, or an empty stream)")
 
 
 def _no_tensors(batch: Any) -> NotPredictableError:

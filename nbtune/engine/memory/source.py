@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..device.capacity import free_bytes
+from ..errors import first_line
 from ..task.task import Task
 from .architecture import Architecture
 from .layers import owned_parameters
@@ -65,7 +66,7 @@ class Source:
             except Exception as error:
                 if is_without_cuda(error):
                     raise _cuda_is_needed(error) from error
-                reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+                reasons.append(first_line(error))
         self._trace_real(reasons)
 
     @property
@@ -236,7 +237,7 @@ class Source:
 
 
 def _cuda_is_needed(error: Exception) -> NotPredictableError:
-    what = str(error).splitlines()[0].rstrip(".")
+    what = first_line(error).rstrip(".")
     return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
 
 

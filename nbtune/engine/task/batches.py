@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..errors import stops_told
 from .items import check_batch
 from .items import shapes as shapes
 
@@ -35,13 +35,22 @@ def endless(loader: Iterable[Any]) -> Iterator[Any]:
     Raises:
         ValueError: When a pass yields nothing, as a used-up iterator does.
     """
+    count = 0
     while True:
-        is_empty = True
+        before = count
         for batch in one_pass(loader):
-            is_empty = False
+            count += 1
             yield batch
-        if is_empty:
-            raise ValueError(NO_BATCH)
+        if count == before:
+            raise ValueError(_ended(loader, count) if count else NO_BATCH)
+
+
+def _ended(loader: Any, count: int) -> str:
+    batches = "1 batch" if count == 1 else f"{count} batches"
+    return (
+        f"the data ended after {batches} and cannot begin again, since a {type(loader).__name__} is used up by one "
+        "pass: give a list of them, a DataLoader, or an object whose __iter__ begins anew"
+    )
 
 
 def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
@@ -51,7 +60,9 @@ def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
     if source is not loader:
         source._iterator = None  # type: ignore[attr-defined]
     is_known = isinstance(loader, (DataLoader, list, tuple))
-    for batch in source:
+    with stops_told():
+        drawn = iter(source)
+    for batch in drawn:
         if not is_known:  # nobody has seen an item of these data before
             check_batch(batch, loader)
             is_known = True
@@ -101,15 +112,25 @@ def as_tensor(array: Any) -> torch.Tensor:
         )
     if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    with warnings.catch_warnings():
-        # Of arrays that may not be written to: batches are copies of their rows.
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.as_tensor(array)
+    # torch warns of arrays that may not be written to, and nobody does: batches are copies of their rows.
+    return torch.as_tensor(array if array.flags.writeable or not array.size else np.asarray(_Writable(array)))
+
+
+class _Writable:
+    """The same memory, as NumPy's protocol offers that of a writable array."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array  # whose memory it is
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor on ``device``: through dicts, lists, tuples, and whatever has ``.to``."""
     if isinstance(batch, torch.Tensor):
+        if batch.requires_grad:
+            # A graph of the batch's own would lead one step's gradients into the user's data, and serve one step alone.
+            batch = batch.detach().requires_grad_()
         # A pinned tensor can travel while the host goes on; for others the flag does nothing.
         return batch if batch.device == device else batch.to(device, non_blocking=True)
     if hasattr(batch, "to"):

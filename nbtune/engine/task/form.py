@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
@@ -21,7 +21,6 @@ def form_of(loader: Any) -> str:
     Examples:
         >>> import torch
         >>> from torch.utils.data import TensorDataset
-        >>> import torch
         >>> data = TensorDataset(torch.zeros(100, 4))
         >>> form_of(DataLoader(data, 32, shuffle=True))
         '100 samples, batches of 32, shuffled'
@@ -39,23 +38,27 @@ def form_of(loader: Any) -> str:
     if size is None:
         own = "" if loader.batch_sampler is None else " of a batch_sampler of its own"
         return f"{_counted(loader, 'batch', 'batches')}{own or f', {order}'}"
-    samples = "samples" if count is None else f"{format_count(count)} sample{'s' if count != 1 else ''}"
-    return f"{samples}, batches of {format_count(size)}, {order}"
+    samples = "" if count is None else f"{format_count(count)} sample{'s' if count != 1 else ''}, "
+    return f"{samples}batches of {format_count(size)}, {order}"
 
 
 def _order_of(loader: Any) -> str:
     order = sampler_of(loader)
     if isinstance(order, SequentialSampler):
         return "in order"
-    return "shuffled" if isinstance(order, RandomSampler) else f"in the order of a {type(order).__name__}"
+    return "shuffled" if isinstance(order, RandomSampler) else f"in the order of {_a(order)}"
 
 
 def _of_stream(loader: Any, size: int | None) -> str:
-    made = "batches" if size is None else f"batches of {format_count(size)}"
+    """What it says of its own length is as good as its word."""
     try:
-        return f"about {format_count(len(loader))} {made}, in order"
+        count = format_count(len(loader.dataset))
     except TypeError:
-        return f"a stream of {made}, in its own order"
+        count = ""
+    if size is None:
+        return f"a stream of {f'{count} ' if count else ''}batches, in its own order"
+    samples = f"{count} sample{'s' if count != '1' else ''}, in " if count else ""
+    return f"a stream of {samples}batches of {format_count(size)}, in its own order"
 
 
 def _of_batches(data: Iterable[Any]) -> str:
@@ -64,12 +67,18 @@ def _of_batches(data: Iterable[Any]) -> str:
         tensors = [t for t in tensors_of(with_tensors(data[0])) if t.ndim]
         size = len(tensors[0]) if tensors else None
     of = "" if size is None else f" of {format_count(size)}"
-    return f"{_counted(data, f'batch{of}', f'batches{of}')}, in order"
+    order = "in order" if isinstance(data, Sized) else "in its own order"
+    return f"{_counted(data, f'batch{of}', f'batches{of}')}, {order}"
 
 
 def _counted(data: Any, one: str, many: str) -> str:
     try:
         count = len(data)
     except TypeError:
-        return f"{many} from a {type(data).__name__}"
+        return f"{many} of {_a(data)}"
     return f"1 {one}" if count == 1 else f"{format_count(count)} {many}"
+
+
+def _a(thing: Any) -> str:
+    name = type(thing).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

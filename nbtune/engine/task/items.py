@@ -115,6 +115,11 @@ def collated(samples: list[Any]) -> Any:
             "be put together: write data=torch.utils.data.DataLoader(data, batch_size=None) if it is one, "
             "DataLoader(data, batch_size=32) if it is one sample"
         )
+    if any(sample is None for sample in samples):
+        raise TypeError(
+            "a sample of the data is None: give collate_fn=, which leaves such samples out, "
+            "such as lambda batch: default_collate([s for s in batch if s is not None])"
+        )
     try:
         return default_collate(samples)
     except (TypeError, KeyError, RuntimeError) as error:

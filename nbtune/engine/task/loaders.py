@@ -171,6 +171,8 @@ def _is_column(part: Any, inputs: Any) -> bool:
 
 def _sliced(arrays: dict[Any, Any], batch_size: int) -> DataLoader[Any]:
     tensors = {name: as_tensor(array) for name, array in arrays.items()}
+    if any(tensor.is_meta for tensor in tensors.values()):
+        raise ValueError("the data are on the meta device, so they hold no numbers: load them first")
     if any(tensor.ndim == 0 for tensor in tensors.values()) or len({len(t) for t in tensors.values()}) > 1:
         names = "inputs and targets" if len(tensors) == 2 else "the arrays of the data"
         raise ValueError(

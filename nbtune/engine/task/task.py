@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,10 +10,11 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from ..checks import number, whole_number
+from ..small_print import warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
 from .loaders import as_loader, samples_in, takes_collate_fn
-from .rates import lr_setter, reference_lr
+from .rates import does_maximize, lr_setter, reference_lr
 
 _KEEP = object()
 NO_NUMBERS = (
@@ -35,8 +35,8 @@ class Task:
         optimizer: Its optimizer; with ``update`` also a dict of optimizers. The ratios between the rates of its
             parameter groups are kept by every tool.
         loss_fn: ``loss_fn(output, targets) -> scalar tensor`` for batches ``(inputs, targets)``. None: the loss is
-            the ``.loss`` of what the model returns, as with Hugging Face models; a dict batch is then passed as
-            keywords, a tuple as positional arguments.
+            the ``.loss`` of what the model returns, as with Hugging Face models, or that itself, where it is a single
+            number; a dict batch is then passed as keywords, a tuple as positional arguments.
         data: A DataLoader; a Dataset, a list of samples, or a tuple (inputs, targets) of tensors or arrays, which are
             shuffled in batches of 32 (see ``with_``); or an iterable of batches. ``data_form`` says how they were
             taken. A tuple of another number of arrays, such as (x1, x2, y), and a dict of them give batches of the same
@@ -137,6 +137,15 @@ class Task:
         """η now: the rate of the first parameter group whose rate is not 0."""
         return reference_lr(self.optimizers.values())
 
+    def sign_of(self, optimizer: str | None = None) -> int:
+        """−1 where the optimizer goes up (``maximize=True`` in all its groups), else 1.
+
+        Args:
+            optimizer: The name of the one that is asked about; None for all.
+        """
+        asked = self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]]
+        return -1 if does_maximize(asked) else 1
+
     def set_lr(self, lr: float, *, optimizer: str | None = None) -> None:
         """Set η; the other groups keep their ratio to it.
 
@@ -150,9 +159,7 @@ class Task:
         """
         lr = number("lr", float(lr) if isinstance(lr, torch.Tensor) and lr.numel() == 1 else lr, above=0)
         if any("initial_lr" in group for o in self.optimizers.values() for group in o.param_groups):
-            warnings.warn(
-                "a scheduler holds the rates the optimizer had when it was made: make it anew, after this", stacklevel=2
-            )
+            warn_of(["a scheduler holds the rates the optimizer had when it was made: make it anew, after this"])
         lr_setter(self.optimizers.values() if optimizer is None else [self.optimizers[optimizer]])(lr)
 
     def with_(self, *, batch_size: int | None = None, **changes: Any) -> Task:
@@ -183,10 +190,7 @@ class Task:
             task._data, task._collate_fn = task.loader, None
             count = samples_in(task.loader)
             if count is not None and count < batch_size:
-                warnings.warn(
-                    f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples",
-                    stacklevel=2,
-                )
+                warn_of([f"batch_size={batch_size} is more than the data have: each batch holds all {count} samples"])
         elif "data" not in changes:
             task.loader = self.loader
         return task
@@ -284,7 +288,7 @@ def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
         if asked.type != device.type or asked.index not in (None, device.index):
             raise ValueError(f"the model is on {device}, not on {asked}: move it before you build its optimizer")
     if device.type == "meta":
-        warnings.warn(NO_NUMBERS, stacklevel=4)
+        warn_of([NO_NUMBERS], stacklevel=5)
     return device
 
 
@@ -307,8 +311,5 @@ def _check_ownership(task: Task) -> None:
             "e.g. torch.optim.Adam(model.parameters())"
         )
     if held - set(own) and trainable - held:
-        warnings.warn(
-            "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
-            "the optimizer was built?",
-            stacklevel=4,
-        )
+        text = "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
+        warn_of([f"{text}the optimizer was built?"], stacklevel=5)

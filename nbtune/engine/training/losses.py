@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
+from ..errors import text_of
 from ..task import batches
 from ..task.task import Task
+from .notes import Notes
 
 SKIPPED_AT_LEAST, SKIPPED_IN_A_ROW = 8, 16
 """Batches that may be skipped before their share is looked at, and at most one after the other: a step that guards
 itself against NaN skips all that come after its model has blown up."""
+
+
+MIXED = "Some parameter groups have maximize=True and others do not: a lower loss is taken for the better one."
 
 
 class GivesLoss(Protocol):
@@ -36,16 +44,16 @@ class Losses:
         task: Whose.
         is_reversed: Whether the optimizer goes up, so that the losses' signs are reversed.
     Attributes:
-        skipped: Batches for which a step returned None.
-        notes: What was done with losses and batches, in sentences.
+        notes: What was done with losses and batches.
     """
 
     def __init__(self, task: Task, *, is_reversed: bool) -> None:
-        self.notes: set[str] = set()
-        self.skipped = self._taken = self._in_a_row = 0
-        self._name = _name_of_step(task)
+        self._name, self._in_a_row = _name_of_step(task), 0
+        self.notes = Notes(self._name)
         if is_reversed:
-            self.notes.add(f"maximize=True: the losses are what {self._name} returns with its sign reversed.")
+            self.notes.said.add(f"maximize=True: of what {self._name} returns, higher is better.")
+        elif any(group.get("maximize", False) for o in task.optimizers.values() for group in o.param_groups):
+            self.notes.said.add(MIXED)
 
     def is_skipped(self, returned: Any) -> bool:
         """Whether a step returned None, so that another batch is to be drawn.
@@ -53,18 +61,18 @@ class Losses:
         Raises:
             ValueError: When it does so for more than half of the batches.
         """
+        notes = self.notes
         if returned is not None:
-            self._taken, self._in_a_row = self._taken + 1, 0
+            notes.taken, self._in_a_row = notes.taken + 1, 0
             return False
-        self.skipped, self._in_a_row = self.skipped + 1, self._in_a_row + 1
-        is_most = self.skipped >= SKIPPED_AT_LEAST and self.skipped > self._taken
+        notes.skipped, self._in_a_row = notes.skipped + 1, self._in_a_row + 1
+        is_most = notes.skipped >= SKIPPED_AT_LEAST and notes.skipped > notes.taken
         if is_most or self._in_a_row >= SKIPPED_IN_A_ROW:
             raise ValueError(
-                f"{self._name} returned None for {self.skipped} of {self.skipped + self._taken} batches, the last "
+                f"{self._name} returned None for {notes.skipped} of {notes.skipped + notes.taken} batches, the last "
                 f"{self._in_a_row} one after the other: None skips a batch, at most half of them. Does it end with "
                 "`return loss`?"
             )
-        self.notes.add(f"Batches for which {self._name} returned None were skipped.")
         return True
 
     def read(self, returned: Any, *, needs_graph: bool) -> torch.Tensor:
@@ -82,9 +90,7 @@ class Losses:
         judged = [name for name in (tuned, "loss") if name in losses][:1] or list(losses)
         named = [losses[name] for name in judged]
         for value in named:
-            if not isinstance(value, (torch.Tensor, int, float)) or (
-                isinstance(value, torch.Tensor) and value.numel() != 1
-            ):
+            if not isinstance(value, (torch.Tensor, np.ndarray, Real)) or math.prod(getattr(value, "shape", ())) != 1:
                 raise TypeError(f"update must return {{name: loss}} with one number each, not {type(value).__name__}")
         if len(judged) > 1:
             self._say_summed(judged)
@@ -97,10 +103,10 @@ class Losses:
             return
         floats = [t for t in batches.tensors_of(batch) if t.is_floating_point() or t.is_complex()]
         if not all(bool(torch.isfinite(t).all()) for t in floats):
-            self.notes.add("The first batch itself holds NaN or inf.")
+            self.notes.said.add("The first batch itself holds NaN or inf.")
 
     def _say_summed(self, names: Iterable[Any]) -> None:
-        self.notes.add(f"The losses that {self._name} returns ({', '.join(map(str, names))}) are summed.")
+        self.notes.said.add(f"The losses that {self._name} returns ({', '.join(map(str, names))}) are summed.")
 
 
 def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
@@ -124,6 +130,8 @@ def raw_loss(workpiece: GivesLoss, batch: Any) -> Any:
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if loss is None and _is_by_name(output) and all("loss" in str(name) for name in output):
         return output  # as torchvision's detectors return them
+    if loss is None and isinstance(output, torch.Tensor) and output.ndim == 0:
+        return output  # the loss itself
     if loss is None:
         raise TypeError(
             f"no loss_fn given, and the model returned {type(output).__name__} without a .loss: "
@@ -171,15 +179,30 @@ def checked_loss(loss: Any, needs_graph: bool) -> torch.Tensor:
     """
     loss = _of_form(loss, needs_graph)
     if not isinstance(loss, torch.Tensor):
-        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}; leave .item() out")
+        raise TypeError(f"the loss must be a tensor, not {type(loss).__name__}{_hint(loss)}")
     if loss.numel() != 1:
         raise ValueError(f"the loss has shape {tuple(loss.shape)} and must be one number: take its mean()")
+    if loss.is_complex() or (needs_graph and not loss.is_floating_point()):
+        raise TypeError(f"the loss is {_kind_of(loss)}")
     if needs_graph and not loss.requires_grad:
         raise ValueError(
             "the loss does not depend on any trainable parameter (it has no graph): was it detached, or computed under "
             "torch.no_grad()?"
         )
     return loss if loss.ndim == 0 else loss.reshape(())
+
+
+def _hint(loss: Any) -> str:
+    if isinstance(loss, np.ndarray):
+        return "; leave .numpy() out"
+    return "; leave .item() out"
+
+
+def _kind_of(loss: torch.Tensor) -> str:
+    name = str(loss.dtype).removeprefix("torch.")
+    if loss.is_complex():
+        return f"{name}, which has no lowest: return its .real or its .abs()"
+    return f"{name}, which has no derivative: return a loss such as cross_entropy, not a count of errors or an accuracy"
 
 
 def _of_form(loss: Any, needs_graph: bool) -> Any:
@@ -222,7 +245,7 @@ def explained(error: Exception, batch: Any, dtype: torch.dtype | None) -> None:
         dtype: Of the first parameter.
     """
     error.add_note(f"nbtune: the batch was {batches.shapes(batch)}")
-    words = str(error)
+    words = text_of(error)
     if any(part in words for part in _ABOUT_INDICES):
         hint = "whole numbers are needed where these are given: convert labels and indices with .long()"
     elif _NUMPY in words:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import out_of_memory
+from ..errors import first_line
 from ..task.task import Task
 from .feeds import GivenBatches
 from .trainer import LOADING, Trainer
@@ -51,7 +52,10 @@ def may_be_provoked(error: Exception, trainer: Trainer) -> bool:
 
     The step is repeated, on the same batches; the trainer is of no other use afterwards.
     """
-    if out_of_memory.kind_of(error) != "other" or trainer.waiting_for == LOADING or not trainer.steps_taken:
+    kind = out_of_memory.kind_of(error)
+    # After a CUDA error nothing can be repeated on that card; elsewhere it is a word like any other.
+    is_memorys = kind != "other" and (kind != "sticky" or trainer.is_on_cuda)
+    if is_memorys or trainer.waiting_for == LOADING or not trainer.steps_taken:
         return False
     traceback.clear_frames(error.__traceback__)  # they hold the step's tensors
     return trainer.fails_again()
@@ -72,6 +76,6 @@ def goes_well_at_the_start(task: Task, given: list[Any], lr: float) -> bool:
 
 def words_of(error: Exception) -> str:
     """``ValueError: its message``, the first line of it and no more than a hundred characters."""
-    first = str(error).strip().partition("\n")[0]
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    name, first = type(error).__name__, first_line(error)
+    text = name if first == name else f"{name}: {first}"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"

@@ -18,6 +18,7 @@ from .copy_watch import CopyWatch, check_graph
 from .feeds import Feed, LoaderFeed
 from .loader_state import LoaderState
 from .losses import Losses, explained, raw_loss
+from .notes import Notes
 from .random_streams import RandomStreams
 from .workpiece import Workpiece, borrowed
 
@@ -86,14 +87,9 @@ class Trainer:
         self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
 
     @property
-    def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences: skipped, summed, reversed."""
+    def notes(self) -> Notes:
+        """What was done with the user's losses and batches: skipped, summed, reversed."""
         return self._losses.notes
-
-    @property
-    def skipped(self) -> int:
-        """Batches that were skipped, since a step returned None for them."""
-        return self._losses.skipped
 
     def step(self, lr: float) -> torch.Tensor:
         """Train one step at η = ``lr``.
@@ -127,6 +123,11 @@ class Trainer:
             finally:
                 self._feed.mark()
                 self._is_in_step = False
+
+    @property
+    def is_on_cuda(self) -> bool:
+        """Whether it trains on a CUDA card."""
+        return self._task.device.type == "cuda"
 
     @property
     def steps_taken(self) -> int:

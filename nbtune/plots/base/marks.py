@@ -52,7 +52,8 @@ class Mark:
         width: Of the line.
         dash: Lengths of dashes and gaps; () for a solid line.
         alpha: Of line and inside, not of a hatch.
-        marker: Of points: "circle", "square", "triangle", "diamond", "star", "x", or "dash", a short level line.
+        marker: Of points: "circle", "square", "triangle", "inverted_triangle", "diamond", "star", "x", or "dash", a
+            short level line.
         size: Of a marker.
         span: Width of a bar, in units of the x axis.
         level: "underlay" for what lies under the grid.

@@ -27,7 +27,8 @@ SMALL: dict[str, Any] = {"fontsize": 12 * POINT}
 BOX_PAD = 2.0
 
 MARKERS: dict[str, tuple[str, float]] = {
-    "circle": ("o", 1.0), "square": ("s", 1.0), "triangle": ("^", 1.0), "x": ("x", 1.0), "dash": ("_", 1.0),
+    "circle": ("o", 1.0), "square": ("s", 1.0), "triangle": ("^", 1.0),
+    "inverted_triangle": ("v", 1.0), "x": ("x", 1.0), "dash": ("_", 1.0),
     "star": ("*", 1.0), "diamond": ("d", 0.5**0.5),
 }  # fmt: skip
 """Marker → matplotlib's, and its size there: that of a diamond is its side, not its height."""

@@ -12,6 +12,7 @@ from ..base.columns import View
 from ..base.frame import caption, fill
 from ..base.live import drawn
 from ..base.marks import BOTH_WIDTHS, Axis, Hover, Mark, Marks, Panel, Part, labels
+from ..base.mirror import mirrored_panel
 from ..base.series import DASHES, LOOKS
 from .labels import LABEL_COLOURS
 from .scene import AXES, EMPTY_Y, HEIGHT, NARROW_BELOW
@@ -84,25 +85,29 @@ HOVER = Hover(
 )
 
 
-def comparison_panel(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0)) -> Panel:
+def comparison_panel(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0), *, sign: int = 1) -> Panel:
     """The figure, with nothing written on its axes yet.
 
     Args:
         axis: Named until a view brings its words; one of any other axis may be shown in the same figure.
         x_range: Until then.
+        sign: −1 where higher is better; see ``Comparison``.
     """
     x = Axis(f"{AXES[axis]} (log scale)", x_range, ticks=(), texts=())
     y = Axis(range=EMPTY_Y, ticks=(), texts=(), has_line=False, title_px=52)
-    return Panel(SOURCES, MARKS, x, y, HEIGHT, {"left": WIDE_BORDER, "right": 4, "top": 4}, (HOVER,))
+    panel = Panel(SOURCES, MARKS, x, y, HEIGHT, {"left": WIDE_BORDER, "right": 4, "top": 4}, (HOVER,))
+    return mirrored_panel(panel, sign)
 
 
-def comparison_figure(axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0)) -> figure:
+def comparison_figure(
+    axis: str = "samples", x_range: tuple[float, float] = (1.0, 5.0), *, sign: int = 1
+) -> figure:  # fmt: skip
     """An empty figure of ``comparison_panel``; ``fill`` or a browser gives it data, and with them its axes.
 
     Returns:
         A figure with one named ``ColumnDataSource`` per entry of ``SOURCES``.
     """
-    return _with_axes(comparison_panel(axis, x_range), " ")
+    return _with_axes(comparison_panel(axis, x_range, sign=sign), " ")
 
 
 def comparison_plot(comparison: Comparison) -> figure:
@@ -110,20 +115,20 @@ def comparison_plot(comparison: Comparison) -> figure:
     held_out = any(loss is not None for curve in comparison.by_batch_size for loss in curve.held_out_losses)
     view = comparison_view(comparison, held_out=held_out)
     # The browser writes the axes again, but not all that read a figure are browsers.
-    fig = _with_axes(_panel_of(view), view.columns["words"]["wide"][0])
+    fig = _with_axes(_panel_of(view, comparison.sign), view.columns["words"]["wide"][0])
     fill(fig, view)
     return fig
 
 
-def comparison_part(view: View, width: float) -> Part:
+def comparison_part(view: View, width: float, *, sign: int = 1) -> Part:
     """What ``view`` shows as a part of a picture, at its upper left corner and ``width`` px wide."""
-    panel = replace(_panel_of(view), caption=view.columns["words"]["wide"][0])
+    panel = replace(_panel_of(view, sign), caption=view.columns["words"]["wide"][0])
     return Part(panel, view, (LEFT, TOP, width - LEFT - 4, HEIGHT - TOP - BELOW))
 
 
-def _panel_of(view: View) -> Panel:
+def _panel_of(view: View, sign: int) -> Panel:
     """With what a view writes on the axes."""
-    panel, words = comparison_panel(), view.columns["words"]
+    panel, words = comparison_panel(sign=sign), view.columns["words"]
     x, y = (
         replace(axis, title=words[title][0], ticks=tuple(ticks["at"].tolist()), texts=tuple(ticks["text"]))
         for axis, title, ticks in (

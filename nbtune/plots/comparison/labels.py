@@ -11,6 +11,7 @@ import numpy as np
 from ...formats import format_loss, format_target
 from ..base.columns import Columns, Floats
 from ..base.labels import LINE_PX, Box, Frame, Label, text_px
+from ..base.mirror import with_direction
 from ..base.scale import TRIANGLE_PX
 from .scene import FRAME_HEIGHT, FRAME_WIDTHS, Points, Scene
 
@@ -159,28 +160,33 @@ def captions(scene: Scene) -> dict[str, str]:
         whole = f"{fair} · {line}"
         return {
             "wide": whole if len(whole) <= MOST_LETTERS else f"{fair} · {band}",
-            "narrow": f"training loss · {fair} · {band}",
+            "narrow": f"{with_direction('training loss', scene.comparison.sign)} · {fair} · {band}",
         }
     return {"wide": f"{fair} · {band} · thin dashes: held-out", "narrow": f"{fair} · {band} · thin: held-out"}
 
 
 def y_title(scene: Scene) -> str:
     """Of the loss axis."""
-    return ("loss" if scene.held_out else "training loss") + (" (log scale)" if scene.is_log else "")
+    what = "loss" if scene.held_out else "training loss"
+    if scene.comparison.sign < 0:
+        return with_direction("loss, log scale" if scene.is_log else what, -1)
+    return f"{what} (log scale)" if scene.is_log else what
 
 
 def in_words(scene: Scene) -> str:
     """The plot for those who cannot see it."""
     sizes = ", ".join(str(one.batch_size) for one in scene.series)
     head = f"Loss against {scene.axis} for k = {sizes}"
-    known = {curve.batch_size: _ending(curve, scene.running) for curve in scene.comparison.by_batch_size}
+    known = {curve.batch_size: _ending(curve, scene) for curve in scene.comparison.by_batch_size}
     ends = ", ".join(known.get(one.batch_size, "nothing yet") for one in scene.series)
     if not known:
         return f"{head}. No losses yet."
     return f"{head}, still running. Now {ends}." if scene.running else f"{head}. At the end {ends}."
 
 
-def _ending(curve: Any, running: bool) -> str:
+def _ending(curve: Any, scene: Scene) -> str:
     if curve.outcome in ENDINGS:
         return str(curve.outcome)
-    return format_loss(curve.losses[-1], 3 if running else 2) if curve.losses else "nothing yet"
+    if not curve.losses:
+        return "nothing yet"
+    return format_loss(scene.comparison.sign * curve.losses[-1], 3 if scene.running else 2)

@@ -54,7 +54,7 @@ def comparison_parts(comparison: Comparison, *, axis: str = "samples", held_out:
     right = WIDTH - 6 - left
     ends = _column_ends(series, right) if is_beside else _even_ends(len(series), right)
     return [
-        comparison_part(view, PLOT if is_beside else WIDTH),
+        comparison_part(view, PLOT if is_beside else WIDTH, sign=comparison.sign),
         page(_cells(series, rows, ends), place, [*_swatches(series, ends), *_rules(len(rows), right)]),
     ]
 

@@ -42,7 +42,9 @@ def summary_rows(comparison: Comparison, *, running: bool = False) -> list[tuple
         running: Whether more is coming: then a target that nobody chose is not known yet.
     """
     target = comparison.settings.target_loss if running else comparison.target_loss
-    found = {curve.batch_size: curve.row(target) for curve in comparison.by_batch_size}
+    sign = comparison.sign
+    lowered = None if target is None else sign * target
+    found = {curve.batch_size: curve.row(lowered, sign) for curve in comparison.by_batch_size}
     table = [found.get(k, {}) for k in sizes_of(comparison)]
     to = "the target" if target is None else f"loss {format_target(target)}"
     rows = [

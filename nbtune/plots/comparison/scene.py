@@ -91,7 +91,8 @@ class Scene:
     def target(self) -> float | None:
         """Where the target lies; None where there is none yet, or it is off the scale."""
         comparison = self.comparison
-        loss = comparison.settings.target_loss if self.running else comparison.target_loss
+        shown = comparison.settings.target_loss if self.running else comparison.target_loss
+        loss = None if shown is None else comparison.sign * shown
         if loss is None or (self.is_log and loss <= 0):
             return None
         y = math.log10(loss) if self.is_log else loss
@@ -120,9 +121,15 @@ def scene_of(
     return Scene(comparison, axis, held_out, running, is_log, series, points, x_range, y_range)
 
 
+def _start_of(comparison: Comparison) -> float | None:
+    """As the curves have it."""
+    start = comparison.start_loss
+    return None if start is None else comparison.sign * start
+
+
 def _is_log(comparison: Comparison) -> bool:
     """Unless a loss is below 0. One of exactly 0, as float32 gives of a model that knows its data, lies at the edge."""
-    start = comparison.start_loss
+    start = _start_of(comparison)
     lows = [low for curve in comparison.by_batch_size for low in curve.lows]
     return (start is None or start > 0) and min(lows, default=0.0) >= 0
 
@@ -149,7 +156,7 @@ def _points(
 
 def _y_range(comparison: Comparison, is_log: bool, held_out: bool) -> tuple[float, float]:
     """The same for every x axis; while curves fall it follows in steps of about half a decade."""
-    start = comparison.start_loss
+    start = _start_of(comparison)
     losses = [loss for curve in comparison.by_batch_size for loss in curve.lows]
     if held_out:
         losses += [loss for curve in comparison.by_batch_size for loss in curve.held_out_losses if loss is not None]

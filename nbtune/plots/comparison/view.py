@@ -9,6 +9,7 @@ import numpy as np
 
 from ..base.columns import Columns, Floats, View
 from ..base.marks import LABEL
+from ..base.mirror import mirrored
 from ..base.scale import TRIANGLE_PX
 from ..base.series import LOOKS
 from .labels import ENDINGS, LABEL_COLOURS, captions, comparison_labels, in_words, y_title
@@ -67,7 +68,7 @@ def comparison_view(
     columns = {**_curve_columns(scene), **_mark_columns(scene), **_axis_columns(scene)}
     for prefix in FRAME_WIDTHS:
         columns |= comparison_labels(scene, prefix)
-    return View(columns, scene.y_range, in_words(scene), scene.x_range)
+    return mirrored(View(columns, scene.y_range, in_words(scene), scene.x_range), comparison.sign)
 
 
 def _curve_columns(scene: Scene) -> dict[str, Columns]:
@@ -146,8 +147,17 @@ def _hit_rows(scene: Scene, points: Points) -> Floats:
 def _axis_columns(scene: Scene) -> dict[str, Columns]:
     words = {"x_title": f"{AXES[scene.axis]} (log scale)", "y_title": y_title(scene), **captions(scene)}
     ticks = {name: _ticks(*scene.x_range, most) for name, most in MOST_TICKS.items()}
-    y_ticks = _ticks(*scene.y_range, MOST_LOSSES, scene.is_log)
+    y_ticks = _y_ticks(scene)
     return {**ticks, "y_ticks": y_ticks, "words": {name: [text] for name, text in words.items()}}
+
+
+def _y_ticks(scene: Scene) -> Columns:
+    made = _ticks(*scene.y_range, MOST_LOSSES, scene.is_log)
+    if scene.comparison.sign > 0:
+        return made
+    # The places are turned with the view.
+    texts = [text.removeprefix("−") if text.startswith("−") else f"−{text}" for text in made["text"]]
+    return {"at": -made["at"], "text": ["0" if text == "−0" else text for text in texts]}
 
 
 def _ticks(bottom: float, top: float, most: int, is_log: bool = True) -> Columns:

@@ -21,11 +21,12 @@ from ..panel import frontend
 from ..panel.life import NewAct
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
+from ..panel.words import idle_sentence
 from .act import ProberAct
 from .run import ProberRun, judged
 from .settings import PLANNED, fields_of, settings_from, texts_of, texts_of_changes, wanted_from
 from .stage import BLOCKS, Stage, size_shown
-from .words import IDLE, applied_sentence, running_sentence
+from .words import applied_sentence, running_sentence
 
 _MODES = [
     ["k", "Batch sizes"], ["grid", "Image size × k"], ["layers", "What takes it"], ["step", "Over one step"],
@@ -71,7 +72,7 @@ class BatchProber(Panel):
             blocks=BLOCKS,
             plots=self._stage.plots(self.settings),
             progress={},
-            sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
+            sentence=idle_sentence(task),
         )
         self._stage.draw_blank(self.settings)
 

@@ -95,7 +95,7 @@ def judged(limit: BatchLimit, capacity: str | int | None) -> BatchLimit:
     return BatchLimit.from_trials(
         [trial for trial in again if trial is not None], settings=replace(limit.settings, capacity=capacity),
         capacity_bytes=estimate.capacity_bytes, capacity_name=estimate.capacity_name, caveats=caveats,
-        estimate=estimate, outcome=limit.outcome,
+        estimate=estimate, outcome=limit.outcome, data_form=limit.data_form,
     )  # fmt: skip
 
 

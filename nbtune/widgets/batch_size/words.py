@@ -15,7 +15,6 @@ from ...formats import format_loss, format_memory, format_percent
 from ..panel.view import Sentence
 from .run import is_played
 
-IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 NO_ESTIMATE: Sentence = [["Not predictable:", "strong"], [" what the layers hold is not known.", ""]]
 PLURALS = {"convolution": "Convolutions", "concatenation": "Joins"}
 

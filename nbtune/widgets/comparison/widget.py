@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 from ...engine import Task
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
+from ...engine.small_print import collected
 from ...engine.task.task import checked_task
 from ...plots.comparison.figure import comparison_figure
 from ...plots.comparison.picture import comparison_png
@@ -18,10 +18,11 @@ from ..panel import frontend
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
+from ..panel.words import idle_sentence
 from .act import ComparisonAct
 from .settings import AXES, SHOWN, fields_of, settings_from, texts_of
 from .stage import Stage
-from .words import IDLE, applied_sentence
+from .words import applied_sentence
 
 _BLOCKS = [
     {"name": "curves", "kind": "plot"},
@@ -75,8 +76,8 @@ class BatchComparison(Panel):
             modes=[["curves", "Curves"]],
             mode="curves",
             blocks=_BLOCKS,
-            plots={"curves": BokehPlot(comparison_figure())},
-            sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
+            plots={"curves": BokehPlot(comparison_figure(sign=task.sign_of()))},
+            sentence=idle_sentence(task),
         )
         self._stage.draw()
 
@@ -120,11 +121,10 @@ class BatchComparison(Panel):
         return comparison_png(self.result, axis=self.values["axis"], held_out=self._stage.shows_held_out)
 
     def _apply(self) -> Sentence:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with collected() as notes:
             try:
                 self.task = self.result.apply(self.task)
             except ValueError as error:
                 return [["Not applied:", "danger"], [f" {error}", ""]]
         self.fields = fields_of(self.task, self._given)
-        return applied_sentence(self._name("comparison"), self.task, [str(warning.message) for warning in caught])
+        return applied_sentence(self._name("comparison"), self.task, notes)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ...engine.comparison.result import Comparison
     from ...engine.comparison.run import ComparisonRun
 
-IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 SWEEP_STEPS = LRSettings().steps
 LARGER_BUDGET = 4
 SMALLER_RATE = 10
@@ -63,8 +62,8 @@ def running_sentence(run: ComparisonRun, comparison: Comparison) -> Sentence:
     if not known:
         return [["Training copies of your model side by side.", "muted"]]
     loss, k = min(known)
-    text = format_loss(loss)
-    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is lowest ({text})"
+    text, best = format_loss(comparison.sign * loss), "lowest" if comparison.sign > 0 else "highest"
+    ahead = f"the loss is {text}" if len(known) == 1 else f"k = {k} is {best} ({text})"
     return [[f"After {spent(run)} {ahead}.", "muted"]]
 
 
@@ -116,7 +115,7 @@ def next_try(comparison: Comparison, texts: Mapping[str, str]) -> dict[str, Any]
     """
     if comparison.batch_size is not None or comparison.outcome == "stopped" or not comparison.by_batch_size:
         return None
-    if comparison.outcome == "diverged":
+    if all(curve.is_too_fast for curve in comparison.by_batch_size):
         rate = format_lr(min(curve.lr for curve in comparison.by_batch_size) / SMALLER_RATE)
         return {"label": f"Try η = {rate}", "values": {"lr": rate}}
     if comparison.start_loss is None:

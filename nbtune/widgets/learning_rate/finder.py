@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.search import TheoryRun, search_lr
+from ...engine.small_print import collected
 from ...engine.task.task import checked_task
 from ...formats import format_lr
 from ...plots.learning_rate.dispatch import lr_png
@@ -16,11 +16,11 @@ from ..panel.bokeh_plot import BokehPlot
 from ..panel.life import NewAct
 from ..panel.panel import Panel
 from ..panel.view import IS_RUNNING, Sentence
+from ..panel.words import idle_sentence
 from .acts import SearchAct, TheoryAct
 from .searched import Searched
 from .settings import FIELDS, MODES, SIZES, has_theory, mode_of, settings_from, texts_of
 from .stage import BLOCKS, Stage, axes_of, figures_of
-from .words import IDLE
 
 
 class LRFinder(Panel):
@@ -43,7 +43,8 @@ class LRFinder(Panel):
     def __init__(self, task: Task, settings: LRSettings | None = None, **changes: Any) -> None:
         self.task = checked_task(task, "LRFinder")
         self.settings = self._given = replace(settings or LRSettings(), **changes)
-        self._stage = Stage(self)
+        sign = task.sign_of(self.settings.optimizer) if self.settings.optimizer in (None, *task.optimizers) else 1
+        self._stage = Stage(self, sign)
         self._searched: Searched | None = None
         mode = mode_of(self.settings)
         super().__init__(
@@ -53,9 +54,9 @@ class LRFinder(Panel):
             },
             modes=MODES,
             mode=mode,
-            sentence=[*IDLE, *([f" {caveat}", "muted"] for caveat in task.caveats)],
+            sentence=idle_sentence(task),
             blocks=BLOCKS,
-            plots={name: BokehPlot(figure) for name, figure in figures_of(self.settings, mode).items()},
+            plots={name: BokehPlot(figure) for name, figure in figures_of(self.settings, mode, sign).items()},
         )  # fmt: skip
 
     @property
@@ -73,7 +74,7 @@ class LRFinder(Panel):
         with self._drawing():
             self.settings, self.values = settings, {**self.values, **texts_of(settings, self.task)}
             self._stage.set_up(settings, self.mode, has_new_axis=has_new_axis)
-        self._searched = Searched(self.task, settings, run.total)
+        self._searched = Searched(run, settings)
         return SearchAct(run, self._searched, self._stage)
 
     def _new_theory(self) -> TheoryAct:
@@ -93,7 +94,7 @@ class LRFinder(Panel):
         if names & {"mode", "theory"} and is_in_sight:
             self._stage.tell(self.result, self._searched)
         elif names & {"mode", "theory"}:
-            self._stage.tell_nothing()
+            self._stage.tell_nothing(self.task)
         return self._new_theory if "theory" in names and is_in_sight and self._lacks_theory else None
 
     @property
@@ -106,8 +107,7 @@ class LRFinder(Panel):
         return lr_png(self._stage.shown(self.result))
 
     def _apply(self) -> Sentence:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with collected() as notes:
             self.result.apply(self.task)
         said = f" the optimizer now uses η = {format_lr(self.task.lr)}."
-        return [["Applied:", "strong"], [said, ""], *([f" Note: {w.message}.", "muted"] for w in caught)]
+        return [["Applied:", "strong"], [said, ""], *([f" Note: {note}.", "muted"] for note in notes)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...engine import LRCurve, LRSettings, Task
+from ...engine import LRCurve, LRSettings
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
-from ...engine.learning_rate.find import lr_fold
+from ...engine.learning_rate.find import lr_fold, with_small_print
+from ...engine.learning_rate.search import LRSearch
 
 
 class Searched:
@@ -14,14 +15,15 @@ class Searched:
 
     Attributes:
         task, settings: Whose search it is, and what was asked.
+        run: The search itself.
         total: How many steps it has in all, as far as was known last.
         is_stopped: Whether somebody ended it.
     """
 
-    def __init__(self, task: Task, settings: LRSettings, total: int) -> None:
-        self.task, self.settings, self.total = task, settings, total
+    def __init__(self, run: LRSearch, settings: LRSettings) -> None:
+        self.run, self.task, self.settings, self.total = run, run.task, settings, run.total
         self.is_stopped = False
-        self._fold = lr_fold(task, settings)
+        self._fold = lr_fold(run.task, settings)
 
     def add(self, events: list[Any]) -> None:
         """Take what came next."""
@@ -35,4 +37,5 @@ class Searched:
 
     def curve(self) -> LRCurve | LRByBatchSize:
         """What the events say so far."""
-        return self._fold.result()
+        result: LRCurve | LRByBatchSize = with_small_print(self._fold.result(), self.run)
+        return result

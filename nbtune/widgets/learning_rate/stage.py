@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...engine import LRCurve, LRSettings
+from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...formats import format_lr
@@ -14,9 +14,10 @@ from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
 from ..panel.bokeh_plot import BokehPlot
 from ..panel.view import Face
+from ..panel.words import idle_sentence
 from .searched import Searched
 from .settings import SIZES
-from .words import IDLE, outcome_parts, result_sentence
+from .words import outcome_parts, result_sentence
 
 BLOCKS: list[dict[str, Any]] = [
     {"name": "course", "kind": "plot", "modes": ["race"], "is_unspoken": True},
@@ -32,10 +33,11 @@ class Stage:
 
     Args:
         face: The panel.
+        sign: As of ``LRCurve``.
     """
 
-    def __init__(self, face: Face) -> None:
-        self.face = face
+    def __init__(self, face: Face, sign: int) -> None:
+        self.face, self._sign = face, sign
 
     def set_up(self, settings: LRSettings, mode: str, *, has_new_axis: bool = False) -> None:
         """Make the plots of the mode when it first comes into sight: the two of a race take half a second."""
@@ -43,7 +45,7 @@ class Stage:
         is_made = all(name in face.plots for name in _plots_in(mode))
         if is_made and not has_new_axis:
             return
-        figures = figures_of(settings, mode)
+        figures = figures_of(settings, mode, self._sign)
         for name in figures.keys() & face.plots.keys():
             face.plots[name].show(figures[name])
         # Those of the other mode are made again, on the new axis, when they are next in sight.
@@ -81,7 +83,7 @@ class Stage:
         kind = "stopped" if curve.outcome == "stopped" else "done"
         parts = outcome_parts(curve, searched.total, is_stopped=searched.is_stopped)
         self.progress(kind, searched.taken, searched.total, *parts)
-        face.sentence = result_sentence(self.shown(curve))
+        face.sentence, face.notes = result_sentence(self.shown(curve)), list(curve.caveats)
         if isinstance(curve, LRByBatchSize):
             lr = curve.suggestions.get(searched.task.samples_per_update or 0)
             face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
@@ -92,11 +94,12 @@ class Stage:
             values = {"lr_min": lr_min, "lr_max": lr_max}
             face.suggestion_action = {"label": f"Try {lr_min} to {lr_max}", "values": values}
 
-    def tell_nothing(self) -> None:
+    def tell_nothing(self, task: Task) -> None:
         """The stage shows a mode in which nothing was looked for yet."""
         face = self.face
         face.apply_label, face.suggestion_action = "", None
-        face.progress, face.sentence = {**face.progress, "fraction": 0.0, "text": "", "short": ""}, IDLE
+        face.progress, face.sentence = {**face.progress, "fraction": 0.0, "text": "", "short": ""}, idle_sentence(task)
+        face.notes = []
 
     def progress(self, kind: str, taken: int, total: int, *parts: str) -> None:
         """How far a search is, in a bar and in words."""
@@ -108,14 +111,14 @@ class Stage:
         }
 
 
-def figures_of(settings: LRSettings, mode: str) -> dict[str, Any]:
-    """The figures of the panel's mode, by the names of its blocks."""
+def figures_of(settings: LRSettings, mode: str, sign: int) -> dict[str, Any]:
+    """The figures of the panel's mode, by the names of its blocks; ``sign`` as of ``LRCurve``."""
     axis, held_out = (settings.lr_min, settings.lr_max), settings.validation is not None
     if mode == SIZES:
-        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out)
+        return by_size_figures(*axis, settings.batch_sizes, held_out=held_out, sign=sign)
     if mode == "race":
-        return race_figures(*axis, held_out=held_out)
-    return {"plot": lr_figure(*axis, held_out=held_out)}
+        return race_figures(*axis, held_out=held_out, sign=sign)
+    return {"plot": lr_figure(*axis, held_out=held_out, sign=sign)}
 
 
 def axes_of(settings: LRSettings) -> Any:

@@ -11,7 +11,6 @@ from ...formats import format_lr, format_remaining, format_seconds
 from ...plots.base.typed_again import CLEAR_PART
 from ..panel.view import Sentence
 
-IDLE: Sentence = [["Press Start. Your model is put back as it was afterwards.", ""]]
 ESTIMATING: Sentence = [["Estimating 2/λmax from a few Hessian-vector products.", "muted"]]
 
 # Before this many steps their mean says little: the first ones warm things up.
@@ -37,7 +36,8 @@ def running_sentence(curve: LRCurve | LRByBatchSize, run: LRSearch) -> Sentence:
         return [["One search for each batch size.", "muted"], [f" So far {', '.join(through)}." if through else "", ""]]
     curve = curve.orders[-1] if curve.orders else curve
     if curve.settings.mode == "quick":
-        fall = "" if curve.low is None else f" The loss has begun to fall at about η = {format_lr(curve.low)}."
+        fall = "fall" if curve.sign > 0 else "rise"
+        fall = "" if curve.low is None else f" The loss has begun to {fall} at about η = {format_lr(curve.low)}."
         return [[f"Raising η step by step.{fall}", "muted"]]
     replay = ""
     if run.is_replaying:

@@ -7,10 +7,17 @@ import traceback
 from pathlib import Path
 
 from ... import engine
+from ...engine.errors import text_of
 
 _ENGINE = str(Path(engine.__file__).parent)
 _PACKAGE = str(Path(engine.__file__).parent.parent)
 _LIBRARIES = (_PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")), "<")
+
+
+LONGEST = 600
+"""Of a message in the box: some raise the whole input."""
+
+LONGEST_TRACE = 60_000
 
 
 def problem_of(error: BaseException, title: str) -> dict[str, str]:
@@ -31,13 +38,28 @@ def problem_of(error: BaseException, title: str) -> dict[str, str]:
         title, text = "nbtune could not draw this run", quoted(error)
     else:
         text = quoted(error)
-    trace = "".join(traceback.format_exception(error))
-    return {"title": title, "text": text, "where": _where(error, frames), "traceback": trace}
+    return {
+        "title": title,
+        "text": text,
+        "where": _where(error, frames),
+        "traceback": _shortened("".join(traceback.format_exception(error))),
+    }
 
 
 def quoted(error: BaseException) -> str:
     """``RuntimeError: its message``."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = text_of(error)
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST].rstrip()} … (the whole of it is in the traceback)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shortened(trace: str) -> str:
+    """As much as a page bears: its beginning and its end."""
+    if len(trace) <= LONGEST_TRACE:
+        return trace
+    half = LONGEST_TRACE // 2
+    return f"{trace[:half]}\n[… {len(trace) - 2 * half} characters …]\n{trace[-half:]}"
 
 
 def _layer(filename: str) -> str:

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 import nbtune as nt
 from nbtune.engine import LRSettings, Task, find_lr
+from nbtune.engine.learning_rate.race.rules import reading_of
+from nbtune.engine.learning_rate.race.standings import Standings
 
 INPUTS = 3 * torch.randn(256, 10, generator=torch.Generator().manual_seed(0))
 MODES = [LRSettings(), LRSettings(mode="quick")]
@@ -213,3 +215,73 @@ def test_the_blobs_have_a_suggestion_without_any_error() -> None:
     model = nn.Linear(4, 2)
     task = Task(model, torch.optim.SGD(model.parameters(), 0.1), functional.cross_entropy, blobs())
     assert not any(c.error for c in find_lr(task, progress=False).candidates)
+
+
+def test_a_comparison_in_which_each_run_diverged_or_raised_says_that_the_rate_is_too_large() -> None:
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        loss = functional.mse_loss(model(batch[0]), batch[0])
+        if len(batch[0]) > 8 and not torch.isfinite(loss):
+            raise ValueError("loss is not finite, stopping training")
+        return loss
+
+    duel = nt.compare_batch_sizes(task_of(step, lr=100.0), [8, 32], budget="2000 samples", progress=False)
+    assert {curve.outcome for curve in duel.by_batch_size} == {"diverged", "failed"}
+    assert duel.verdict == "No clear answer: every run diverged or raised an error."
+    assert duel.reason == "η = 100 is too large: try less." and "stopping training" in duel.limit
+
+
+def test_an_error_of_all_runs_of_a_comparison_hints_at_the_rate() -> None:
+    with pytest.raises(ValueError, match="stopping training") as raised:
+        nt.compare_batch_sizes(task_of(guarded, lr=100.0), [8, 32], budget="2000 samples", progress=False)
+    assert any("every run raised" in note for note in raised.value.__notes__)
+
+
+def test_what_sounds_like_a_card_is_a_rates_all_the_same_on_the_host() -> None:
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        loss = functional.mse_loss(model(batch[0]), batch[0])
+        if not torch.isfinite(loss):
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return loss
+
+    curve = find_lr(task_of(step), progress=False)
+    assert curve.suggestion is not None and "device-side assert" in curve.limit
+
+
+def test_rates_that_were_ahead_and_diverged_late_are_named_not_the_lowest_one() -> None:
+    standings = Standings([1e-5, 1e-3, 1e-1, 10.0])
+    for step in range(1, 36):
+        standings.add(0.0, 1.0)
+        for lr in list(standings.alive):
+            falls = 1 - 0.02 * step * (math.log10(lr) + 5) / 6
+            standings.add(lr, math.nan if step == 35 else falls)
+    reading = reading_of(standings)
+    assert not standings.alive and standings.is_over
+    assert "diverged" in reading.answer.verdict and "1e-5" not in reading.answer.reason
+    assert (
+        reading.answer.reason
+        == "Those still in after step 30, 0.001, 0.1, 10, were inf, NaN or raised an error by step 35."
+    )
+    assert reading.answer.retry == (1e-5, 1e-3)
+
+
+class Late(torch.optim.SGD):
+    """Of the three rates that come so far, one raises and two blow up before."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.taken = getattr(self, "taken", 0) + 1
+        lr = self.param_groups[0]["lr"]
+        if self.taken >= 40 and 0.01 < lr < 0.05:
+            raise ArithmeticError("overflow")
+        if self.taken == 36 and lr and not 0.01 < lr < 0.05:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(math.nan)
+        return super().step(closure)
+
+
+def test_the_last_rate_that_is_in_may_raise_without_ending_the_search() -> None:
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        return functional.mse_loss(model(batch[0]), batch[0])
+
+    curve = find_lr(task_of(step, optimizer=Late), rates=5, lr_min=1e-4, lr_max=0.1, progress=False)
+    assert [c.lr for c in curve.candidates if c.error] == pytest.approx([0.0178], rel=0.01)
+    assert "the rates that were ahead diverged" in curve.verdict and "ArithmeticError: overflow" in curve.limit

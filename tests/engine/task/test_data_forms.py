@@ -13,7 +13,7 @@ import torch
 from tasks import blobs, plain_task
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset, default_collate
 
 from nbtune.engine import LRSettings, Task, find_lr
 from nbtune.engine.task.items import kind_of
@@ -57,6 +57,28 @@ class Stream(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.items)
+
+
+class SizedStream(Stream):
+    def __init__(self, count: int) -> None:
+        super().__init__([(x, y) for x, y in zip(X[:count], Y[:count], strict=True)])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Endless(Sampler[int]):
+    def __init__(self) -> None:
+        """Nothing is kept."""
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            yield 0
+
+
+class Unsized:
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(X, Y)])
 
 
 def first_loss(task: Task) -> float:
@@ -281,6 +303,11 @@ def test_a_used_up_iterator_is_told_by_every_tool() -> None:
         (DataLoader([(X, Y)] * 4, batch_size=None), "4 batches, in order"),
         (DataLoader(Stream([]), batch_size=None), "a stream of batches, in its own order"),
         ({1: 2}.values(), "1 batch, in order"),
+        (SizedStream(50), "a stream of 50 samples, in batches of 32, in its own order"),
+        (DataLoader(SizedStream(50), 16), "a stream of 50 samples, in batches of 16, in its own order"),
+        (DataLoader(SizedStream(50), batch_size=None), "a stream of 50 batches, in its own order"),
+        (DataLoader(TensorDataset(X, Y), 8, sampler=Endless()), "batches of 8, in the order of an Endless"),
+        (Unsized(), "batches of an Unsized, in its own order"),
     ],
 )
 def test_the_form_is_said(data: Any, form: str) -> None:
@@ -317,3 +344,58 @@ def test_a_batch_sampler_of_torch_is_rebuilt() -> None:
     task = plain_task(data=DataLoader(data, batch_sampler=sampler))
     assert task.batch_size == 32 and task.data_form == "96 samples, batches of 32, shuffled"
     assert task.with_(batch_size=8).batch_size == 8
+
+
+@pytest.mark.parametrize("mode", ["race", "quick"])
+def test_an_iterator_that_is_too_short_is_told_how_far_it_went(mode: Any) -> None:
+    batches = ((X[at : at + 32], Y[at : at + 32]) for at in range(0, 96, 32))
+    said = pytest.raises(
+        ValueError, match=r"ended after 3 batches and cannot begin again, since a generator is used up"
+    )
+    with pytest.warns(UserWarning, match="iterator"), said:
+        find_lr(plain_task(data=batches), LRSettings(mode=mode), progress=False)
+
+
+def test_data_without_numbers_and_samples_that_are_none_are_told() -> None:
+    with pytest.raises(ValueError, match="meta device, so they hold no numbers"):
+        plain_task(data=(X.to("meta"), Y))
+    holes = WithHoles()
+    with pytest.raises(TypeError, match=r"a sample of the data is None: give collate_fn="):
+        first_loss(plain_task(data=holes))
+    filled = plain_task(data=holes, collate_fn=lambda some: default_collate([s for s in some if s is not None]))
+    assert first_loss(filled) < 3
+
+
+class WithHoles(Dataset[Any]):
+    def __len__(self) -> int:
+        return 96
+
+    def __getitem__(self, index: int) -> Any:
+        return (X[index], Y[index]) if index % 7 else None
+
+
+def test_inputs_that_take_gradients_give_every_step_its_own_and_keep_none_of_the_users() -> None:
+    inputs = X[:, :1].clone().requires_grad_()
+
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        slope = torch.autograd.grad(model(batch[0]).sum(), batch[0], create_graph=True)[0]
+        return ((slope - 1) ** 2).mean() + model(batch[0]).square().mean()
+
+    for mode in ("race", "quick"):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        task = Task(model, optimizer, data=(inputs, Y), training_step=step)
+        assert find_lr(task, LRSettings(mode=mode), progress=False).losses  # type: ignore[arg-type]
+    assert inputs.grad is None
+
+
+def test_a_model_may_return_its_loss_itself() -> None:
+    class Own(nn.Linear):
+        def forward(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return CE(super().forward(inputs), targets)
+
+    torch.manual_seed(0)
+    model = Own(4, 2)
+    task = Task(model, torch.optim.SGD(model.parameters(), 0.1), data=(X, Y))
+    assert first_loss(task) == pytest.approx(first_loss(plain_task(data=(X, Y))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,7 +59,10 @@ def test_a_step_that_returns_none_skips_its_batch_and_another_one_is_drawn(mode:
     settings = LRSettings(mode=mode, steps=30)
     curve = find_lr(task, settings, progress=False)
     assert curve.suggestion is not None and all(map(math.isfinite, (s.loss for s in curve.steps[:20])))
-    assert notes_of(task, settings) == {"Batches for which your training_step returned None were skipped."}
+    assert re.fullmatch(
+        r"Batches for which your training_step returned None were skipped: \d+ of \d+\.", *curve.caveats
+    )
+    assert notes_of(task, settings) == {curve.caveats[0]}
     assert everything(task) == before
 
 
@@ -72,7 +76,7 @@ def test_skipped_batches_are_counted_and_count_neither_as_steps_nor_in_a_mean() 
     task = stepping(step, accumulate=2)
     with trainer(task) as made:
         losses = [made.step(0.0001) for _ in range(4)]
-        assert made.skipped == 3 and len(seen) == 11 and len(losses) == 4
+        assert made.notes.skipped == 3 and len(seen) == 11 and len(losses) == 4
     with trainer(task) as made, made.stretch(0.1):
         assert math.isfinite(made.look())
 
@@ -207,7 +211,7 @@ def test_a_comparison_and_a_curvature_go_up_as_well() -> None:
 
 
 def test_that_losses_are_reversed_is_said() -> None:
-    said = "maximize=True: the losses are what your loss_fn returns with its sign reversed."
+    said = "maximize=True: of what your loss_fn returns, higher is better."
     assert notes_of(maximizing(-1)) == {said} and notes_of(maximizing(1)) == set()
 
 

@@ -51,7 +51,10 @@ def test_an_idle_prober_shows_its_settings_and_says_what_start_does() -> None:
     prober = prober_of()
     assert prober.state == "idle" and prober.apply_label == ""
     assert (prober.values["capacity"], prober.values["strategy"]) == ("1 GB", "estimate")
-    assert said(prober) == "Press Start. Your model is put back as it was afterwards."
+    assert (
+        said(prober)
+        == "Press Start. Your model is put back as it was afterwards. Data: 64 samples, batches of 32, shuffled."
+    )
 
 
 def test_images_may_be_halved_and_quartered_and_bring_a_view_of_their_own() -> None:

@@ -58,7 +58,10 @@ def held(number: int = 40, **changes: Any) -> tuple[BatchComparison, Gate]:
 def test_an_idle_comparison_shows_its_settings_and_an_empty_table_that_is_the_legend() -> None:
     widget = comparison_of(seeds=3)
     assert widget.state == "idle" and widget.apply_label == ""
-    assert said(widget) == "Press Start. Your model is put back as it was afterwards."
+    assert (
+        said(widget)
+        == "Press Start. Your model is put back as it was afterwards. Data: 96 samples, batches of 32, shuffled."
+    )
     shown = {name: widget.values[name] for name in ("batch_sizes", "lr", "budget", "seeds", "capacity")}
     assert shown == {"batch_sizes": "1, 8, 96", "lr": "fixed", "budget": "4 epochs", "seeds": "3", "capacity": ""}
     assert heads(widget) == ["■ k\u2009=\u20091", "● k\u2009=\u20098", "▲ k\u2009=\u200996"]

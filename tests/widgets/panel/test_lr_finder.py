@@ -37,7 +37,9 @@ def test_an_idle_finder_shows_its_settings_and_says_what_start_does() -> None:
         "lr_min": "1e-5", "lr_max": "1", "rates": "13", "steps": "100", "rules": "", "theory": "on", "repeats": "1",
         "batch_sizes": "8, 32, 96",
     }  # fmt: skip
-    assert said(finder) == "Press Start. Your model is put back as it was afterwards."
+    assert said(finder) == (
+        "Press Start. Your model is put back as it was afterwards. Data: 96 samples, batches of 32, shuffled."
+    )
 
 
 def test_what_cannot_be_put_back_is_said_before_the_start() -> None:

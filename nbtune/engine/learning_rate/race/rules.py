@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ....formats import format_loss, format_lr
+from ....formats import format_lr
+from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
 from .standings import END, Candidate, Standings, begin_of, score_of
 
@@ -27,14 +28,15 @@ FIRST_ANSWER = 12
 """A race that is stopped before this step has no answer: some of the rates ahead there are too high."""
 
 
-def reading_of(standings: Standings, *, is_replayed: bool = False) -> Reading:
+def reading_of(standings: Standings, *, is_replayed: bool = False, way: Direction = DOWN) -> Reading:
     """What is known of a race as it stands.
 
     Args:
         standings: Of the race.
         is_replayed: Whether its rates began anew for every round.
+        way: Which is better, in words.
     """
-    answer = read(standings, is_stopped=not standings.is_over)
+    answer = read(standings, is_stopped=not standings.is_over, way=way)
     candidates = standings.candidates()
     limits = [answer.limit, *raised_by(candidates)]
     if is_replayed:
@@ -60,7 +62,7 @@ def raised_by(candidates: Sequence[Candidate]) -> list[str]:
     return [f"η = {which}: {failed[0].error.rstrip('.')}."]
 
 
-def read(standings: Standings, *, is_stopped: bool) -> Answer:
+def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN) -> Answer:
     """What the scores of a race say.
 
     The best rate is the minimum of a parabola in log η through the lowest score and its two neighbours (where the lower
@@ -69,20 +71,23 @@ def read(standings: Standings, *, is_stopped: bool) -> Answer:
     Args:
         standings: Of the race.
         is_stopped: Whether it ended before its time.
+        way: Which is better, in words.
     """
     lrs, taken = list(standings.losses), standings.taken
     if _is_never_finite(standings):
         return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
     if is_stopped and (taken < FIRST_ANSWER or not standings.has_fallen):
         return _stopped(standings)
-    if not standings.alive or lrs[0] in standings.harmful:
-        reason = f"Already {format_lr(lrs[0])}, the lowest rate, raised the loss."
+    if not standings.alive and lrs[0] not in standings.harmful:
+        return _diverged_late(standings)
+    if lrs[0] in standings.harmful:
+        reason = f"Already {format_lr(lrs[0])}, the lowest rate, {way.raised} the loss."
         return Answer(verdict="No clear answer: the range is too high.", reason=reason, retry=(lrs[0] / 1e4, lrs[0]))
     if not standings.has_fallen and not standings.harmful:
-        return _flat(standings)
+        return _flat(standings, way)
     if not standings.is_told_apart:
-        return _all_the_same(standings)
-    return _answer(standings)
+        return _all_the_same(standings, way)
+    return _answer(standings, way)
 
 
 def _is_never_finite(standings: Standings) -> bool:
@@ -92,7 +97,7 @@ def _is_never_finite(standings: Standings) -> bool:
     return bool(firsts) and not any(map(math.isfinite, firsts))
 
 
-def _answer(standings: Standings) -> Answer:
+def _answer(standings: Standings, way: Direction) -> Answer:
     lrs, taken = list(standings.losses), standings.taken
     begin = begin_of(taken)
     without = float(np.mean(standings.control[begin:taken]))
@@ -107,7 +112,7 @@ def _answer(standings: Standings) -> Answer:
     if not standings.is_over:
         limits.append(f"Stopped after step {taken} of {standings.last}: in doubt.")
     if standings.has_fallen:
-        what = f"lowest loss of {len(lrs)} rates after {taken} steps"
+        what = f"{way.lowest} loss of {len(lrs)} rates after {taken} steps"
     else:
         what = f"a plateau: after {taken} steps the highest of {len(lrs)} rates that did no harm"
     good = f"good from {format_lr(low, 1)} to {format_lr(high, 1)}"
@@ -156,19 +161,32 @@ def _good_range(scores: dict[float, float], best: float, without: float) -> tupl
     return min(TO_SUGGESTION * ends[0], LEAST_RANGE[0] * best), max(TO_SUGGESTION * ends[1], LEAST_RANGE[1] * best)
 
 
-def _flat(standings: Standings) -> Answer:
+def _flat(standings: Standings, way: Direction) -> Answer:
     lrs = list(standings.losses)
-    level = format_loss(float(np.mean(standings.control)))
+    level = way.text(float(np.mean(standings.control)))
     stayed = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} the loss stayed at {level}."
     if lrs[-1] < 1:
         return Answer(verdict="No clear answer: the range is too low.", reason=stayed, retry=(1e-5, 10.0))
     return Answer(verdict="No clear answer: η does not change the loss.", reason=stayed)
 
 
-def _all_the_same(standings: Standings) -> Answer:
+def _all_the_same(standings: Standings, way: Direction) -> Answer:
     lrs = list(standings.losses)
-    same = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} it fell by the same: is η used at all?"
+    same = f"From {format_lr(lrs[0])} to {format_lr(lrs[-1])} it {way.fell} by the same: is η used at all?"
     return Answer(verdict="No clear answer: η does not change the loss.", reason=same)
+
+
+def _diverged_late(standings: Standings) -> Answer:
+    """Nobody is left, though the lowest rate has done no harm: it had left for being slow."""
+    begin = standings.rounds[-1][0] if standings.rounds else 0
+    late = [c for c in standings.candidates() if not math.isfinite(c.losses[-1]) and (c.left_after or 0) >= begin]
+    ahead = ", ".join(format_lr(c.lr) for c in late)
+    last = max(len(c.losses) for c in late)
+    return Answer(
+        verdict="No clear answer: the rates that were ahead diverged.",
+        reason=f"Those still in after step {begin}, {ahead}, were inf, NaN or raised an error by step {last}.",
+        retry=(next(iter(standings.losses)), late[0].lr),
+    )  # fmt: skip
 
 
 def _stopped(standings: Standings) -> Answer:

@@ -17,6 +17,7 @@ from ...task.task import Task
 from ...training.feeds import LoaderFeed, SharedBatches, Tape
 from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
+from ...training.notes import Notes
 from ...training.provoked import Failure
 from ...training.trainer import LOADING
 from ...training.workpiece import copies_at_once, held
@@ -57,13 +58,13 @@ class LRRace(GeneratorRun[RaceStep]):
     Attributes:
         standings: The race as it is.
         is_replaying: Whether rates begin anew for every round, for want of memory.
-        notes: What was done with the user's losses and batches, in sentences (see ``Trainer.notes``).
+        noted: What was done with the user's losses and batches, by trainer.
     """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         settings.check(task)
         self.standings, self.is_replaying = Standings(settings.race_lrs), False
-        self.notes: set[str] = set()
+        self.noted: list[Notes] = []
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._updates = settings.updates_behind_loss(task.samples_per_update)
@@ -202,10 +203,14 @@ class LRRace(GeneratorRun[RaceStep]):
         self._failures[runner.lr] = runner.failure
 
     def _left_by_failure(self) -> Iterator[RaceStep]:
-        """Rates whose step raised leave, unless all did at the same step: that is the user's fault, not theirs."""
+        """Rates whose step raised leave, unless several are in and all did at the same step: that is the user's fault.
+
+        Of one that is alone the control tells, which took the same batches and raised nothing.
+        """
         failures, self._failures = self._failures, {}
         alive = self.standings.alive
-        if failures and set(failures) == set(alive) and len({failure.step for failure in failures.values()}) == 1:
+        steps = {failure.step for failure in failures.values()}
+        if len(failures) > 1 and set(failures) == set(alive) and len(steps) == 1:
             raise failures[alive[0]].error
         seconds = time.perf_counter() - self._begun
         for lr, failure in failures.items():
@@ -225,6 +230,7 @@ class LRRace(GeneratorRun[RaceStep]):
             lr, self._task, shared, in_place=in_place, is_first=is_first, tuned=self._settings.optimizer,
             has_room=has_room,
         )  # fmt: skip
+        self.noted.append(runner.trainer.notes)
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
@@ -233,7 +239,6 @@ class LRRace(GeneratorRun[RaceStep]):
         self._at_work = runner
         begun = time.perf_counter()
         losses = runner.losses(count, self._updates, self._kept)
-        self.notes |= runner.trainer.notes
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
         return losses

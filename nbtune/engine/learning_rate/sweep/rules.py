@@ -10,7 +10,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from ....formats import format_loss, format_lr
+from ....formats import format_lr
+from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
 
 Floats = NDArray[np.float64]
@@ -121,7 +122,10 @@ class DivergenceWatch:
         return math.log(now / self._lowest) > 0.6 * math.log(start / self._lowest)
 
 
-def read(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: float, *, outcome: Outcome) -> Reading:
+def read(
+    lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: float, *, outcome: Outcome,
+    way: Direction = DOWN,
+) -> Reading:  # fmt: skip
     """The quick rule: the first clear rise after the minimum, ÷ 12.
 
     (÷ 24 on a plateau.) The rise is clear at the first η, right of the smoothed curve's minimum, where half of the
@@ -134,6 +138,7 @@ def read(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: f
         losses: Loss per step, shape (steps,).
         lr_min, lr_max: The sweep's range, for a sweep that has not reached its end.
         outcome: "finished", "diverged" or "stopped".
+        way: Which is better, in words.
     Source:
         Measured, not derived: ../tests/benchmarks. The range test is Smith 2017; "an order of magnitude below the
         rise" is folklore.
@@ -141,21 +146,21 @@ def read(lrs: Sequence[float], losses: Sequence[float], lr_min: float, lr_max: f
     smoothed = smooth(losses)
     curve = _Curve.read(np.asarray(lrs), np.asarray(losses, dtype=np.float64), smoothed, outcome == "diverged")
     if curve is None:
-        answer = _too_short(losses, outcome)
+        answer = _too_short(losses, outcome, way)
     else:
-        answer = _with_range(_answer(curve, lr_min, lr_max, outcome), curve)
+        answer = _with_range(_answer(curve, (lr_min, lr_max), outcome, way), curve)
     return Reading(
         answer=answer, outcome=outcome, lrs=tuple(lrs), losses=tuple(losses), smoothed_losses=tuple(smoothed.tolist()),
         start_loss=None if curve is None else curve.start,
     )  # fmt: skip
 
 
-def _answer(curve: _Curve, lr_min: float, lr_max: float, outcome: Outcome) -> Answer:
+def _answer(curve: _Curve, ends: tuple[float, float], outcome: Outcome, way: Direction) -> Answer:
     if curve.rises_from is not None:
-        return _from_rise(curve, curve.rises_from, lr_min)
+        return _from_rise(curve, curve.rises_from, ends[0], way)
     if outcome == "stopped":
-        return _stopped(curve)
-    return _flat(curve, lr_min, lr_max) if curve.low is None else _still_falling(curve, lr_max)
+        return _stopped(curve, way)
+    return _flat(curve, *ends, way) if curve.low is None else _still_falling(curve, ends[1], way)
 
 
 def _with_range(answer: Answer, curve: _Curve) -> Answer:
@@ -236,55 +241,56 @@ def _noise(losses: Floats) -> float:
     return float(np.median(np.abs(differences)) * 1.05) if len(differences) else 0.0
 
 
-def _from_rise(curve: _Curve, rises_from: float, lr_min: float) -> Answer:
+def _from_rise(curve: _Curve, rises_from: float, lr_min: float, way: Direction) -> Answer:
     factor = PLATEAU_TO_SUGGESTION if curve.is_plateau else RISE_TO_SUGGESTION
     suggestion = rises_from / factor
     if suggestion < lr_min:
-        reason = f"The loss rose at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η."
+        reason = f"The loss {way.rose} at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η."
         return Answer(
             verdict="No clear answer: the range is too high.", reason=reason, retry=(lr_min / 1e4, rises_from)
         )
-    fell = " It hardly fell before: a plateau." if curve.is_plateau else ""
+    fell = f" It hardly {way.fell} before: a plateau." if curve.is_plateau else ""
     return Answer(
         suggestion=suggestion,
         verdict=f"Use η = {format_lr(suggestion)}",
-        reason=f"{factor:.0f}× below the rate where the loss clearly rose ({format_lr(rises_from)}).{fell}",
+        reason=f"{factor:.0f}× below the rate where the loss clearly {way.rose} ({format_lr(rises_from)}).{fell}",
         limit="Quick sweep, one run.",
     )
 
 
-def _still_falling(curve: _Curve, lr_max: float) -> Answer:
+def _still_falling(curve: _Curve, lr_max: float, way: Direction) -> Answer:
     suggestion = max(lr_max / RISE_TO_SUGGESTION, curve.low or 0.0)
     factor = format_lr(lr_max / suggestion)
     return Answer(
         suggestion=suggestion,
         verdict=f"Use η = {format_lr(suggestion)}",
-        reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not risen.",
+        reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not {way.risen}.",
         limit="A higher rate may be better.",
     )
 
 
-def _flat(curve: _Curve, lr_min: float, lr_max: float) -> Answer:
-    stayed = f"From {format_lr(lr_min)} to {format_lr(lr_max)} the loss stayed at {format_loss(curve.start)}."
+def _flat(curve: _Curve, lr_min: float, lr_max: float, way: Direction) -> Answer:
+    stayed = f"From {format_lr(lr_min)} to {format_lr(lr_max)} the loss stayed at {way.text(curve.start)}."
     if lr_max < 1:
         return Answer(verdict="No clear answer: the range is too low.", reason=stayed, retry=(1e-5, 10.0))
     return Answer(verdict="No clear answer: η does not change the loss.", reason=stayed)
 
 
-def _stopped(curve: _Curve) -> Answer:
-    course = "still falling" if curve.low is not None else f"still {format_loss(curve.start)}"
+def _stopped(curve: _Curve, way: Direction) -> Answer:
+    course = f"still {way.falling}" if curve.low is not None else f"still {way.text(curve.start)}"
     return Answer(
-        verdict="Stopped before the loss rose: no suggestion yet.",
+        verdict=f"Stopped before the loss {way.rose}: no suggestion yet.",
         reason=f"The loss was {course} at η = {format_lr(curve.last_lr)}.",
         limit="Your model is as it was.",
     )
 
 
-def _too_short(losses: Sequence[float], outcome: Outcome) -> Answer:
+def _too_short(losses: Sequence[float], outcome: Outcome, way: Direction) -> Answer:
     if losses and not math.isfinite(losses[0]):
         return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
     if outcome == "diverged":
         verdict, reason = NOT_FINITE, "It was inf or NaN within the first seven steps."
     else:
-        verdict, reason = "Stopped before the loss rose: no suggestion yet.", f"Only {len(losses)} steps were taken."
+        verdict = f"Stopped before the loss {way.rose}: no suggestion yet."
+        reason = f"Only {len(losses)} steps were taken."
     return Answer(verdict=verdict, reason=reason)

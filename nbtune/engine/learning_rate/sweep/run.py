@@ -11,6 +11,7 @@ import torch
 from ...run import GeneratorRun
 from ...task.task import Task
 from ...training.loss_reader import LossReader
+from ...training.notes import Notes
 from ...training.provoked import may_be_provoked, words_of
 from ...training.trainer import LOADING, Trainer, trainer
 from ..events import LRStep
@@ -34,13 +35,18 @@ def sweep_lr(task: Task, settings: LRSettings | None = None) -> LRSweep:
 
 
 class LRSweep(GeneratorRun[LRStep]):
-    """A run of ``LRStep``, each of which counts as one."""
+    """A run of ``LRStep``, each of which counts as one.
+
+    Attributes:
+        noted: What was done with the user's losses and batches, by trainer.
+    """
 
     def __init__(self, task: Task, settings: LRSettings) -> None:
         settings.check(task)
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
         self._task, self._settings = task, settings
         self._trainer: Trainer | None = None
+        self.noted: list[Notes] = []
         self._is_hurried = False
         super().__init__(self._events())
 
@@ -48,11 +54,6 @@ class LRSweep(GeneratorRun[LRStep]):
     def waiting_for(self) -> str:
         """What the step under way is doing, in words; readable from any thread."""
         return LOADING if self._trainer is None else self._trainer.waiting_for
-
-    @property
-    def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences (see ``Trainer.notes``)."""
-        return set() if self._trainer is None else self._trainer.notes
 
     @property
     def total(self) -> int:
@@ -67,6 +68,7 @@ class LRSweep(GeneratorRun[LRStep]):
         begun, settings = time.perf_counter(), self._settings
         events, failure = _Events(), None
         with trainer(self._task, tuned=settings.optimizer) as self._trainer:
+            self.noted.append(self._trainer.notes)
             reader, held_out = LossReader(self._task.device), self._fixed_held_out(settings)
             for index, lr in enumerate(settings.sweep_lrs):
                 loss, failure = self._tried(lr, held_out)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from ...errors import text_of
+
 _MADE_ANEW = frozenset({
     torch.rand, torch.randn, torch.randint, torch.randperm, torch.zeros, torch.ones, torch.empty,
     torch.full, torch.arange, torch.linspace, torch.eye,
@@ -76,4 +78,4 @@ def _is_cuda(value: Any) -> bool:
 
 def is_without_cuda(error: BaseException) -> bool:
     """Whether an error says that this machine has no CUDA, where it has none."""
-    return not torch.cuda.is_available() and any(words in str(error) for words in _NO_CUDA)
+    return not torch.cuda.is_available() and any(words in text_of(error) for words in _NO_CUDA)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ....formats import format_memory
+from ...errors import stops_told
 from ...task.task import Task
+from ...torch_modes import CallersModes
 from ...training.copy_watch import check_graph
 from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
@@ -25,6 +26,7 @@ from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
 from .left_alone import left_alone
 from .place import Place
+from .quiet import failures_unlogged
 from .recorder import UPDATE, Recorder, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
@@ -106,11 +108,16 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
     Raises:
         Exception: Whatever the model raises when its tensors hold no numbers.
     """
-    with torch.inference_mode(False):
-        replica = replica_of(task, stage.empty)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        caveats = _prepare(replica, plan)
+    # A later k may be asked for anywhere.
+    with CallersModes().in_force():
+        return _rehearsed(task, samples, k, plan, stage)
+
+
+def _rehearsed(
+    task: Task, samples: Samples, k: int, plan: Plan, stage: Stage
+) -> tuple[Recording, tuple[str, ...]]:  # fmt: skip
+    replica = replica_of(task, stage.empty)
+    caveats = _prepare(replica, plan)
     optimizers = [*replica.optimizers, *replica.hidden_optimizers]
     if plan.foreach is not None:
         replicas.update_at_once(optimizers, plan.foreach)
@@ -130,11 +137,9 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         return stage.put(batch, recorder)
 
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
+        stack.enter_context(failures_unlogged())
         stack.enter_context(RandomStreams(torch.device("cpu")))
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
-        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
         stack.enter_context(stage.active())
         stack.enter_context(recorder.following(replica.models, optimizers))
@@ -147,7 +152,8 @@ def rehearse(task: Task, samples: Samples, k: int, plan: Plan, stage: Stage) -> 
         recorder.see([made for _, made in replica.stand_ins], "parameters")
         for _ in range(STEPS):
             recorder.begin_step()
-            _step(task, replica, recorder, roads, plan, next_batch)
+            with stops_told():
+                _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
         recorder.recording.attended = frozenset(on_cuda.attended)
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda

@@ -10,6 +10,7 @@ from bokeh.plotting import figure
 from ....formats import format_lr
 from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Mark, Marks, Panel, Part, labels
+from ...base.mirror import mirrored_panel
 from ...base.sentence import sentence_png
 from ...base.series import DASHES, LOOKS
 from .. import overlays
@@ -58,7 +59,7 @@ MOVES_MARKS: Marks = (
 
 
 def by_size_panels(
-    lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False
+    lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False, sign: int = 1
 ) -> dict[str, Panel]:
     """Both figures, "curves" and "moves".
 
@@ -67,10 +68,13 @@ def by_size_panels(
         lr_max: The highest.
         batch_sizes: The k, rising.
         held_out: Whether the loss shown is that of held-out data.
+        sign: −1 where higher is better; see ``LRCurve``.
     """
     rates, losses, sizes = rates_axis(lr_min, lr_max), loss_axis(held_out), _sizes_axis(batch_sizes)
     return {
-        "curves": Panel(CURVES, CURVES_MARKS, rates, losses, HEIGHT, LEFT, narrow_below=NARROW_BELOW),
+        "curves": mirrored_panel(
+            Panel(CURVES, CURVES_MARKS, rates, losses, HEIGHT, LEFT, narrow_below=NARROW_BELOW), sign
+        ),
         "moves": Panel(
             MOVES, MOVES_MARKS, sizes, _moves_axis(lr_min, lr_max), HEIGHT, RIGHT, narrow_below=NARROW_BELOW
         ),
@@ -91,10 +95,10 @@ def _moves_axis(lr_min: float, lr_max: float) -> Axis:
 
 
 def by_size_figures(
-    lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False
+    lr_min: float, lr_max: float, batch_sizes: tuple[int, ...], *, held_out: bool = False, sign: int = 1
 ) -> dict[str, figure]:
     """Empty figures of ``by_size_panels``; ``fill`` or a browser gives them data."""
-    panels = by_size_panels(lr_min, lr_max, batch_sizes, held_out=held_out)
+    panels = by_size_panels(lr_min, lr_max, batch_sizes, held_out=held_out, sign=sign)
     return {name: live(panel) for name, panel in panels.items()}
 
 
@@ -117,5 +121,5 @@ def by_size_png(result: LRByBatchSize) -> bytes | None:
 
 
 def _panels_of(result: LRByBatchSize) -> dict[str, Panel]:
-    asked = result.settings
-    return by_size_panels(asked.lr_min, asked.lr_max, asked.batch_sizes, held_out=asked.validation is not None)
+    asked, is_held_out = result.settings, result.settings.validation is not None
+    return by_size_panels(asked.lr_min, asked.lr_max, asked.batch_sizes, held_out=is_held_out, sign=result.sign)

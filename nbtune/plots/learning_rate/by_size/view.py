@@ -12,6 +12,7 @@ import numpy as np
 from ....formats import format_lr
 from ...base.columns import Columns, View
 from ...base.labels import GAP_PX, Box, Frame, Label
+from ...base.mirror import mirrored
 from ...base.series import LOOKS
 from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
 from .scene import BySizeScene, by_size_scene
@@ -37,7 +38,7 @@ def by_size_view(result: LRByBatchSize, *, running: bool = False) -> dict[str, V
     """
     scene = by_size_scene(result, running)
     return {
-        "curves": View(_curves(scene), scene.losses, _curves_in_words(scene), scene.rates),
+        "curves": mirrored(View(_curves(scene), scene.losses, _curves_in_words(scene), scene.rates), result.sign),
         "moves": View(_moves(scene), scene.suggested, _moves_in_words(scene), scene.sizes),
     }
 

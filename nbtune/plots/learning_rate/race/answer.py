@@ -11,6 +11,7 @@ import numpy as np
 from ....formats import format_lr
 from ...base.columns import Columns
 from ...base.labels import GAP_PX, LINE_PX, Box, Label, all_fit
+from ...base.mirror import off_scale
 from ...base.scale import TRIANGLE_PX
 from ..orders_band import band_boxes, band_label, band_of
 from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
@@ -114,7 +115,7 @@ def _references(frame: RaceFrame) -> Iterator[Label]:
     if off:
         row = TOP_ROW + LINE_PX - 2
         places = (((min(off) + max(off)) / 2, row, "center"), (max(off), row, "right"), (min(off), row, "left"))
-        yield Label("▲ off the scale", "danger", places, boxed=True, droppable=True)
+        yield Label(off_scale(scene.curve.sign), "danger", places, boxed=True, droppable=True)
 
 
 def _taken(frame: RaceFrame) -> Iterator[Box]:

@@ -11,6 +11,7 @@ from ...base.browser import LOSS_JS, LR_JS
 from ...base.labels import LABEL_COLOURS
 from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Hover, Mark, Marks, Panel, Part, labels
+from ...base.mirror import mirrored_panel
 from ...base.sentence import sentence_png
 from ...base.typed_again import ROUND_ENDS
 from .. import overlays
@@ -83,30 +84,33 @@ HOVERS = tuple(
 )
 
 
-def race_panels(lr_min: float, lr_max: float, *, held_out: bool = False) -> dict[str, Panel]:
+def race_panels(lr_min: float, lr_max: float, *, held_out: bool = False, sign: int = 1) -> dict[str, Panel]:
     """Both figures, "course" and "scores".
 
     Args:
         lr_min: The lowest rate.
         lr_max: The highest.
         held_out: Whether the loss shown is that of held-out data.
+        sign: −1 where higher is better; see ``LRCurve``.
     """
     steps = Axis(
         "training step, the same batches for every rate", (0.0, NAMES_SHARE * ROUND_ENDS[-1]), ticks=STEPS,
         narrow_title="training step",
     )  # fmt: skip
     loss = loss_axis(held_out)
-    return {
+    panels = {
         "course": Panel(COURSE, COURSE_MARKS, steps, loss, HEIGHT, LEFT, narrow_below=NARROW_BELOW),
         "scores": Panel(
             SCORES, SCORES_MARKS, rates_axis(lr_min, lr_max), loss, HEIGHT, RIGHT, HOVERS, narrow_below=NARROW_BELOW
         ),
     }
+    return {name: mirrored_panel(panel, sign) for name, panel in panels.items()}
 
 
-def race_figures(lr_min: float, lr_max: float, *, held_out: bool = False) -> dict[str, figure]:
+def race_figures(lr_min: float, lr_max: float, *, held_out: bool = False, sign: int = 1) -> dict[str, figure]:
     """Empty figures of ``race_panels``; ``fill`` or a browser gives them data."""
-    return {name: live(panel) for name, panel in race_panels(lr_min, lr_max, held_out=held_out).items()}
+    panels = race_panels(lr_min, lr_max, held_out=held_out, sign=sign)
+    return {name: live(panel) for name, panel in panels.items()}
 
 
 def race_plot(curve: LRCurve) -> Any:
@@ -129,4 +133,4 @@ def race_png(curve: LRCurve) -> bytes | None:
 
 def _panels_of(curve: LRCurve) -> dict[str, Panel]:
     settings = curve.settings
-    return race_panels(settings.lr_min, settings.lr_max, held_out=curve.is_held_out)
+    return race_panels(settings.lr_min, settings.lr_max, held_out=curve.is_held_out, sign=curve.sign)

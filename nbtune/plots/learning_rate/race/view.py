@@ -10,6 +10,7 @@ import numpy as np
 
 from ....formats import format_loss, format_lr
 from ...base.columns import Columns, View, floats, table
+from ...base.mirror import mirrored
 from ..orders_band import TICK_PX, band_of, suggestions_of
 from ..overlays import REGION
 from ..pair import FRAME_HEIGHT
@@ -34,8 +35,8 @@ def race_view(curve: LRCurve, *, running: bool = False) -> dict[str, View]:
     y_range = scene.bottom, scene.top
     steps = 0.0, NAMES_SHARE * scene.last
     return {
-        "course": View(_course(scene), y_range, _course_in_words(scene), steps),
-        "scores": View(_scores(scene), y_range, _scores_in_words(scene), scene.rates),
+        "course": mirrored(View(_course(scene), y_range, _course_in_words(scene), steps), curve.sign),
+        "scores": mirrored(View(_scores(scene), y_range, _scores_in_words(scene), scene.rates), curve.sign),
     }
 
 
@@ -145,7 +146,8 @@ def _scores_in_words(scene: RaceScene) -> str:
     count = f"{len(curve.candidates)} learning rates compared."
     if not any(c.losses for c in curve.candidates):
         return f"{count} No steps yet."
-    scored = [f"{format_lr(c.lr)} scores {format_loss(c.score)}" for c in scene.alive if c.score is not None]
+    scores = [(c.lr, c.score) for c in scene.alive if c.score is not None]
+    scored = [f"{format_lr(lr)} scores {format_loss(curve.sign * score)}" for lr, score in scores]
     parts = [count, f"{len(scene.alive)} remain{': ' + ', '.join(scored) if len(scored) <= 4 and scored else ''}."]
     if scene.running:
         return " ".join([*parts, "Still running."])

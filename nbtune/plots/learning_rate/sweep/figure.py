@@ -13,6 +13,7 @@ from ...base.browser import LOSS_JS, LR_JS, STEP_JS
 from ...base.labels import LABEL_COLOURS
 from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Hatch, Hover, Mark, Marks, Panel, Part, labels
+from ...base.mirror import mirrored_panel
 from ...base.scale import EMPTY_RANGE, at_most, decades, x_edges
 from ...base.sentence import sentence_png
 from .. import overlays
@@ -71,13 +72,14 @@ HOVERS = tuple(
 )
 
 
-def sweep_panel(lr_min: float, lr_max: float, *, held_out: bool = False) -> Panel:
+def sweep_panel(lr_min: float, lr_max: float, *, held_out: bool = False, sign: int = 1) -> Panel:
     """The figure over the whole sweep.
 
     Args:
         lr_min: The sweep's first η.
         lr_max: Its last.
         held_out: Whether the loss shown is that of held-out data.
+        sign: −1 where higher is better; see ``LRCurve``.
     """
     every = decades(lr_min, lr_max)
     ticks = at_most(every, 13)
@@ -87,16 +89,16 @@ def sweep_panel(lr_min: float, lr_max: float, *, held_out: bool = False) -> Pane
     )  # fmt: skip
     y = Axis("held-out loss" if held_out else "training loss", EMPTY_RANGE, has_line=False, narrow_title="")
     borders = {"left": 48, "right": 10, "top": 6}
-    return Panel(SOURCES, MARKS, x, y, HEIGHT, borders, hovers=HOVERS, narrow_below=NARROW_BELOW)
+    return mirrored_panel(Panel(SOURCES, MARKS, x, y, HEIGHT, borders, hovers=HOVERS, narrow_below=NARROW_BELOW), sign)
 
 
-def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False) -> figure:
+def lr_figure(lr_min: float, lr_max: float, *, held_out: bool = False, sign: int = 1) -> figure:
     """An empty figure of ``sweep_panel``; ``fill`` or a browser gives it data.
 
     Returns:
         A figure with one named ``ColumnDataSource`` per entry of ``SOURCES``.
     """
-    return live(sweep_panel(lr_min, lr_max, held_out=held_out))
+    return live(sweep_panel(lr_min, lr_max, held_out=held_out, sign=sign))
 
 
 def sweep_plot(curve: LRCurve, *, rules: Sequence[Rule] = ()) -> figure:
@@ -121,4 +123,4 @@ def sweep_png(curve: LRCurve) -> bytes | None:
 
 
 def _panel_of(curve: LRCurve) -> Panel:
-    return sweep_panel(curve.settings.lr_min, curve.settings.lr_max, held_out=curve.is_held_out)
+    return sweep_panel(curve.settings.lr_min, curve.settings.lr_max, held_out=curve.is_held_out, sign=curve.sign)

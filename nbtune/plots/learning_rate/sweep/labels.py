@@ -9,6 +9,7 @@ from typing import Any
 
 from ....formats import format_loss, format_lr
 from ...base.labels import GAP_PX, Box, Frame, Label, Placed, box_of, text_px
+from ...base.mirror import off_scale
 from ...base.scale import TRIANGLE_PX, x_edges
 from ..orders_band import band_label, band_of
 from ..theory_mark import theory_box, theory_label
@@ -91,7 +92,7 @@ class _Words:
     def _head(self) -> Label:
         scene = self.scene
         lr, loss = float(scene.lrs[-1]), float(scene.losses[-1])
-        text = f"step {len(scene.curve.lrs)}: η = {format_lr(lr)}, loss {format_loss(loss, 3)}"
+        text = f"step {len(scene.curve.lrs)}: η = {format_lr(lr)}, loss {format_loss(scene.curve.sign * loss, 3)}"
         x, y = self.frame.x(lr), self.frame.y(scene.in_frame(loss))
         # Below the last point the curve has not been, unless it falls to the bottom edge.
         below, above = y + 14, y - 16
@@ -106,7 +107,7 @@ class _Words:
         return Label(text, "answer", (left, right), bold=True, boxed=True)
 
     def _start(self, loss: float) -> Label:
-        text = f"loss at the start, {format_loss(loss)}"
+        text = f"loss at the start, {format_loss(self.scene.curve.sign * loss)}"
         above = self._clear_of_noise(loss, text_px(text))
         at_start, at_end = (
             (self.frame.x(self.scene.curve.settings.lr_min), above, "left"),
@@ -135,7 +136,8 @@ class _Words:
         scene = self.scene
         if scene.rises_from is None:
             return
-        text = "loss rises" if self.narrow else f"loss rises from {format_lr(scene.rises_from)}"
+        rises = "loss rises" if scene.curve.sign > 0 else "loss falls"
+        text = rises if self.narrow else f"{rises} from {format_lr(scene.rises_from)}"
         left, low = self.frame.x(scene.rises_from), FRAME_HEIGHT - 15
         right = self.frame.x(float(scene.lrs[-1])) if scene.is_stopped else self.frame.width
         at_end = (right - text_px(text) / 2 - 4, low, "center")
@@ -148,4 +150,4 @@ class _Words:
             beside = self.frame.x(float(off[-1])) + 2 * GAP_PX
             below = ((left + right) / 2, 32.0, "center")
             places = ((beside, 16.0, "left"), below, (left - GAP_PX, 16.0, "right"))
-            yield Label("▲ off the scale", "danger", places, boxed=True, droppable=True)
+            yield Label(off_scale(scene.curve.sign), "danger", places, boxed=True, droppable=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ....formats import format_loss, format_lr
 from ...base.columns import Columns, View, floats, table
+from ...base.mirror import mirrored
 from ...base.scale import TRIANGLE_PX, x_edges
 from ..orders_band import TICK_PX, band_of, suggestions_of
 from ..overlays import BAND, REGION, UPRIGHT
@@ -37,7 +38,7 @@ def lr_view(curve: LRCurve, *, running: bool = False, rules: Sequence[Rule] = ()
     for prefix in FRAME_WIDTHS:
         columns |= lr_labels(scene, prefix, rules)
     label = " ".join(part for part in (_in_words(scene), rules_in_words(rules, format_lr)) if part)
-    return View(columns, (scene.bottom, scene.top), label)
+    return mirrored(View(columns, (scene.bottom, scene.top), label), curve.sign)
 
 
 def _line_columns(scene: Scene) -> dict[str, Columns]:
@@ -114,7 +115,7 @@ def _in_words(scene: Scene) -> str:
     steps = f"{len(curve.lrs)} step{'' if len(curve.lrs) == 1 else 's'}"
     head = f"Loss against learning rate, {steps} from {format_lr(curve.lrs[0])} to {format_lr(curve.lrs[-1])}."
     if scene.running:
-        return f"{head} Loss {format_loss(curve.losses[-1])}, still running."
+        return f"{head} Loss {format_loss(curve.sign * curve.losses[-1])}, still running."
     ending = "No suggestion." if curve.suggestion is None else f"Suggested {format_lr(curve.suggestion)}."
     return " ".join(part for part in (head, _course_in_words(scene), ending, curve.theory) if part)
 
@@ -123,11 +124,12 @@ def _course_in_words(scene: Scene) -> str:
     curve = scene.curve
     if curve.start_loss is None:
         return ""
-    course = [f"flat at {format_loss(curve.start_loss)}"]
+    course = [f"flat at {format_loss(curve.sign * curve.start_loss)}"]
+    best, worse = ("lowest", "rises") if curve.sign > 0 else ("highest", "falls")
     if curve.low is not None and curve.high is not None:
         course[0] += f" up to {format_lr(curve.low)}"
-        course.append(f"lowest {format_loss(_smoothed_at(scene, curve.high))} at {format_lr(curve.high)}")
+        course.append(f"{best} {format_loss(curve.sign * _smoothed_at(scene, curve.high))} at {format_lr(curve.high)}")
     if curve.rises_from is not None:
-        course.append(f"rises from {format_lr(curve.rises_from)}")
+        course.append(f"{worse} from {format_lr(curve.rises_from)}")
     sentence = ", ".join(course)
     return sentence[0].upper() + sentence[1:] + "."
