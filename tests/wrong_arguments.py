@@ -272,6 +272,12 @@ def _tools(task: nt.Task) -> dict[str, list[Argument]]:
     def memory(**changes: Any) -> Any:
         return nt.estimate_memory(**{"task": task, "capacity": "8 GB", **changes})
 
+    def fits(**changes: Any) -> Any:
+        return nt.what_fits(**{"task": task, "capacity": "8 TB", "progress": False, **changes})
+
+    def largest(**changes: Any) -> Any:
+        return nt.largest_image_size(**{"task": task, "capacity": "8 GB", **changes})
+
     def curvature(**changes: Any) -> Any:
         return nt.estimate_curvature(**{"task": task, "products": 1, **changes})
 
@@ -302,6 +308,13 @@ def _tools(task: nt.Task) -> dict[str, list[Argument]]:
             "amp": BATCH_RULES["amp"], "checkpointing": BATCH_RULES["checkpointing"],
             "optimizer": BATCH_RULES["optimizer"], "device": _is_device, "samples": lambda v: v is None,
         }),
+        "what_fits": _by_keyword(fits, {
+            "task": nothing, "capacity": _is_capacity, "batch_size": whole(none=True), "progress": flag,
+        }),
+        "largest_image_size": _by_keyword(largest, {  # the data here are no images
+            "task": nothing, "capacity": lambda v: _is_capacity(v) and None,
+            "batch_size": lambda v: whole(none=True)(v) and None, "multiple": lambda v: whole()(v) and None,
+        }),
         "estimate_curvature": _by_keyword(curvature, {
             "task": nothing, "products": whole(1, 1000), "batches": lambda v: whole(1, 1000)(v) and None,
             "seed": lambda v: whole(0)(v) and None, "max_seconds": real(least=0, none=True),
@@ -316,14 +329,15 @@ def _estimates(task: nt.Task) -> dict[str, list[Argument]]:
     return {
         **{
             f"MemoryEstimate.{name}": [Argument("batch size", getattr(estimate, name), whole())]
-            for name in (*asked, "evaluation_peak_bytes")
+            for name in (*asked, "evaluation_peak_bytes", "fits_with_retries", "timeline")
         },
         "MemoryEstimate.largest_batch_size": [
             Argument("power_of_two", lambda v: estimate.largest_batch_size(power_of_two=v), among(True, False))
         ],
-        "MemoryEstimate.one_sample_with": _by_keyword(
-            estimate.one_sample_with, {
-                "image_size": lambda v: v is None or None, "amp": BATCH_RULES["amp"],
+        "MemoryEstimate.changed": _by_keyword(
+            estimate.changed, {
+                "image_size": lambda v: v is None or None, "foreach": among(True, False, None),
+                "amp": BATCH_RULES["amp"],
                 "checkpointing": BATCH_RULES["checkpointing"], "optimizer": BATCH_RULES["optimizer"],
             }
         ),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from ...formats import format_memory
 from ..memory.estimate import MemoryEstimate
 from ..memory.images import SMALLEST_IMAGE
@@ -63,7 +61,7 @@ def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
     changes: list[tuple[bool, str, dict[str, Any]]] = [
         (half is not None, f"images of {half} pixels", {"image_size": half}),
         (not plan.checkpointing, "checkpointing", {"checkpointing": True}),
-        (plan.amp is None, "mixed precision (amp)", {"amp": torch.bfloat16}),
+        (plan.amp is None, "mixed precision (amp)", {"amp": estimate.half_dtype}),
         (estimate.can_change_optimizer and plan.optimizer != "SGD", "plain SGD", {"optimizer": "SGD"}),
     ]
     return [(words, change) for is_open, words, change in changes if is_open]

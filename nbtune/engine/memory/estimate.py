@@ -21,10 +21,11 @@ from .replay.tape import Parts, fullest, parts_of
 from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .source import Source
-from .surroundings import capacity_of, surroundings
+from .surroundings import Room, room_on_card, room_on_host, surroundings
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 MARGIN_OF_RETRIES = 0.06
+TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
@@ -50,8 +51,9 @@ def estimate_memory(
 
     Args:
         task: What is to be trained; it is not changed.
-        capacity: "8 GB", a card's name ("T4"; see ``CARDS``), bytes, or None: what is free on the task's GPU now, and
-            without one the host's memory.
+        capacity: "8 GB", a card's name in any usual spelling ("T4", "rtx4090", "A100 80GB"; see ``CARDS``), bytes, or
+            None: what is free on the task's GPU now, and without one the host's memory. A name also says which
+            attention kernels and workspaces the card has; a bare size stands for the task's GPU, or one of Hopper's.
         image_size: Height in pixels the images are scaled to; None for their own.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
@@ -77,20 +79,23 @@ def estimate_memory(
     _check_plan(task, optimizer, image_size, amp, checkpointing, device)
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
-    plan = Plan(image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host)
+    room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
+    plan = Plan(
+        image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
+    )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)
     with held_back(), modes.in_force():
         source = _prepared(task, instance("samples", samples, Samples) or Samples(task), plan)
     samples = source.samples
-    size, name, context = capacity_of(
-        task.device, capacity, is_host, held_bytes=_held_bytes(task) + source.beside_bytes
-    )
+    if is_host:
+        room = room_on_host(capacity, held_bytes=_held_bytes(task) + source.beside_bytes)
+    caveats = (*room.caveats, *surroundings(task, is_host), *samples.caveats, *source.caveats, *modes.left_out)
     return MemoryEstimate(
-        capacity_bytes=size, capacity_name=name, context_bytes=context, device="cpu" if is_host else "cuda",
+        capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
+        device="cpu" if is_host else "cuda", caveats=caveats, samples=samples, _source=source, _room=room,
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        caveats=(*surroundings(task, is_host), *samples.caveats, *source.caveats, *modes.left_out),
-        samples=samples, _source=source, data_form=task.data_form,
+        data_form=task.data_form,
     )  # fmt: skip
 
 
@@ -133,8 +138,9 @@ class MemoryEstimate:
 
     Attributes:
         capacity_bytes, capacity_name: Of the card; None where nobody says.
-        context_bytes: What the driver and its kernels take beside the allocator; on the host, this process now without
-            the model, which is counted by its parts.
+        context_bytes: What the driver and its kernels take beside the allocator: 620 to 800 MiB were found, the middle
+            is taken where the card can't be asked, 800 for Hopper's. On the host, this process now without the model,
+            which is counted by its parts.
         device: "cuda" or "cpu".
         image_size: Height in pixels of the images it is for; None for other data.
         method: How it was traced: "meta", "fake" or "real steps".
@@ -152,6 +158,7 @@ class MemoryEstimate:
     caveats: tuple[str, ...]
     samples: Samples = field(repr=False, compare=False)
     _source: Source = field(repr=False, compare=False)
+    _room: Room = field(repr=False, compare=False)
     data_form: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -305,8 +312,25 @@ class MemoryEstimate:
         """Whether another optimizer may be planned with."""
         return self._source.task is not None and self._source.task.update is None
 
+    @property
+    def half_dtype(self) -> torch.dtype:
+        """What mixed precision is on its card: float16 where bfloat16 is only emulated."""
+        return torch.bfloat16 if self.plan.architecture.has_bfloat16 else torch.float16
+
+    def serves(self, capacity: str | int | None) -> bool:
+        """Whether ``with_capacity`` needs to trace nothing, so that it answers at once.
+
+        Raises:
+            ValueError: For a capacity that can't be.
+        """
+        device = torch.device("cpu") if self._source.task is None else self._source.task.device
+        return self._source.is_alike(room_on_card(device, capacity, self.plan.amp).architecture)
+
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
-        """The same estimate judged by another card; nothing is traced again.
+        """The same estimate judged by another card.
+
+        Its own workspaces are put in; nothing is traced again, but where its generation has other attention kernels
+        than the one before (a T4 after an A100).
 
         Raises:
             ValueError: For a capacity that can't be, or when a host's estimate is asked about a card.
@@ -314,8 +338,14 @@ class MemoryEstimate:
         if self.device == "cpu":
             raise ValueError("an estimate of the host's memory can't be judged by a card: estimate again")
         device = torch.device("cpu") if self._source.task is None else self._source.task.device
-        size, name, context = capacity_of(device, capacity, False)
-        return replace(self, capacity_bytes=size, capacity_name=name, context_bytes=context)
+        room = room_on_card(device, capacity, self.plan.amp)
+        source, is_alike = self._source.on(room.architecture), self._source.is_alike(room.architecture)
+        stale = () if is_alike or self._source.task is not None else (TRACED_ELSEWHERE,)
+        others = [c for c in self.caveats if c not in (*self._room.caveats, TRACED_ELSEWHERE)]
+        return replace(
+            self, capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
+            caveats=(*room.caveats, *stale, *others), _source=source, _room=room,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]

@@ -12,6 +12,7 @@ import torch
 from ..device.capacity import free_bytes
 from ..errors import first_line
 from ..task.task import Task
+from .architecture import Architecture
 from .layers import owned_parameters
 from .rehearsal.place import is_without_cuda
 from .rehearsal.recorder import Recording
@@ -31,6 +32,7 @@ class Source:
 
     def __init__(self, task: Task, samples: Samples, plan: Plan) -> None:
         self.task, self.samples, self.plan = task, samples, plan
+        self._traced_for = plan.architecture
         self.method = ""
         self.caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
@@ -139,6 +141,44 @@ class Source:
             made.method, made._beside = self.method, self.beside_bytes
         return self._changed[plan]
 
+    def on(self, architecture: Architecture) -> Source:
+        """The same on another card: traced again only where its attention kernels are others.
+
+        After a pickle nothing can be traced, and the attention stays as it was; see ``is_alike``.
+        """
+        if architecture == self.plan.architecture or not self.plan.is_cuda:
+            return self
+        is_kept = self.is_alike(architecture) or self.task is None
+        if self._derived is None and not is_kept:
+            made = self.changed(architecture=architecture)
+            made.find_law()
+            return made
+        made = self._resized(architecture)
+        if self._derived is not None:
+            source, how = self._derived
+            made._derived, made._tapes = (source.on(architecture), how), made._tapes if is_kept else {}
+        return made
+
+    def _resized(self, architecture: Architecture) -> Source:
+        made = object.__new__(Source)
+        vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
+        made.plan, made._moments, made._changed = replace(self.plan, architecture=architecture), {}, {}
+        size = architecture.workspace_bytes
+        made._tape = None if self._tape is None else self._tape.with_matrix_bytes(size)
+        made._tapes = {k: tape.with_matrix_bytes(size) for k, tape in self._tapes.items()}
+        made._evaluation = None if self._evaluation is None else self._evaluation.on(architecture)
+        return made
+
+    def is_alike(self, architecture: Architecture) -> bool:
+        """Whether all attention seen so far takes the same kernels there."""
+        if not self.plan.is_cuda or self.method == "real steps":
+            return True
+        if self._derived is not None:
+            return self._derived[0].is_alike(architecture)
+        tapes = [self._tape, *self._tapes.values()]
+        seen = {dtype for tape in tapes if tape is not None for dtype in tape.recording.attended}
+        return all(architecture.attention(dtype) == self._traced_for.attention(dtype) for dtype in seen)
+
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
         return self._derive(Tape.accumulating)
@@ -188,7 +228,8 @@ class Source:
                 raise _cuda_is_needed(error) from error
             raise
         try:
-            self._tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+            tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
+            self._tape = tape.with_matrix_bytes(self.plan.architecture.workspace_bytes)
         except NotAlikeError as error:
             raise NotPredictableError.because(str(error)) from error
         self.method = "real steps"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from ...formats import format_memory
 from ...host_memory import resident_bytes
 from ..device.capacity import free_bytes
 from ..task.task import Task
-from .cards import CONTEXT_BYTES, capacity_name, parse_capacity
+from .architecture import UNNAMED, Architecture
+from .cards import CONTEXT_BYTES, context_bytes_of, read_capacity
 
 BARE_PROCESS = 128 * 2**20
 """Python with torch takes more than this by itself."""
@@ -18,31 +21,82 @@ RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may 
 RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
 
 
-def capacity_of(
-    device: torch.device, capacity: str | int | None, is_host: bool, *, held_bytes: int = 0
-) -> tuple[int | None, str, int]:
-    """Bytes, name and context of a named card, of the task's GPU, or of the host.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an estimate is judged by.
+
+    Attributes:
+        size_bytes, name: Of the card or the host; None where nobody says.
+        context_bytes: What is taken beside the allocator.
+        architecture: The card's generation.
+        caveats: What is assumed of the card, in sentences.
+    """
+
+    size_bytes: int | None
+    name: str
+    context_bytes: int
+    architecture: Architecture = UNNAMED
+    caveats: tuple[str, ...] = ()
+
+
+def room_on_host(capacity: str | int | None, *, held_bytes: int = 0) -> Room:
+    """The host's memory.
 
     Args:
         held_bytes: Of this process's memory, what a trace counts too.
     """
-    if is_host:
-        used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
-        size = parse_capacity(capacity) if capacity is not None else None if free is None else used + free
-        # Weights that were never written to are not resident yet.
-        return size, "this machine's memory", max(used - held_bytes, min(used, BARE_PROCESS))
+    used, free = resident_bytes() or 0, free_bytes(torch.device("cpu"))
+    size = None if free is None else used + free
     if capacity is not None:
-        return parse_capacity(capacity), capacity_name(capacity), CONTEXT_BYTES
+        size = read_capacity(capacity).size_bytes
+    # Weights that were never written to are not resident yet.
+    return Room(size, "this machine's memory", max(used - held_bytes, min(used, BARE_PROCESS)))
+
+
+def room_on_card(device: torch.device, capacity: str | int | None, amp: torch.dtype | None) -> Room:
+    """A named card, or the task's own GPU, which also stands for a bare size.
+
+    Args:
+        device: Of the task.
+        amp: dtype of autocast, which not every card has.
+    """
+    here = _architecture_of(device)
+    if capacity is None:
+        return _this_gpu(device, here) if device.type == "cuda" else Room(None, "no card", CONTEXT_BYTES)
+    asked = read_capacity(capacity)
+    architecture = here if asked.card is None else asked.architecture
+    context = context_bytes_of(architecture)
+    caveats = (*asked.caveats, *_too_small(asked.size_bytes, context), *_emulated(asked.name, architecture, amp))
+    return Room(asked.size_bytes, asked.name, context, architecture, caveats)
+
+
+def _too_small(size: int, context: int) -> tuple[str, ...]:
+    if size > context:
+        return ()
+    needed, held = format_memory(context), format_memory(size)
+    return (f"Nothing fits: CUDA itself takes about {needed} (620 to 800 MiB), and the card has {held}.",)
+
+
+def _emulated(name: str, architecture: Architecture, amp: torch.dtype | None) -> tuple[str, ...]:
+    if amp is not torch.bfloat16 or architecture.has_bfloat16:
+        return ()
+    return (f"{name} ({architecture.generation}) emulates bfloat16, slowly: its mixed precision is float16.",)
+
+
+def _architecture_of(device: torch.device) -> Architecture:
     if device.type != "cuda":
-        return None, "no card", CONTEXT_BYTES
-    return _this_gpu(device)
+        return UNNAMED
+    if torch.version.hip is not None:
+        return Architecture(torch.cuda.get_device_properties(device).gcnArchName.split(":")[0])
+    return Architecture("{}.{}".format(*torch.cuda.get_device_capability(device)))
 
 
-def _this_gpu(device: torch.device) -> tuple[int, str, int]:
+def _this_gpu(device: torch.device, architecture: Architecture) -> Room:
     free, total = torch.cuda.mem_get_info(device)
     mine = torch.cuda.memory_reserved(device)
     # Whatever is taken beside PyTorch's segments: the context, and other processes.
-    return total, f"this GPU ({torch.cuda.get_device_name(device)})", max(CONTEXT_BYTES, total - free - mine)
+    context = max(context_bytes_of(architecture), total - free - mine)
+    return Room(total, f"this GPU ({torch.cuda.get_device_name(device)})", context, architecture)
 
 
 def surroundings(task: Task, is_host: bool) -> list[str]:

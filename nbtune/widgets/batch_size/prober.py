@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -133,7 +134,7 @@ class BatchProber(Panel):
             stage.draw_blank(self.settings)
             return None
         self._view.is_kept = False
-        # The host's memory and a card's are two predictions; one card's serves for any other.
+        # The host's memory and a card's are two predictions; one card's serves for any with the same kernels.
         changes_place = "capacity" in names and self._changes_place()
         if "capacity" in names and not changes_place:
             self._judge_anew()
@@ -150,7 +151,11 @@ class BatchProber(Panel):
         if self.task.device.type == "cuda" or limit is None:
             return False
         was_host = limit.estimate is None or limit.estimate.device == "cpu"
-        return was_host != (not self.values["capacity"])
+        if was_host or not self.values["capacity"]:
+            return was_host != (not self.values["capacity"])
+        with suppress(ValueError):  # Start says what is wrong with it
+            return not limit.estimate.serves(self.values["capacity"])
+        return False
 
     def _judge_anew(self) -> None:
         try:

@@ -89,17 +89,20 @@ def judged(limit: BatchLimit, capacity: str | int | None) -> BatchLimit:
         ValueError: For a capacity that is neither a size nor a known name.
     """
     estimate = limit.estimate.with_capacity(capacity)
+    beside = [caveat for caveat in limit.caveats if caveat not in limit.estimate.caveats]
+    caveats = (*estimate.caveats, *beside)
     again = (_judged(trial, estimate, limit.capacity_bytes) for trial in limit.trials if not is_played(trial))
     return BatchLimit.from_trials(
         [trial for trial in again if trial is not None], settings=replace(limit.settings, capacity=capacity),
-        capacity_bytes=estimate.capacity_bytes, capacity_name=estimate.capacity_name, caveats=limit.caveats,
+        capacity_bytes=estimate.capacity_bytes, capacity_name=estimate.capacity_name, caveats=caveats,
         estimate=estimate, outcome=limit.outcome, data_form=limit.data_form,
     )  # fmt: skip
 
 
 def _judged(trial: MemoryTrial, estimate: Any, capacity_before: int | None) -> MemoryTrial | None:
     if not trial.is_measured:
-        return replace(trial, fits=estimate.fits(trial.batch_size))
+        k = trial.batch_size
+        return replace(trial, fits=estimate.fits(k), predicted_bytes=estimate.peak_bytes(k), parts=estimate.parts(k))
     now = estimate.capacity_bytes
     if trial.peak_bytes is not None:
         return replace(trial, fits=now is None or trial.peak_bytes <= now)

@@ -7,11 +7,12 @@ from typing import Any
 
 from ...engine import Task
 from ...engine.batch_size.settings import BatchSettings
-from ...engine.memory.cards import CARDS, parse_capacity
+from ...engine.memory.cards import CARDS, COMMON, read_capacity
 from ...engine.memory.parts import OPTIMIZERS
 from ...formats import format_memory
 from ..panel.numbers import number_in
 
+OTHER, EXAMPLE = "other size …", "10 GB, RTX 3080"
 SHRUNK = (("½", 2), ("¼", 4))
 STRATEGIES = ("estimate", "halve", "double")
 PLANNED = {"image", "optimizer", "amp", "checkpointing"}
@@ -33,7 +34,7 @@ def fields_of(task: Task, image_size: int | None) -> list[Field]:
     return [
         {
             "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
-            "other": "other size …", "example": "10 GB",
+            "other": OTHER, "example": EXAMPLE,
         },
         {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
         {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
@@ -75,21 +76,21 @@ def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> B
     changes: dict[str, Any] = {}
     for name, text in texts.items():
         if name in shown and text != shown[name]:
-            changes |= _changes(name, text, task)
+            changes |= _changes(name, text, task, texts.get("capacity", ""))
     return replace(before, **changes)
 
 
-def _changes(name: str, text: str, task: Task) -> dict[str, Any]:
+def _changes(name: str, text: str, task: Task, card: str) -> dict[str, Any]:
     if name == "image":
         return {"image_size": number_in(text, "image", int, "a whole number such as 64") if text else None}
     if name == "wanted":
         return {}  # asked of the prediction, see ``wanted_from``
     if name == "amp":
-        return {"amp": (task.amp or _bfloat16(task)) if text else False}
+        return {"amp": (task.amp or _half(task, card)) if text else False}
     if name == "checkpointing":
         return {"checkpointing": True if text else None}
     if name == "capacity" and text:
-        parse_capacity(text)
+        read_capacity(text)
     return {name: text or None}
 
 
@@ -113,16 +114,22 @@ def own_optimizer(task: Task) -> str:
     return "SGD with momentum" if name == "SGD" and has_momentum else name
 
 
-def _bfloat16(task: Task) -> Any:
+def _half(task: Task, card: str) -> Any:
     # Widgets import no torch; a tensor of none of the numbers knows the type as well.
-    return task.parameters[0].detach().flatten()[:0].bfloat16().dtype
+    none = task.parameters[0].detach().flatten()[:0]
+    has_bfloat16 = not card or read_capacity(card).architecture.has_bfloat16
+    return none.bfloat16().dtype if has_bfloat16 else none.half().dtype
 
 
 def _cards(task: Task) -> list[list[str]]:
     here = "this GPU" if task.device.type == "cuda" else "this machine"
+    return [["", here], *named_cards()]
+
+
+def named_cards() -> list[list[str]]:
+    """The usual sizes and cards as a list's entries; every other card can be typed below it."""
     # A size is its own name; any other name is told with its size.
-    named = [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(size)})"] for n, size in CARDS.items()]
-    return [["", here], *named]
+    return [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(CARDS[n])})"] for n in COMMON]
 
 
 def _sizes(image_size: int) -> list[list[str]]:

@@ -11,7 +11,7 @@ from ...engine import Task
 from ...engine.comparison.budget import DEFAULT_EPOCHS, Budget
 from ...engine.comparison.run import ComparisonRun
 from ...engine.comparison.settings import FULL, ComparisonSettings
-from ...engine.memory.cards import CARDS, parse_capacity
+from ...engine.memory.cards import CARDS, COMMON, parse_capacity
 from ...formats import format_lr, format_memory
 from ..panel.numbers import number_in
 
@@ -45,7 +45,7 @@ def fields_of(task: Task, settings: ComparisonSettings) -> list[Field]:
         {"name": "seeds", "label": "seeds", "kind": "integer", "row": 2, "short": " · seeds: {}"},
         {
             "name": "capacity", "label": "card", "kind": "choice", "row": 2, "short": " · {}", "options": _cards(),
-            "other": "other size …", "example": "10 GB",
+            "other": "other size …", "example": "10 GB, RTX 3080",
         },
     ]  # fmt: skip
 
@@ -133,5 +133,5 @@ def _rates(task: Task, settings: ComparisonSettings) -> list[list[str]]:
 
 def _cards() -> list[list[str]]:
     # A size is its own name; any other name is told with its size.
-    named = [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(size)})"] for n, size in CARDS.items()]
+    named = [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(CARDS[n])})"] for n in COMMON]
     return [["", "no card"], *named]

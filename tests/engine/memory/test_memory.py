@@ -462,11 +462,11 @@ def test_the_loss_may_have_parameters_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("8 GB", 8 * GIB), ("8gb", 8 * GIB), ("9.5 GiB", 9.5 * GIB), ("512 MB", 512 * MIB), ("t4", 15 * GIB),
-     ("A100  80", 80 * GIB), (2**33, 8 * GIB)],
+    [("8 GB", 8 * GIB), ("8gb", 8 * GIB), ("9.5 GiB", 9.5 * GIB), ("512 MB", 512 * MIB), ("t4", 14.74 * GIB),
+     ("A100  80", 79.25 * GIB), (2**33, 8 * GIB)],
 )  # fmt: skip
 def test_capacities_are_read_as_people_write_them(text: Any, size: float) -> None:
-    assert parse_capacity(text) == size
+    assert parse_capacity(text) == int(size)
 
 
 @pytest.mark.parametrize(("wrong", "error"), [("big", ValueError), ("8", ValueError), (0, ValueError), (-1, ValueError),
@@ -493,10 +493,10 @@ def test_nothing_fits_a_card_smaller_than_its_context() -> None:
 
 def test_another_card_judges_the_same_estimate() -> None:
     small = estimate_memory(blocks_task(), "1 GB")
-    large = small.with_capacity("A100 80")
+    large = small.with_capacity("80 GB")
     assert large.peak_bytes(64) == small.peak_bytes(64)
     assert large.largest_batch_size() > small.largest_batch_size()
-    assert large.capacity_name == "A100 80"
+    assert large.capacity_name == "80 GB card"
 
 
 def test_without_card_or_capacity_the_host_is_meant() -> None:

@@ -75,6 +75,25 @@ def test_the_first_card_is_the_one_at_hand_and_the_first_optimizer_the_tasks_own
     assert fields(prober_of(momentum))["optimizer"]["options"][0] == ["", "SGD with momentum"]
 
 
+def test_the_list_of_cards_is_short_and_any_other_can_be_typed() -> None:
+    prober = done(prober_of())
+    field = fields(prober)["capacity"]
+    assert len(field["options"]) <= 21 and field["other"] and "RTX 3080" in field["example"]
+    click(prober, "set", values={"capacity": "geforce rtx 3080"})
+    assert prober.result.capacity_name == "RTX 3080 10" and any("10 and 12 GB" in note for note in prober.notes)
+    peaks = {trial.batch_size: trial.predicted_bytes for trial in prober.result.trials if not trial.is_measured}
+    assert peaks == {k: prober.result.estimate.peak_bytes(k) for k in peaks}
+    click(prober, "set", values={"capacity": "8 GB"})
+    assert not any("10 and 12 GB" in note for note in prober.notes)
+    assert "nearest" in click(prober, "set", values={"capacity": "RTX 3089"}).problem["text"]
+
+
+def test_mixed_precision_is_float16_on_a_card_that_only_emulates_bfloat16() -> None:
+    prober = prober_of()
+    ended(click(prober, "start", values={"amp": "on", "capacity": "T4"}))
+    assert prober.settings.amp is torch.float16 and not any("emulates" in note for note in prober.notes)
+
+
 def test_start_predicts_every_size_and_shows_the_answer_three_times() -> None:
     prober = done(prober_of())
     k = prober.result.batch_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ...memory.estimate import MemoryEstimate
@@ -71,7 +70,7 @@ def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
         (not plan.checkpointing, Change(
             CHECKPOINTING, {"checkpointing": True}, (SAME,), ("one more forward",), rank=2
         )),
-        (plan.amp is None, Change(MIXED, {"amp": torch.bfloat16}, (ROUNDED,), ("needs the GPU",), rank=4)),
+        (plan.amp is None, Change(MIXED, {"amp": estimate.half_dtype}, (ROUNDED,), ("needs the GPU",), rank=4)),
     ]  # fmt: skip
     singles = [change for is_open, change in usual if is_open]
     return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate)]

@@ -18,9 +18,6 @@ Workspace = tuple[Shape, Callable[[Shape], int]]
 MIB = 1024**2
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv")
 MATRIX_PRODUCTS = frozenset(f"aten.{name}" for name in _PRODUCTS)
-WORKSPACE_BYTES = 33 * MIB
-"""Of cuBLAS and cuBLASLt together on a Hopper card; others hold a quarter of it."""
-
 SM_COUNT, THREADS_PER_SM = 132, 2048
 
 

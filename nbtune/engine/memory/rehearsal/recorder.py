@@ -15,12 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ...interrupts import raise_waiting, shielded
+from ..architecture import UNNAMED
 from .adopted import Adopted
-from .kernels import MATRIX_PRODUCTS, WORKSPACE_BYTES, Workspace, cuda_workspaces
+from .kernels import MATRIX_PRODUCTS, Workspace, cuda_workspaces
 from .shortcuts import UNSUITED, shortcut
 from .values import UNKNOWN, Values, is_followed
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+CONTEXT = "context"
 Shape = tuple[int, ...]
 Workspaces = Callable[[str, Any, Any], list[Workspace]]
 
@@ -62,6 +64,7 @@ class Recording:
         operators: Names of all operators seen.
         asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
         beside_bytes: Tensors that the step reaches beside the model.
+        attended: dtypes that fused attention was asked for; which kernel that is depends on the card.
         turns: (index of the next event, phase) where a phase begins.
         steps: Index of the first event of each step.
     """
@@ -72,6 +75,7 @@ class Recording:
     operators: set[str] = field(default_factory=set)
     asks_for_cuda: bool = False
     beside_bytes: int = 0
+    attended: frozenset[str] = frozenset()
     turns: list[tuple[int, str]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
 
@@ -86,12 +90,15 @@ class Recorder(TorchDispatchMode):
         device_type: Tensors elsewhere (an optimizer's step counter on the host) are not counted.
         workspaces: What kernels allocate for themselves; None where they really run.
         adopts: Whether tensors of the host stand for ones on the device, once an operator takes both.
+        matrix_bytes: What each thread that multiplies matrices holds; see ``Architecture.workspace_bytes``.
     """
 
     def __init__(
-        self, device_type: str, workspaces: Workspaces | None = cuda_workspaces, *, adopts: bool = False
-    ) -> None:
+        self, device_type: str, workspaces: Workspaces | None = cuda_workspaces, *, adopts: bool = False,
+        matrix_bytes: int = UNNAMED.workspace_bytes,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self._matrix_bytes = matrix_bytes
         self._adopted = Adopted() if adopts else None
         self.recording = Recording()
         self._phase = FORWARD
@@ -256,7 +263,7 @@ class Recorder(TorchDispatchMode):
         thread = self.phase == BACKWARD
         if thread not in self._threads_with_workspace:
             self._threads_with_workspace.add(thread)
-            self._add(Allocation((1,), WORKSPACE_BYTES, "context", self.phase, -1, name))
+            self._add(Allocation((1,), self._matrix_bytes, CONTEXT, self.phase, -1, name))
 
     def _add(self, allocation: Allocation) -> int:
         index = len(self.recording.allocations)

@@ -17,6 +17,7 @@ from ...torch_modes import CallersModes
 from ...training.copy_watch import check_graph
 from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
+from ..architecture import UNNAMED, Architecture
 from ..batch_law import Measure, has_lengths, with_leaves
 from ..samples import Samples
 from . import replica as replicas
@@ -50,6 +51,7 @@ class Plan:
         foreach: Whether optimizers update all tensors at once, which takes memory; None for as CUDA's would.
         is_cuda: Emulate a CUDA device; else the host's own kernels.
         is_training: Training steps; else forward passes in eval mode without gradients.
+        architecture: Of the card; on the host nothing depends on it.
     """
 
     image_size: int | None = None
@@ -59,6 +61,7 @@ class Plan:
     foreach: bool | None = None
     is_cuda: bool = True
     is_training: bool = True
+    architecture: Architecture = UNNAMED
 
 
 class Stage:
@@ -120,10 +123,14 @@ def _rehearsed(
         replicas.update_at_once(optimizers, plan.foreach)
     are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
     adopts = stage.kind == "meta" and task.device.type in ("cpu", "meta")
-    recorder = Recorder(stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts)
+    recorder = Recorder(
+        stage.device.type, cuda_workspaces if plan.is_cuda else host_workspaces, adopts=adopts,
+        matrix_bytes=plan.architecture.workspace_bytes,
+    )  # fmt: skip
     home = torch.device("cpu") if task.device.type == "meta" else task.device  # the data of a model without numbers
     place = Place(stage.device, home, is_cuda=plan.is_cuda)
-    roads: Roads = CudaRoads(plan.amp, place) if plan.is_cuda else HostRoads(plan.amp, place)
+    on_cuda = CudaRoads(plan.amp, place, plan.architecture)
+    roads: Roads = on_cuda if plan.is_cuda else HostRoads(plan.amp, place)
     batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
 
     def next_batch() -> Any:
@@ -148,6 +155,7 @@ def _rehearsed(
             with stops_told():
                 _step(task, replica, recorder, roads, plan, next_batch)
         recorder.stop()
+        recorder.recording.attended = frozenset(on_cuda.attended)
         recorder.recording.asks_for_cuda = has_asked_for_cuda_autocast() or place.has_asked_for_cuda
     recorder.recording.beside_bytes = sum(replica.beside.values())
     if are_fused:

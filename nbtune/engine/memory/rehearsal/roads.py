@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from ..architecture import UNNAMED, Architecture
 from .autocast import Autocast
 from .place import Place
 
@@ -32,7 +34,7 @@ class Roads(TorchFunctionMode):
         self.autocast = Autocast(amp)
         self._place = place
         self._unguarded: dict[Any, Any] = {}
-        self._attention: Callable[..., Any] = _attention
+        self._attention: Callable[..., Any] = F.scaled_dot_product_attention
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -81,7 +83,30 @@ def _can_lose_its_guard(func: FunctionType) -> bool:
 
 
 class CudaRoads(Roads):
-    """Fused attention and dropout and cuDNN's recurrent layers, as on a CUDA device."""
+    """Fused attention and dropout and cuDNN's recurrent layers, as on a CUDA device.
+
+    Args:
+        amp, place: As for ``Roads``.
+        architecture: Decides which attention kernel is taken.
+    Attributes:
+        attended: dtypes of the attention it was asked for.
+    """
+
+    def __init__(
+        self, amp: torch.dtype | None, place: Place | None = None, architecture: Architecture = UNNAMED
+    ) -> None:
+        super().__init__(amp, place)
+        self.attended: set[str] = set()
+        self._architecture = architecture
+        self._attention = partial(_attention, self._kernel)
+
+    def _kernel(self, query: torch.Tensor, dropout_p: float) -> str:
+        dtype = str(query.dtype).removeprefix("torch.")
+        self.attended.add(dtype)
+        kernel = self._architecture.attention(dtype)
+        if kernel == "flash" and not self._architecture.trains_flash(query.shape[-1], dropout_p):
+            return "efficient"
+        return kernel
 
     def _special(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         if func is torch.dropout:
@@ -121,20 +146,25 @@ def _dropout(x: torch.Tensor, p: float, train: bool) -> torch.Tensor:
 
 
 def _attention(
+    kernel_for: Callable[[torch.Tensor, float], str],
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: Any = None, enable_gqa: bool = False,
 ) -> Any:  # fmt: skip
-    """Flash attention for halves without a mask, the memory-efficient kernel for what else it can do."""
+    """Flash attention for halves without a mask where the card has it, the memory-efficient kernel for what else.
+
+    Args:
+        kernel_for: The best kernel of a card, for a query and a dropout; the others are as for PyTorch's own.
+    """
     if enable_gqa:
         repeats = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     if query.dim() != 4:
         return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
-    if _only_math():
+    kernel = kernel_for(query, dropout_p)
+    if kernel == "math" or _only_math():
         return _math_attention(query, key, value, attn_mask, dropout_p, is_causal, scale)
-    is_half = query.dtype in (torch.float16, torch.bfloat16)
-    may_flash = torch.backends.cuda.flash_sdp_enabled()
-    if is_half and may_flash and attn_mask is None and query.shape[-1] <= 256 and query.shape[-1] == value.shape[-1]:
+    may_flash = kernel == "flash" and torch.backends.cuda.flash_sdp_enabled()
+    if may_flash and attn_mask is None and query.shape[-1] <= 256 and query.shape[-1] == value.shape[-1]:
         return _flash(query, key, value, dropout_p, is_causal, scale)
     # No fused kernel gives the gradient of a learned bias that is shared by the batch.
     if attn_mask is not None and attn_mask.requires_grad and attn_mask.shape[0] != query.shape[0]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cards import CONTEXT_BYTES
 from ..parts import PARTS
-from ..rehearsal.recorder import Allocation, Recording, Shape
+from ..rehearsal.recorder import CONTEXT, Allocation, Recording, Shape
 from .allocator import CachingAllocator
 
 Parts = tuple[tuple[str, int], ...]
@@ -81,6 +81,13 @@ class Tape:
         others = [replace(a, part="temporary") if i in added else a for i, a in enumerate(allocations)]
         laws = [(a, law) for a, (_, law) in zip(others, self._sizes, strict=True)]
         return Tape(replace(self.recording, allocations=others, events=played), laws)
+
+    def with_matrix_bytes(self, size: int) -> Tape:
+        """The same steps on a card whose matrix products hold another workspace."""
+        resized = [
+            (replace(a, item_bytes=size), size) if a.part == CONTEXT else (a, law) for a, law in self._sizes
+        ]  # fmt: skip
+        return Tape(replace(self.recording, allocations=[a for a, _ in resized]), resized)
 
     def left(self) -> list[Allocation]:
         """Gradients and the optimizer's state that are there when the steps are over."""
