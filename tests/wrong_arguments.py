@@ -311,10 +311,7 @@ def _tools(task: nt.Task) -> dict[str, list[Argument]]:
         "what_fits": _by_keyword(fits, {
             "task": nothing, "capacity": _is_capacity, "batch_size": whole(none=True), "progress": flag,
         }),
-        "largest_image_size": _by_keyword(largest, {  # the data here are no images
-            "task": nothing, "capacity": lambda v: _is_capacity(v) and None,
-            "batch_size": lambda v: whole(none=True)(v) and None, "multiple": lambda v: whole()(v) and None,
-        }),
+        "largest_image_size": _by_keyword(largest, {"task": nothing}),
         "estimate_curvature": _by_keyword(curvature, {
             "task": nothing, "products": whole(1, 1000), "batches": lambda v: whole(1, 1000)(v) and None,
             "seed": lambda v: whole(0)(v) and None, "max_seconds": real(least=0, none=True),

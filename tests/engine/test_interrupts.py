@@ -220,7 +220,7 @@ def test_interrupts_while_tensors_are_put_back_leave_everything_as_it_was(
 ) -> None:
     task, put, steps = uncopied(hard_task()), backup._put_back_tensor, list[int]()
 
-    def interrupted(tensor: torch.Tensor, saved: torch.Tensor) -> None:
+    def interrupted(tensor: torch.Tensor, saved: Any) -> None:
         interrupt(IN_A_ROW)
         put(tensor, saved)
 

@@ -15,7 +15,7 @@ from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, CustomJS, Model
 from comparison_results import comparison_of
 from IPython.core.formatters import DisplayFormatter
-from memory_results import densenet, grid
+from memory_results import densenet, grid, timeline, what_fits
 from race_results import bowl, race_of
 from torch import nn
 
@@ -50,6 +50,8 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "BatchLimit": densenet,
     "MemoryGrid": grid,
     "MemoryEstimate": estimate,
+    "MemoryTimeline": timeline,
+    "WhatFits": what_fits,
     "Comparison": comparison_of,
     "DescentPath": lambda: nt.DescentPath.of(nt.DescentSettings(lr=0.19)),
 }

@@ -40,7 +40,7 @@ def largest_image_size(
         >>> data = (torch.randn(64, 3, 64, 64), torch.randint(0, 2, (64,)))
         >>> task = Task(model, torch.optim.SGD(model.parameters()), torch.nn.functional.cross_entropy, data)
         >>> largest_image_size(task, "2 GB", batch_size=16)
-        736
+        768
     """
     checked_task(task, "largest_image_size")
     k = task.batch_size if batch_size is None else whole_number("batch_size", batch_size)

@@ -72,10 +72,14 @@ class Backup:
             for parameter, requires_grad, grad, saved_grad in self._parameters:
                 undo.callback(_put_back_gradient, parameter, requires_grad, grad, saved_grad)
             for tensor, saved in self._tensors:
-                undo.callback(saved.into, tensor)
+                undo.callback(_put_back_tensor, tensor, saved)
             for tensor, data in self._memory:
                 undo.callback(_put_back_memory, tensor, data)
             undo.callback(self._belongings.put_back)
+
+
+def _put_back_tensor(tensor: torch.Tensor, saved: Kept) -> None:
+    saved.into(tensor)
 
 
 def _put_back_memory(tensor: torch.Tensor, data: torch.Tensor) -> None:
@@ -91,7 +95,7 @@ def _put_back_gradient(parameter: nn.Parameter, requires_grad: bool, grad: Any, 
     if grad is not None and saved is not None:
         if grad.numel() and not grad.untyped_storage().nbytes():
             grad.untyped_storage().resize_(saved.nbytes)
-        saved.into(grad)
+        _put_back_tensor(grad, saved)
 
 
 def _owns_memory(tensor: torch.Tensor) -> bool:
@@ -122,7 +126,7 @@ def _saved(value: Any, keeper: Keeper) -> tuple[Any, Any]:
 def _restored(saved: tuple[Any, Any]) -> Any:
     value, copied = saved
     if isinstance(value, torch.Tensor):
-        copied.into(value)
+        _put_back_tensor(value, copied)
         return value
     return copied
 

@@ -123,7 +123,7 @@ def _change(row: ChangeRow, change: MemoryChange, index: int, card: float) -> li
         _head(row.name),
         {"text": row.effect},
         {"text": row.gib, "bar": bar},
-        {"text": row.free, "style": f"number {'left-over' if row.kind == 'fits' else 'lacking'}"},
+        {"text": row.free, "style": "number left-over" if change.fits else "number lacking"},
         {"text": row.cost},
         {"text": "Try", "pick": {"name": "changes", "value": index}} if can_be_tried else {"text": ""},
     ]

@@ -489,7 +489,7 @@ def test_autocast_plays_no_part() -> None:
     task = classifier(model, SGD(model.parameters(), lr=0.1))
     expected = limit_of(task)
     assert limit_of(task.with_(amp=torch.bfloat16)) == expected
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16), pytest.warns(UserWarning, match="surrounding torch.autocast"):
         assert limit_of(task) == expected
 
 

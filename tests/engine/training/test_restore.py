@@ -68,7 +68,8 @@ def test_an_error_in_the_loss_leaves_everything_as_it_was(task: Task, error: typ
 
     task.loss_fn = loss_fn
     before = everything(task)
-    with pytest.raises(error, match="boom"):
+    # An interrupt is told in one line of nbtune's own, with what was found by then.
+    with pytest.raises(error, match="boom" if error is ValueError else "everything is put back"):
         find_lr(task, SHORT, progress=False)
     assert everything(task) == before
 

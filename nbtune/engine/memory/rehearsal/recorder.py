@@ -160,8 +160,10 @@ class Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         quick = shortcut(func) if self._device_type == "meta" else None
-        if quick is not None and (made := quick(*args, **kwargs)) is not UNSUITED:
-            return made
+        if quick is not None and not self.values.knows(args):
+            made = quick(*args, **kwargs)
+            if made is not UNSUITED:
+                return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
             result = func(*args, **kwargs)

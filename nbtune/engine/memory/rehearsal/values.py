@@ -44,6 +44,10 @@ class Values:
             key = id(tensor)
             self._known[key] = (weakref.ref(tensor, lambda _: self._known.pop(key, None)), real)
 
+    def knows(self, args: Any) -> bool:
+        """Whether the numbers behind one of an operator's arguments are known."""
+        return bool(self._known) and any(id(x) in self._known for x in args)
+
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What ``func`` gives for the known numbers; ``UNKNOWN`` where one of them is not known."""
         leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
