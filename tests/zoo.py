@@ -196,6 +196,13 @@ def optimizer_of(name: str, model: nn.Module) -> torch.optim.Optimizer:
     return made[name](model.parameters())
 
 
+def switch_checkpointing_on(model: Any) -> None:
+    """By the switch of a transformers model, which has another name since 5.24."""
+    is_new = hasattr(model, "activation_checkpointing_enable")
+    name = "activation_checkpointing" if is_new else "gradient_checkpointing"
+    getattr(model, f"{name}_enable")(**{f"{name}_kwargs": {"use_reentrant": False}})
+
+
 def task_of_case(case: dict[str, Any]) -> Any:
     """The task of a case of ``tests/gpu/cases.py``, on the host.
 
@@ -207,8 +214,7 @@ def task_of_case(case: dict[str, Any]) -> Any:
     torch.manual_seed(0)
     model, sample = ZOO[case["model"]](*([case["size"]] if "size" in case else []))
     if case.get("checkpointing"):
-        switch: Any = model.gradient_checkpointing_enable
-        switch(gradient_checkpointing_kwargs={"use_reentrant": False})
+        switch_checkpointing_on(model)
     loss_fn = None if isinstance(sample, dict) else nn.functional.cross_entropy
     amp = getattr(torch, case["amp"]) if "amp" in case else None
     return Task(model, optimizer_of(case.get("optimizer", "AdamW"), model), loss_fn, [stacked(sample, 2)], amp=amp)

@@ -35,7 +35,7 @@ from torch._C._profiler import _EventType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, task_of_case
+from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, switch_checkpointing_on, task_of_case
 
 from nbtune.engine import Task
 from nbtune.engine.batch_size.image_size import largest_image_size
@@ -228,7 +228,7 @@ def bert_large_bytes(k: int, micro_batches: int, checkpointing: bool, *, is_then
     )  # fmt: skip
     model = t.BertForSequenceClassification(config)
     if checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        switch_checkpointing_on(model)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-5, foreach=False if is_then else None)
     sample = {"input_ids": torch.arange(512), "labels": torch.tensor(1)}
 

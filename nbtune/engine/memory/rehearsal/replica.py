@@ -186,9 +186,9 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
     """
     caveats: list[str] = []
     for model in replica.models.values():
-        switch: Any = getattr(model, "gradient_checkpointing_enable", None)
+        name, switch = _switch(model, "enable")
         if switch is not None:
-            switch(gradient_checkpointing_kwargs={"use_reentrant": False})
+            switch(**{f"{name}_kwargs": {"use_reentrant": False}})
             continue
         blocks = _blocks(model)
         for block in blocks:
@@ -200,9 +200,16 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
 def unplan_checkpointing(replica: Replica) -> None:
     """Switch recomputation off, where the model has a switch."""
     for model in replica.models.values():
-        switch: Any = getattr(model, "gradient_checkpointing_disable", None)
+        _, switch = _switch(model, "disable")
         if switch is not None:
             switch()
+
+
+def _switch(model: nn.Module, way: str) -> tuple[str, Any]:
+    """A model's own switch and what it calls recomputation: since transformers 5.24 activation checkpointing."""
+    names = ("activation_checkpointing", "gradient_checkpointing")
+    found = ((name, getattr(model, f"{name}_{way}", None)) for name in names)
+    return next((pair for pair in found if pair[1] is not None), ("", None))
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
