@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import torch
-from zoo import ZOO, loss_of, optimizer_of, stacked
+from zoo import ZOO, loss_of, optimizer_of, stacked, switch_checkpointing_on
 
 BF16, FP16 = "bfloat16", "float16"
 CASES: list[dict[str, Any]] = [
@@ -48,7 +48,7 @@ def built(case: dict[str, Any]) -> tuple[Any, Any, Any]:
     torch.manual_seed(0)
     model, sample = ZOO[case["model"]](*([case["size"]] if "size" in case else []))
     if case.get("checkpointing"):
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        switch_checkpointing_on(model)
     model = model.cuda().train()
     return model, optimizer_of(case.get("optimizer", "AdamW"), model), sample
 
