@@ -32,7 +32,7 @@ def begun(lab: Notebook, name: str, *cells: str, seconds: float = 0) -> None:
     lab.open(name)
     lab.run(0)
     lab.run(1)
-    lab.wait("() => document.querySelectorAll('.nbtune-panel [data-sequence]').length === 3")
+    lab.wait("() => document.querySelectorAll('.nbtune-panel [data-sequence]').length === 4")
 
 
 def started(lab: Notebook) -> None:
@@ -105,6 +105,42 @@ def test_the_other_views_are_real_tables(lab: Notebook) -> None:
     assert grid.get_by_role("columnheader", name="512", exact=True).is_visible()
     assert "fits, largest" in grid.inner_text()
     lab.picture("prober_grid")
+
+
+def test_what_makes_it_fit_is_a_table_whose_changes_can_be_tried(lab: Notebook) -> None:
+    begun(lab, "fits.ipynb", "print(prober.task.batch_size, prober.task.accumulate)")
+    choose(lab, "What makes it fit")
+    wanted = lab.panel().get_by_role("textbox", name="k wanted")
+    wanted.fill("512")
+    cards = lab.panel().get_by_role("combobox", name="card")
+    cards.select_option(label="other size …")
+    lab.page.keyboard.type("1.5 GB")
+    lab.page.keyboard.press("Enter")
+    started(lab)
+    table = lab.panel().locator("[data-block=changes]")
+    assert table.get_by_role("rowheader", name="as it is").is_visible()
+    assert table.locator(".nbtune-cell-line").count() == table.locator("tbody tr").count() > 5
+    lab.picture("prober_fits")
+    lab.panel().locator(".nbtune-apply").click()
+    lab.panel().get_by_text("Applied:").wait_for()
+    lab.run(2)
+    k, accumulate = map(int, lab.output(2).split())
+    assert k * accumulate == 512 and accumulate > 1
+    table.get_by_role("row", name="mixed precision").first.get_by_role("button", name="Try").click()
+    lab.panel().get_by_role("radio", name="Batch sizes", checked=True).wait_for()
+    lab.wait_for_state("done")
+    assert lab.panel().get_by_role("checkbox", name="mixed precision").is_checked()
+
+
+def test_one_step_is_drawn_with_its_peak(lab: Notebook) -> None:
+    begun(lab, "step.ipynb")
+    started(lab)
+    choose(lab, "Over one step")
+    assert "Most is in use in the" in lab.panel().inner_text()
+    assert "in use at the peak" in (
+        lab.panel().locator("[data-block=timeline] [aria-label]").first.get_attribute("aria-label") or ""
+    )
+    lab.picture("prober_step")
 
 
 def test_a_narrow_page_puts_start_first_and_the_table_below(lab: Notebook) -> None:

@@ -81,7 +81,13 @@ class PanelView {
   }
 
   send(type, content = {}) {
-    if (!this.fate) this.model.send({ type, ...content });
+    if (this.fate) return;
+    try {
+      this.model.send({ type, ...content });
+    } catch (error) {
+      // A kernel that has just gone takes no message, a moment before it is known to have.
+      if (error.message !== "Cannot send") throw error;
+    }
   }
 
   /** The kernel is gone, or there again. */

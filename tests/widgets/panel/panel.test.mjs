@@ -460,6 +460,14 @@ test("a Stop that is pressed as the run ends by itself starts nothing", (t) => {
   );
 });
 
+test("a message that a kernel takes no more, before it is known to be gone, troubles nobody", () => {
+  const { model, el } = shown({ state: "done" });
+  model.send = () => {
+    throw new Error("Cannot send");
+  };
+  assert.doesNotThrow(() => el.querySelector(".nbtune-run").click());
+});
+
 test("a panel whose kernel is gone says so, offers nothing and sends nothing", () => {
   const statusChanged = { connect: (slot) => (statusChanged.emit = (status) => slot(null, status)), disconnect() {} };
   const model = Object.assign(modelOf({ state: "running", suggestion_action: { label: "Try", values: {} } }), {
