@@ -45,8 +45,9 @@ class Values:
             self._known[key] = (weakref.ref(tensor, lambda _: self._known.pop(key, None)), real)
 
     def knows(self, args: Any) -> bool:
-        """Whether the numbers behind one of an operator's arguments are known."""
-        return bool(self._known) and any(id(x) in self._known for x in args)
+        """Whether the numbers behind every tensor among an operator's own arguments are known, and there is one."""
+        tensors = [x for x in args if isinstance(x, torch.Tensor)]
+        return bool(tensors) and all(id(x) in self._known for x in tensors)
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What ``func`` gives for the known numbers; ``UNKNOWN`` where one of them is not known."""
