@@ -276,6 +276,8 @@ class MemoryEstimate:
         check_plan(**changes)
         if self._source.task is None or self.method == "real steps":
             raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")
+        if "amp" in changes:  # as in estimate_memory: False for none, None for as it is
+            changes["amp"] = self.plan.amp if changes["amp"] is None else (changes["amp"] or None)
         source = self._source.changed(**changes)
         return replace(self, image_size=changes.get("image_size", self.image_size), _source=source)
 
@@ -284,8 +286,12 @@ class MemoryEstimate:
 
         Nothing is traced again; k is the number of samples in one of those batches.
         """
-        is_so = self._source.task is not None and self._source.task.accumulate > 1
-        return self if is_so else replace(self, _source=self._source.accumulating())
+        return self if self._source.accumulate > 1 else replace(self, _source=self._source.accumulating())
+
+    @property
+    def traced_caveats(self) -> tuple[str, ...]:
+        """What was assumed in the traces made so far; of a changed estimate, those of its own."""
+        return self._source.caveats
 
     def find_law(self) -> None:
         """Trace so that every k can be asked for at once, where that can be; of use for a changed estimate."""

@@ -51,6 +51,7 @@ def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: 
             if made.workpiece.is_copy:
                 fuse_as_on_cuda(made.workpiece.optimizers)
             for _ in range(STEPS):
+                recorder.begin_step()
                 made.step(task.lr)
             recorder.stop()
     return recorder.recording
