@@ -354,11 +354,12 @@ class MemoryEstimate:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]
+        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak         free"]
         for k in [2**i for i in range(10)]:
             free = self.headroom_bytes(k)
             left = "" if free is None else format_memory(free) if free >= 0 else "too big"
-            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>9}")
+            left = "with retries" if left and not self.fits(k) and self.fits_with_retries(k) else left
+            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>12}")
         return "\n".join(lines) + small_print(self)
 
 

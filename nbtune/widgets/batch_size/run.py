@@ -114,7 +114,10 @@ def judged(limit: BatchLimit, capacity: str | int | None) -> BatchLimit:
 def _judged(trial: MemoryTrial, estimate: Any, capacity_before: int | None) -> MemoryTrial | None:
     if not trial.is_measured:
         k = trial.batch_size
-        return replace(trial, fits=estimate.fits(k), predicted_bytes=estimate.peak_bytes(k), parts=estimate.parts(k))
+        return replace(
+            trial, fits=estimate.fits(k), predicted_bytes=estimate.peak_bytes(k), parts=estimate.parts(k),
+            fits_with_retries=estimate.fits_with_retries(k),
+        )  # fmt: skip
     now = estimate.capacity_bytes
     if trial.peak_bytes is not None:
         return replace(trial, fits=now is None or trial.peak_bytes <= now)

@@ -112,7 +112,9 @@ class Stage:
         is_seen = self.face.mode == "step" and not running
         self.timeline = estimate.timeline(k) if is_seen and estimate is not None and k is not None else None
         plots["timeline"].update(timeline_view(self.timeline, limit.capacity_bytes))
-        self._put(key=bars_key(self.place, is_played=self._is_played(limit.trials)), layers=layers_table(estimate, k))
+        has_slower = any(trial.is_slower for trial in limit.latest)
+        key = bars_key(self.place, is_played=self._is_played(limit.trials), has_slower=has_slower)
+        self._put(key=key, layers=layers_table(estimate, k))
         self._shown = limit
         self._draw_parts(limit)
 

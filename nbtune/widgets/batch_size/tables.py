@@ -137,9 +137,10 @@ def grid_key() -> list[list[str]]:
     return [["", "GiB at the peak, predicted"], *steps, ["hatched", "does not fit"], ["framed", "largest 2ⁿ that fits"]]
 
 
-def bars_key(place: str, *, is_played: bool) -> list[list[str]]:
+def bars_key(place: str, *, is_played: bool, has_slower: bool = False) -> list[list[str]]:
     """What the marks of the bars mean; ``place`` is where steps are run, such as "this CPU"."""
     key = [["solid", f"measured on {place}"], ["striped", "predicted"], ["crossed", "does not fit"]]
+    key[2:2] = [["sparse", "with retries, slower"]] if has_slower else []
     if is_played:  # one line holds no more words
         return [*key, ["", "played: no GPU here"]]
     return [[mark, f"{mark}: {text}"] for mark, text in key]
