@@ -58,12 +58,16 @@ def _one_sample_with(estimate: MemoryEstimate, change: dict[str, Any]) -> Memory
 def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
     """Of those of ``what_fits`` one of each kind, so that it stays a sentence: half the side, and plain SGD."""
     changes = [change.plan for change in single_changes(estimate, 1)]
-    half = round((estimate.image_size or 0) * HALF)
-    chosen = [c for c in changes if c.get("optimizer", "SGD") == "SGD" and c.get("image_size", half) == half]
+    half = {name: round((getattr(estimate, name) or 0) * HALF) for name in ("image_size", "sequence_length")}
+    wanted = {**half, "optimizer": "SGD"}
+    chosen = [c for c in changes if all(wanted.get(name, value) == value for name, value in c.items())]
     return [(_in_words(change), change) for change in chosen if "foreach" not in change]
 
 
 def _in_words(change: dict[str, Any]) -> str:
     ((name, value),) = change.items()
-    words = {"checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}"}
-    return words.get(name, f"images of {value} pixels")
+    words = {
+        "checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}",
+        "image_size": f"images of {value} pixels", "sequence_length": f"sequences of {value} tokens",
+    }  # fmt: skip
+    return words[name]

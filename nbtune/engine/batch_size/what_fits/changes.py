@@ -9,8 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ...memory.estimate import MemoryEstimate
 from ...memory.images import SMALLEST_IMAGE
+from ...memory.sequences import SHORTEST_SEQUENCE
 
-SAME, ROUNDED, OTHER_RATE, LESS_DETAIL = "same numbers", "16-bit rounding", "needs another η", "less detail"
+SAME, ROUNDED, OTHER_RATE = "same numbers", "16-bit rounding", "needs another η"
+LESS_DETAIL, LESS_CONTEXT = "less detail", "less context"
 OF_A_MEAN = "Accumulated batches make the same update where the loss is a mean over the batch, not a sum."
 AVERAGED_TWICE = "BatchNorm averages twice"
 """The forward pass is run again, and with it BatchNorm's running averages."""
@@ -80,7 +82,7 @@ def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
         )),
     ]  # fmt: skip
     singles = [change for is_open, change in usual if is_open]
-    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate)]
+    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate), *_shorter_sequences(estimate)]
 
 
 def _has_lists(estimate: MemoryEstimate) -> bool:
@@ -111,6 +113,18 @@ def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
         for rank, s in smaller
         if s >= SMALLEST_IMAGE
     ]
+
+
+def _shorter_sequences(estimate: MemoryEstimate) -> list[Change]:
+    length = estimate.sequence_length or 0
+    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS)]
+    return [
+        Change(
+            f"sequences of {n}", {"sequence_length": n}, (LESS_CONTEXT,), (f"{n / length:.2g}× tokens",), rank=rank
+        )
+        for rank, n in shorter
+        if n >= SHORTEST_SEQUENCE
+    ]  # fmt: skip
 
 
 def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:

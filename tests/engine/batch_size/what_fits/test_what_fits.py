@@ -305,3 +305,20 @@ def test_how_the_data_were_taken_stands_below(found: WhatFits) -> None:
     assert found.data_form == images_task().data_form and f"Data: {found.data_form}." in repr(found)
     assert found.to_dict()["data_form"] == found.data_form
     assert {"checkpointing": True} in [row["changes"] for row in found.to_dict()["changes"]]
+
+
+def test_shorter_sequences_are_among_the_changes_where_the_data_are_tokens() -> None:
+    model = nn.Sequential(nn.Embedding(100, 32), nn.Linear(32, 1000), nn.ReLU(), nn.Linear(1000, 100), nn.Flatten(0, 1))
+    words = torch.zeros(16, 128).long()
+
+    def loss_fn(scores: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(scores, words.flatten())
+
+    task = Task(model, optimizer_of("AdamW", model), loss_fn, (words, words))
+    found = what_fits(task, "1.5 GB", batch_size=512, progress=False)
+    shorter = row_of(found, "sequences of 32")
+    assert shorter.effect == "less context" and shorter.cost == "0.25× tokens" and not shorter.is_the_tasks
+    assert shorter.peak_bytes == estimate_memory(task, "1.5 GB", sequence_length=32).peak_bytes(512)
+    assert not any(
+        "sequences" in row.name for row in what_fits(words_task(), "1 GB", batch_size=99, progress=False).changes
+    )
