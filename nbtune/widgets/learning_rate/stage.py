@@ -74,7 +74,7 @@ class Stage:
 
         if not running:
             self._pace.restart()
-        for name, view in (self._pace.views(draw) if running else draw(True)).items():
+        for name, view in self._pace.views(draw).items():
             self.face.plots[name].update(view)
 
     def _views(self, curve: LRCurve | LRByBatchSize, *, running: bool, words: bool) -> dict[str, View]:
