@@ -5,8 +5,8 @@
 First what making a widget takes from the processor, of each kind in a process of its own: the first one, the second and
 the median of the next nine. Then each tool's widget is made, run and closed 100 times, every fourth one in the midst of
 its run, and each tool's call is carried out 300 times. Memory is the process's resident set after a collection, in MiB
-over what it was after the first ten; threads, comms, open widgets, jobs and Python's own objects are counted. Flat means
-that a column does not grow. Only kinds whose name has PATTERN, if one is given; with WIDGETS = 0 (or CALLS) none.
+over what it was after the first ten; threads, comms, open widgets, jobs and Python's own objects are counted. Flat is a
+column that does not grow. Only kinds whose name has PATTERN, if one is given; with WIDGETS = 0 (or CALLS = 0) none.
 """
 
 from __future__ import annotations

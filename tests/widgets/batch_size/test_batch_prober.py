@@ -261,11 +261,11 @@ def test_accumulation_is_applied_to_a_new_task() -> None:
     assert f"accumulate={found.smallest.accumulate}" in said(prober)
 
 
-@pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5"])
+@pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5", "9" * 12])
 def test_a_wanted_size_that_is_none_is_told_in_words(wanted: str) -> None:
     prober = click(fits_prober(wanted), "start")
     assert prober.state == "idle" and prober.problem is not None
-    assert "k wanted must be a whole number ≥ 1" in prober.problem["text"]
+    assert f"“k wanted” must be a whole number ≥ 1 and ≤ 10⁹, not “{wanted}”" in prober.problem["text"]
 
 
 def test_while_it_runs_settings_are_locked_and_the_view_may_change() -> None:
