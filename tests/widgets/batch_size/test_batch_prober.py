@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import nbformat
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, click, done, ended, fields, is_picture_kept, said, session_of
+from executed import executed
 from ipywidgets import Widget
-from nbclient import NotebookClient
 from tasks import everything, hard_task, plain_task
 from torch import nn
 from torch.nn import functional
@@ -366,9 +365,7 @@ prober
 
 @pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "limit = await prober")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, store_widget_state=True).execute()
+    notebook = executed(UNATTENDED, "limit = await prober")
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert output.data["text/plain"].startswith("k = ")
