@@ -7,7 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from executed import executed
 from tasks import plain_task
 
 import nbtune as nt
@@ -81,8 +81,7 @@ def test_a_saved_notebook_keeps_nothing_of_it() -> None:
         "task = nt.Task(model, optim.SGD(model.parameters(), 0.1), nn.functional.cross_entropy, "
         "(randn(96, 4), zeros(96).long()))\nnt.find_lr(task)\nprint('done')"
     )
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    notebook = executed(code)
     line, printed = notebook.cells[0].outputs
     assert line.output_type == "display_data" and line.data == {} and printed.text == "done\n"
     nbformat.validate(notebook)

@@ -6,10 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from driver import PATIENCE_SECONDS, Gate, wait_for
-from tasks import blobs, plain_task
+from driver import PATIENCE_SECONDS, Gate, task_that_hangs, wait_for
 
-from nbtune.engine import LRSettings, Task, find_lr, race_lr, search_lr, sweep_lr
+from nbtune.engine import LRSettings, find_lr, race_lr, search_lr, sweep_lr
 from nbtune.engine.comparison.run import train_batch_sizes
 from nbtune.engine.comparison.settings import ComparisonSettings
 from nbtune.engine.run import Run
@@ -101,22 +100,6 @@ def test_every_run_that_trains_says_that_it_waits_for_a_batch(name: str, monkeyp
     gate.opened.set()
     taking.join(PATIENCE_SECONDS)
     assert not taking.is_alive() and run.waits.long is None
-
-
-def task_that_hangs(gate: Gate) -> Task:
-    """Its data are drawn one by one, and the 60th sample hangs."""
-    inputs, targets = blobs()
-
-    class Hanging:
-        def __len__(self) -> int:
-            return len(inputs)
-
-        def __getitem__(self, index: int) -> Any:
-            if index == 60:
-                gate()
-            return inputs[index], targets[index]
-
-    return plain_task(data=Hanging())
 
 
 def test_the_bar_of_a_call_says_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

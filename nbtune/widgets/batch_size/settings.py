@@ -7,12 +7,13 @@ from typing import Any
 
 from ...engine import Task
 from ...engine.batch_size.settings import BatchSettings
-from ...engine.memory.cards import CARDS, COMMON, read_capacity
+from ...engine.checks import whole_number
+from ...engine.memory.cards import read_capacity
 from ...engine.memory.parts import OPTIMIZERS
 from ...formats import format_memory
+from ..panel.card_list import card_field
 from ..panel.numbers import number_in
 
-OTHER, EXAMPLE = "other size …", "10 GB, RTX 3080"
 SHRUNK = (("½", 2), ("¼", 4))
 STRATEGIES = ("estimate", "halve", "double")
 PLANNED = {"image", "optimizer", "amp", "checkpointing"}
@@ -32,17 +33,14 @@ def fields_of(task: Task, image_size: int | None) -> list[Field]:
     image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
     image |= {"modes": ["k", "layers", "step"], "options": [] if image_size is None else _sizes(image_size)}
     return [
-        {
-            "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
-            "other": OTHER, "example": EXAMPLE,
-        },
+        card_field("this GPU" if task.device.type == "cuda" else "this machine", short="{}"),
         {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
         {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
         *([] if image_size is None else [image]),
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
         _switch("amp", "mixed precision"),
         _switch("checkpointing", "gradient checkpointing"),
-    ]  # fmt: skip
+    ]
 
 
 def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
@@ -100,10 +98,11 @@ def wanted_from(texts: dict[str, str]) -> int:
     Raises:
         ValueError: For anything but a whole number ≥ 1.
     """
-    text = texts["wanted"].strip()
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"k wanted must be a whole number ≥ 1, not {text!r}")
-    return int(text)
+    return number_in(texts["wanted"], "k wanted", _batch_size, "a whole number ≥ 1 and ≤ 10⁹")
+
+
+def _batch_size(text: str) -> int:
+    return whole_number("k", int(text))  # its words are the field's, see ``number_in``
 
 
 def own_optimizer(task: Task) -> str:
@@ -119,17 +118,6 @@ def _half(task: Task, card: str) -> Any:
     none = task.parameters[0].detach().flatten()[:0]
     has_bfloat16 = not card or read_capacity(card).architecture.has_bfloat16
     return none.bfloat16().dtype if has_bfloat16 else none.half().dtype
-
-
-def _cards(task: Task) -> list[list[str]]:
-    here = "this GPU" if task.device.type == "cuda" else "this machine"
-    return [["", here], *named_cards()]
-
-
-def named_cards() -> list[list[str]]:
-    """The usual sizes and cards as a list's entries; every other card can be typed below it."""
-    # A size is its own name; any other name is told with its size.
-    return [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(CARDS[n])})"] for n in COMMON]
 
 
 def _sizes(image_size: int) -> list[list[str]]:
