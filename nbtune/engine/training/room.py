@@ -18,7 +18,7 @@ import torch
 from ...formats import format_memory
 from ..device.capacity import free_bytes
 from ..device.out_of_memory import trim_heap
-from .kept import InMemory, Keeper, OnDisk, folder_with
+from .kept import InMemory, Keeper, NotEnoughMemoryError, OnDisk, folder_with
 
 HOST = torch.device("cpu")
 
@@ -29,10 +29,6 @@ than those 0.3. On a card, where too much is an error and not the end, half."""
 
 LAST_BYTES, LOOK_SECONDS = 2**24, 0.25
 """A run that finds less than this left ends itself; and how often it looks."""
-
-
-class NotEnoughMemoryError(MemoryError):
-    """A run was not begun, or ended, for want of memory; the message says what was needed, what is free, what to do."""
 
 
 class Ledger:

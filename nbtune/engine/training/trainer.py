@@ -82,6 +82,7 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._is_reversed = does_maximize(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
         self._losses = Losses(task, is_reversed=self._is_reversed)
+        self.notes.said.update(filter(None, [workpiece.note]))
         self._dtype = next((p.dtype for p in task.parameters), None)
         self._headroom = Headroom(task.device)
         self._steps_taken = 0
@@ -96,7 +97,7 @@ class Trainer:
 
     @property
     def notes(self) -> Notes:
-        """What was done with the user's losses and batches: skipped, summed, reversed."""
+        """What was done with the user's losses and batches (skipped, summed, reversed), and for want of memory."""
         return self._losses.notes
 
     def step(self, lr: float) -> torch.Tensor:

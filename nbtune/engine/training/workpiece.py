@@ -16,7 +16,7 @@ from .backup import Backup, optimizer_backup, put_back_groups
 from .copies import Workpiece, copied, is_copyable
 from .holdings import bytes_in, gradient_bytes, state_bytes, training_bytes
 from .kept import tree_of
-from .room import HOST, Ledger, NotEnoughMemoryError, check_training_fits, free_text, keeper_for
+from .room import HOST, Ledger, check_training_fits, free_text, keeper_for
 
 _held: dict[int, Ledger] = {}  # by the ids of the parameters that runs of this process work on: what those runs hold
 _held_lock = threading.Lock()
@@ -134,10 +134,7 @@ class Backups:
     def _made(self, task: Task) -> Backup:
         what, needed, free = "a backup of your model's state", _backup_bytes(task), free_text()
         keeper = self._undo.enter_context(closing(keeper_for(needed, ledger_of(task), what, _grads_beside(task))))
-        try:
-            backup = Backup(task, keeper)
-        except OSError as error:
-            raise NotEnoughMemoryError(f"{what} could not be written to disk: {error}") from error
+        backup = Backup(task, keeper)
         if backup.is_on_disk:
             self.note = f"Your own model was trained, with a backup on disk: {free} of memory were free."
         else:

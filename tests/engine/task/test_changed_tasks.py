@@ -39,7 +39,7 @@ def warnings_are_errors() -> Any:
 @pytest.mark.parametrize(
     "changes",
     [{"batch_size": 8}, {"amp": torch.bfloat16}, {"accumulate": 2, "batch_size": 4}, {"data": blobs(64)}, {}],
-    ids=str,
+    ids=["batch_size", "amp", "accumulate", "data", "nothing"],
 )
 def test_a_task_whose_model_is_not_there_can_be_changed_and_warns_no_more(changes: dict[str, Any]) -> None:
     task = absent()
@@ -56,11 +56,6 @@ def test_what_is_found_for_a_model_that_is_not_there_can_be_applied() -> None:
     fits = nt.what_fits(task, 792 * 2**20, batch_size=512, progress=False)
     changed = fits.apply(task)
     assert fits.smallest is not None and changed.batch_size == fits.smallest.batch_size and changed.is_meta
-
-
-@pytest.mark.parametrize("amp", [torch.float16, False])
-def test_a_probe_of_another_precision_takes_a_model_that_is_not_there(amp: Any) -> None:
-    assert nt.find_batch_size(absent(), capacity="1 GB", amp=amp, progress=False).batch_size
 
 
 @pytest.mark.parametrize(

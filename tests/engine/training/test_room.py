@@ -162,8 +162,8 @@ def test_every_tool_leaves_all_as_it_was_with_a_backup_on_disk_and_says_so(
     result = run(how, task)
     assert everything(task) == before
     assert all(p.grad is g for p, g in zip(task.parameters, gradients, strict=True))
-    assert "with a backup on disk: " in " ".join([result.limit, *getattr(result, "caveats", ())])
-    assert how == "compare" or "with a backup on disk: " in repr(result)
+    assert sum("with a backup on disk: " in caveat for caveat in result.caveats) == 1
+    assert repr(result).count("with a backup on disk: ") == 1
 
 
 def test_a_race_with_a_backup_on_disk_gives_the_same_losses_and_writes_it_once(
@@ -175,7 +175,7 @@ def test_a_race_with_a_backup_on_disk_gives_the_same_losses_and_writes_it_once(
     monkeypatch.setattr(room, "OnDisk", lambda folder: begun.append(OnDisk(folder)) or begun[-1])
     in_place = find_lr(plain_task(), rates=4, progress=False)
     assert [c.losses for c in in_place.candidates] == [c.losses for c in together.candidates] and len(begun) == 1
-    assert in_place.suggestion == together.suggestion and "on disk" not in together.limit
+    assert in_place.suggestion == together.suggestion and "on disk" not in " ".join([*together.caveats, together.limit])
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, MemoryError])
@@ -245,6 +245,50 @@ def test_a_disk_that_is_full_after_all_is_told_as_such(little: None, monkeypatch
     monkeypatch.setattr(OnDisk, "_write", refused)
     with pytest.raises(NotEnoughMemoryError, match=r"could not be written to disk: .* No space left"):
         run("race", task)
+    assert everything(task) == before
+
+
+@pytest.mark.filterwarnings("ignore:The data are an IterableDataset")
+def test_a_disk_that_fills_up_ends_a_race_on_data_that_come_once_with_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tape of the batches grows while the race goes on."""
+    monkeypatch.setattr(race, "copies_at_once", lambda task: 1)
+    monkeypatch.setattr(feeds, "COUNTED_BYTES", 400)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 1500)
+    written, original = [0], OnDisk._write
+
+    def limited(self: OnDisk, piece: torch.Tensor) -> None:
+        written[0] += piece.numel()
+        if written[0] > 1500:
+            raise OSError(28, "No space left on device")
+        original(self, piece)
+
+    monkeypatch.setattr(OnDisk, "_write", limited)
+    task = plain_task(data=DataLoader(Stream(), 8))
+    before = everything(task)
+    found = find_lr(task, rates=4, progress=False)
+    assert everything(task) == before and found.outcome == "stopped" and found.updates
+    assert re.search(r"Ended early: .* could not be written to disk: .* No space left", " ".join(found.caveats))
+    assert "Ended early: " in repr(found)
+
+
+@pytest.mark.parametrize("fails", ["_write", "TemporaryFile"])
+@pytest.mark.parametrize("how", ["quick", "race", "compare"])
+def test_a_disk_that_is_full_is_told_as_such_of_what_preserve_names_too(
+    little: None, monkeypatch: pytest.MonkeyPatch, how: str, fails: str
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    task = hard_task()
+    average = Average(task.model)
+    average.kept["more"] = torch.randn(2000)
+    task = Task(task.model, task.optimizer, task.loss_fn, task.loader, preserve=average)
+    before = everything(task)
+    monkeypatch.setattr(*((OnDisk, fails) if fails == "_write" else (kept.tempfile, fails)), refused)
+    with pytest.raises(NotEnoughMemoryError, match=r"could not be written to disk: .* No space left"):
+        run(how, task)
     assert everything(task) == before
 
 
@@ -401,7 +445,8 @@ def test_a_run_that_comes_near_the_limit_ends_with_what_it_has_and_says_so(
     found = run(how, task) if how == "race" else find_lr(task, mode="quick", steps=100, progress=False)
     assert everything(task) == before
     assert found.outcome == "stopped" and 10 < found.updates <= 52
-    assert "Ended early: only " in found.limit and "the system ends a kernel" in found.limit
+    said = [note for note in found.caveats if "Ended early: only " in note and "the system ends a kernel" in note]
+    assert len(said) == 1 and f"Note: {said[0]}" in repr(found)
 
 
 def test_an_estimate_of_the_curvature_without_room_for_its_vectors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +490,7 @@ try:
         said = " ".join(nt.compare_batch_sizes(task, [4], budget="8 samples", progress=False).caveats)
     else:
         mode = "race" if how.startswith("race") else "quick"
-        said = nt.find_lr(task, mode=mode, steps=10, rates=4, max_seconds=2, progress=False).limit
+        said = " ".join(nt.find_lr(task, mode=mode, steps=10, rates=4, max_seconds=2, progress=False).caveats)
     print("answered:", said)
 except MemoryError as error:
     print("refused:", error)
