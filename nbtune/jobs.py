@@ -43,7 +43,7 @@ class Job:
     """One run under way.
 
     Attributes:
-        task: What is trained; whoever makes the job may say it. Not kept alive.
+        task: What is trained; whoever makes the job may say it before it is listed. Not kept alive.
         has_ended: Set when it is off the board.
 
     Args:
@@ -292,11 +292,12 @@ class Call(Job):
 
 
 @contextmanager
-def listed(tool: Tool, detail: str = "", **changes: Any) -> Iterator[Call]:
+def listed(tool: Tool, detail: str = "", *, task: Any = None, **changes: Any) -> Iterator[Call]:
     """A call on the board for as long as the block runs.
 
     Args:
         tool, detail, **changes: As in ``Call``.
+        task: What is trained, None for nothing; not kept alive.
 
     Examples:
         >>> with listed("learning_rate", "quick sweep") as call:
@@ -307,6 +308,7 @@ def listed(tool: Tool, detail: str = "", **changes: Any) -> Iterator[Call]:
         ()
     """
     call = Call(tool, detail, **changes)
+    call.task = reference_to(task)  # before anybody can see it
     BOARD.begin(call)
     try:
         yield call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -94,18 +94,22 @@ def check_choices(task: Ingredients) -> None:
         raise ValueError("LBFGS calls a closure several times a step: give update= with your optimizer.step(closure)")
 
 
-def parameters_of(task: Ingredients) -> list[nn.Parameter]:
-    """Every parameter of the models, the loss and the optimizers once, trainable or not."""
-    return list({id(p): p for p in (*_own_parameters(task), *_held_parameters(task))}.values())
+def parameters_of(task: Ingredients) -> Iterator[nn.Parameter]:
+    """Every parameter of the models, the loss and the optimizers, trainable or not; some more than once.
+
+    Whoever looks for one of them need not walk through all.
+    """
+    yield from _own_parameters(task)
+    yield from _held_parameters(task)
 
 
-def _own_parameters(task: Ingredients) -> list[nn.Parameter]:
-    modules = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
-    return list({id(p): p for m in modules for p in m.parameters()}.values())
+def _own_parameters(task: Ingredients) -> Iterator[nn.Parameter]:
+    for module in (*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])):
+        yield from module.parameters()
 
 
-def _held_parameters(task: Ingredients) -> list[nn.Parameter]:
-    return [p for o in task.optimizers.values() for group in o.param_groups for p in group["params"]]
+def _held_parameters(task: Ingredients) -> Iterator[nn.Parameter]:
+    yield from (p for o in task.optimizers.values() for group in o.param_groups for p in group["params"])
 
 
 def device_of(task: Ingredients, asked: torch.device | str | None) -> torch.device:

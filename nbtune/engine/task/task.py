@@ -118,7 +118,7 @@ class Task:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the models, the loss and the optimizers once, trainable or not."""
-        return parameters_of(self)
+        return list({id(p): p for p in parameters_of(self)}.values())
 
     @property
     def batch_size(self) -> int | None:

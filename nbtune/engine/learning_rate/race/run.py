@@ -237,7 +237,7 @@ class LRRace(GeneratorRun[RaceStep]):
     ) -> Runner:
         runner = Runner(
             lr, self._task, shared, in_place=in_place, backups=self._backups, is_first=is_first,
-            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced,
+            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced and is_first,
         )  # fmt: skip
         self.noted.append(runner.trainer.notes)
         if self._held_out is not None and not self._kept:

@@ -14,7 +14,7 @@ from ...task.task import Task
 from ...training.kept import NotEnoughMemoryError
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
-from ...training.provoked import may_be_provoked, words_of
+from ...training.provoked import is_of_memory, may_be_provoked, words_of
 from ...training.trainer import LOADING, Trainer, trainer
 from ..events import LRStep
 from ..settings import LRSettings
@@ -112,16 +112,27 @@ class LRSweep(GeneratorRun[LRStep]):
         return None, failure
 
     def _comes_from_the_rate(self, steps: int) -> bool:
-        """Whether all steps to the one that raised, and that one, go well at the lowest rate."""
+        """Whether all steps to the one that raised, and that one, go well at the lowest rate.
+
+        Where there is no room for them, that is taken to be so.
+        """
         updates = (steps + 1) * (self._settings.updates_per_step or 1)
-        with trainer(self._task, tuned=self._settings.optimizer) as self._trainer:
-            for _ in range(updates):
-                if self._is_hurried:
-                    return True  # whoever stops the sweep wants what it found
-                try:
-                    self._trainer.step(self._settings.lr_min)
-                except Exception:
-                    return False
+        try:
+            with trainer(self._task, tuned=self._settings.optimizer) as self._trainer:
+                return self._goes_well(self._trainer, updates)
+        except Exception as error:
+            if not is_of_memory(error):
+                raise
+            return True
+
+    def _goes_well(self, checking: Trainer, updates: int) -> bool:
+        for _ in range(updates):
+            if self._is_hurried:
+                return True  # whoever stops the sweep wants what it found
+            try:
+                checking.step(self._settings.lr_min)
+            except Exception as error:
+                return is_of_memory(error)
         return True
 
     def _step(self, lr: float, updates: int, held_out: list[object]) -> torch.Tensor:
