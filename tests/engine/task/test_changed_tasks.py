@@ -15,6 +15,7 @@ from torch import nn
 import nbtune as nt
 from nbtune.engine import Task
 from nbtune.engine.small_print import collected
+from nbtune.engine.task.order import exceeds_own
 from nbtune.engine.task.task import NO_NUMBERS
 
 CE = nn.functional.cross_entropy
@@ -70,6 +71,12 @@ def test_what_is_found_for_a_model_that_is_not_there_can_be_applied() -> None:
 def test_whatever_trains_at_several_batch_sizes_says_that_there_are_no_numbers(train: Callable[[Task], Any]) -> None:
     with pytest.raises(ValueError, match="holds no numbers, so it cannot be trained"):
         train(absent())
+
+
+def test_a_batch_size_is_more_than_the_users_own_where_an_update_sees_more_samples() -> None:
+    task = plain_task(accumulate=2).with_(batch_size=8)
+    assert [exceeds_own(task, k) for k in (None, 1, 16, 17)] == [False, False, False, True]
+    assert exceeds_own(plain_task(data=[blobs(16)], loss_fn=CE), 1)  # whose own size nobody can tell
 
 
 def test_a_device_is_still_refused_of_a_model_that_is_not_there() -> None:
