@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,28 +128,34 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
 
 
 def test_nothing_is_written_after_the_bar_was_taken_away(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that tells of a wait has just seen one when the run ends."""
-    has_seen, may_tell = threading.Event(), threading.Event()
+    """The thread that tells of a wait has looked whether there is a bar, and not yet drawn it, when the run ends."""
+    has_looked, may_draw = threading.Event(), threading.Event()
     watching: list[threading.Thread] = []
 
-    class Waited(waits.Waits):
-        @property
-        def long(self) -> Any:
-            watching.append(threading.current_thread())
-            has_seen.set()
-            assert may_tell.wait(PATIENCE_SECONDS)
-            return SimpleNamespace(text="waiting for the data")
+    class Bar(tqdm.std.tqdm):  # type: ignore[type-arg]
+        def refresh(self, *arguments: Any, **named: Any) -> None:
+            if threading.current_thread() is not threading.main_thread() and not self.disable:
+                watching.append(threading.current_thread())
+                has_looked.set()
+                assert may_draw.wait(PATIENCE_SECONDS)
+                self.display()
+            else:
+                super().refresh(*arguments, **named)
 
     class Joined(threading.Thread):
         def join(self, timeout: float | None = None) -> None:
-            may_tell.set()
+            may_draw.set()
             super().join(timeout)
 
-    run = Counting(1, lambda number: has_seen.wait(PATIENCE_SECONDS))
-    run.waits = Waited()
+    def wait(number: int) -> None:
+        with run.waits.drawing():
+            assert has_looked.wait(PATIENCE_SECONDS)
+
+    run = Counting(1, wait)
     monkeypatch.setattr(headless.threading, "Thread", Joined)
+    monkeypatch.setattr(tqdm, "tqdm", partial(Bar, mininterval=0))
     carried_out(call_of(run), shows_bar=True)
-    may_tell.set()
+    may_draw.set()
     watching[0].join(PATIENCE_SECONDS)
     assert line.is_closed and line.written and not any(text.startswith("late") for text in line.written)
 

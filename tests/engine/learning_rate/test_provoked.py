@@ -18,7 +18,7 @@ from nbtune.engine import LRSettings, Task, find_lr
 from nbtune.engine.learning_rate.race.rules import reading_of
 from nbtune.engine.learning_rate.race.standings import Standings
 from nbtune.engine.training import room
-from nbtune.engine.training.kept import NotEnoughMemoryError
+from nbtune.engine.training.room import NotEnoughMemoryError
 
 INPUTS = 3 * torch.randn(256, 10, generator=torch.Generator().manual_seed(0))
 MODES = [LRSettings(), LRSettings(mode="quick")]
