@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..checks import made_of
-from ..memory.cards import capacity_name, parse_capacity
+from ..memory.cards import capacity_name, parse_capacity, placed
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.samples import Samples, image_size_of
 from ..run import GeneratorRun
@@ -197,7 +197,8 @@ def _told(rows: tuple[MemoryGridRow, ...], capacity: str) -> tuple[str, str]:
     halves = [row for row in halves if (rows[0].image_size // row.image_size).bit_count() == 1][:3]
     listed = ", ".join(f"k = {row.largest or 'none'} at {row.image_size}²" for row in halves)
     first, second = halves[0].largest, halves[1].largest if len(halves) > 1 else 0
-    place = f"On the {capacity}"
+    place = placed(capacity)
+    place = f"{place[0].upper()}{place[1:]}"
     if first and second > first:
         return f"{place}, halving the image side lets k grow {second // first}×:", f"{listed}."
     if not first and second:

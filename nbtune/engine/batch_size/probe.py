@@ -135,7 +135,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         assert self.estimate is not None
         return MemoryTrial(
             batch_size=k, fits=self.estimate.fits(k), peak_bytes=None, predicted_bytes=self.estimate.peak_bytes(k),
-            parts=self.estimate.parts(k),
+            parts=self.estimate.parts(k), fits_with_retries=self.estimate.fits_with_retries(k),
         )  # fmt: skip
 
     def _played(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:

@@ -44,6 +44,7 @@ class Source:
         self._changed: dict[Plan, Source] = {}
         self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
+        self.accumulate = task.accumulate
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
@@ -114,7 +115,9 @@ class Source:
     def _fixed(self, k: int) -> Tape:
         if self.task is None:
             raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
-        return Tape.fixed(rehearse(self.task, self.samples, k, self.plan, Stage(self.method))[0])
+        recording, said = rehearse(self.task, self.samples, k, self.plan, Stage(self.method))
+        self.caveats = tuple(dict.fromkeys((*self.caveats, *said)))
+        return Tape.fixed(recording)
 
     def _alone(self) -> Tape:
         """One sample by itself may take a course of its own, since lengths of 1 need no copies."""
@@ -132,7 +135,14 @@ class Source:
 
         Args:
             **changes: Fields of ``Plan``.
+        Raises:
+            ValueError: For an evaluation, beside which the training's own gradients and state lie.
         """
+        if self._derived is not None:
+            source, how = self._derived
+            if not self.plan.is_training:
+                raise ValueError("an evaluation's plan is its training's: change that one, then take its evaluation")
+            return source.changed(**changes)._derive(how)
         plan = replace(self.plan, **changes)
         if plan == self.plan:
             return self
@@ -160,9 +170,8 @@ class Source:
         return made
 
     def _resized(self, architecture: Architecture) -> Source:
-        made = object.__new__(Source)
-        vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
-        made.plan, made._moments, made._changed = replace(self.plan, architecture=architecture), {}, {}
+        made = self._like_this()
+        made.plan = replace(self.plan, architecture=architecture)
         size = architecture.workspace_bytes
         made._tape = None if self._tape is None else self._tape.with_matrix_bytes(size)
         made._tapes = {k: tape.with_matrix_bytes(size) for k, tape in self._tapes.items()}
@@ -184,13 +193,21 @@ class Source:
         return self._derive(Tape.accumulating)
 
     def _derive(self, how: Callable[[Tape], Tape]) -> Source:
-        made = Source(self.task, self.samples, self.plan)
-        made.method, made._beside, made._derived = self.method, self.beside_bytes, (self, how)
+        made = self._like_this()
+        made._tape, made._tapes, made._evaluation, made._derived = None, {}, None, (self, how)
+        return made
+
+    def _like_this(self) -> Source:
+        made = object.__new__(Source)
+        vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
+        made._moments, made._changed = {}, {}
         return made
 
     def find_law(self) -> None:
         """Trace so that one tape serves every k, where that can be; worth it from the third k on."""
-        if self._tape is None and self.task is not None and self.method != "real steps":
+        if self._derived is not None:
+            self._derived[0].find_law()
+        elif self._tape is None and self.task is not None and self.method != "real steps":
             self._trace(self.method, is_checked=False)
 
     def evaluation(self) -> Source:
@@ -219,10 +236,12 @@ class Source:
         from .measured import record_steps
 
         changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
-        if changed or not _is_room_for_real_steps(self.task):
+        if changed or not self.plan.is_training or not _is_room_for_real_steps(self.task):
             raise NotPredictableError.because(reasons[0])
         try:
-            first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+            sizes = self.plan.image_size, self.plan.sequence_length
+            batches = [self.samples.real_batch_of(k, *sizes) for k in TRACED_AT]
+            first, second = (record_steps(self.task, batch) for batch in batches)
         except Exception as error:
             if is_without_cuda(error):
                 raise _cuda_is_needed(error) from error

@@ -35,6 +35,7 @@ PLACE = (56.0, 26.0, BARS - 66.0, HEIGHT - 46.0)
 
 ROW = 18
 KEY = "solid: measured   ·   striped: predicted   ·   crossed: does not fit"
+SLOWER = "   ·   sparse: with retries, slower"
 MIDDLE, UNIT = 285, 110
 """px of the middle between the shares of layers, and of the room on either side."""
 
@@ -57,7 +58,8 @@ def memory_parts(limit: BatchLimit) -> list[Part]:
     """Bars, speed, and what takes the memory at the answer's k."""
     sizes, left = sizes_of(limit.settings), BARS + 14
     is_host = limit.estimate is not None and limit.estimate.device == "cpu"
-    heads = [Cell(56, 13, KEY, "muted"), Cell(left, 13, "Speed, samples/s by k")]
+    key = KEY + (SLOWER if any(trial.is_slower for trial in limit.latest) else "")
+    heads = [Cell(56, 13, key, "muted"), Cell(left, 13, "Speed, samples/s by k")]
     return [
         bars_part(scene_of(limit, False), PLACE),
         Part(replace(speed_panel(sizes), caption=""), speed_view(limit), (left + 26, 26, WIDTH - left - 34, 70)),
@@ -81,7 +83,8 @@ def estimate_png(estimate: MemoryEstimate) -> bytes | None:
 def estimate_parts(estimate: MemoryEstimate) -> list[Part]:
     """Its bars, and what takes the memory at the largest k that fits."""
     scene = scene_of_estimate(estimate)
-    key = Cell(56, 13, "striped: predicted   ·   crossed: does not fit", "muted")
+    slower = SLOWER if any(bar.is_slower for bar in scene.bars) else ""
+    key = Cell(56, 13, f"striped: predicted   ·   crossed: does not fit{slower}", "muted")
     table = _parts_table(_explained(scene.bars, scene.best), estimate.device == "cpu", (TABLE[0], 26))
     return [bars_part(scene, PLACE), page([key], (0, 0, WIDTH, HEIGHT + 30)), table]
 

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from nbtune.engine import Task
+from nbtune.engine.memory.estimate import MemoryEstimate
 from nbtune.widgets.batch_size import run as _prober_run
 from nbtune.widgets.batch_size.prober import BatchProber
 
@@ -259,6 +260,37 @@ def test_accumulation_is_applied_to_a_new_task() -> None:
     click(prober, "apply")
     assert (prober.task.batch_size, prober.task.accumulate) == (found.smallest.batch_size, found.smallest.accumulate)
     assert f"accumulate={found.smallest.accumulate}" in said(prober)
+
+
+def test_applying_twice_sets_the_same_again_and_what_follows_is_judged_anew() -> None:
+    prober = done(fits_prober())
+    click(click(prober, "apply"), "apply")
+    first = prober.found.smallest  # type: ignore[union-attr]
+    assert prober.task.accumulate == first.accumulate  # type: ignore[union-attr]
+    before = prober.result
+    ended(click(prober, "start"))
+    assert prober.result is not before and prober.result.estimate.task is prober.task
+
+
+def test_where_no_change_can_be_estimated_that_is_a_sentence() -> None:
+    def step(model: Any, batch: Any) -> torch.Tensor:
+        images = torch.from_numpy(batch[0].numpy().copy())  # numbers, which only real steps have
+        return nn.functional.cross_entropy(model(images), batch[1])
+
+    task = image_task(loss_fn=None, training_step=step)
+    prober = done(click(prober_of(task, capacity="1 GB"), "set", mode="fits"))
+    assert prober.result.estimate.method == "real steps" and prober.found is None
+    assert said(prober).startswith("No change can be estimated: this model was traced in real steps")
+
+
+def test_what_a_step_takes_is_worked_out_only_where_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    whole = MemoryEstimate.timeline
+    monkeypatch.setattr(MemoryEstimate, "timeline", lambda self, k: asked.append(k) or whole(self, k))
+    prober = done(prober_of())
+    assert not asked
+    click(prober, "set", mode="step")
+    assert asked == [prober.result.batch_size]
 
 
 @pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5"])

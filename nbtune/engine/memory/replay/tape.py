@@ -69,18 +69,22 @@ class Tape:
         gradients = {index for index, allocation in enumerate(allocations) if allocation.part == "gradients"}
         kept = {~event for event in events if event < 0} & gradients
         added = gradients - kept
-        played, fresh = list[int](), list[int]()
+        played, fresh, moved = list[int](), list[int](), list[int]()
         for event in events:
             if event < 0 or allocations[event].operator != (allocations[fresh[-1]].operator if fresh else ""):
                 played += [~index for index in fresh]
                 fresh = []
+            moved.append(len(played))
             if event >= 0 or ~event not in kept:
                 played.append(event)
             fresh += [event] if event in added else []
+        moved.append(len(played))
         played += [~index for index in fresh]
         others = [replace(a, part="temporary") if i in added else a for i, a in enumerate(allocations)]
         laws = [(a, law) for a, (_, law) in zip(others, self._sizes, strict=True)]
-        return Tape(replace(self.recording, allocations=others, events=played), laws)
+        turns = [(moved[at], phase) for at, phase in self.recording.turns]
+        steps = [moved[at] for at in self.recording.steps]
+        return Tape(replace(self.recording, allocations=others, events=played, turns=turns, steps=steps), laws)
 
     def with_matrix_bytes(self, size: int) -> Tape:
         """The same steps on a card whose matrix products hold another workspace."""

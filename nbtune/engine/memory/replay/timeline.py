@@ -43,7 +43,9 @@ class MemoryTimeline:
     @property
     def where(self) -> str:
         """Where the peak is, in a sentence."""
-        at = f" in {self.peak_module} ({self.peak_layer})" if self.peak_module else ""
+        # The backward pass calls no module: which one it is at is told by what is let go next.
+        near = "near" if self.peak_phase == BACKWARD else "in"
+        at = f" {near} {self.peak_module} ({self.peak_layer})" if self.peak_module else ""
         return f"Most is in use in the {NAMES[self.peak_phase]}{at}, at {self.peak_operator.rpartition('.')[2]}."
 
 
