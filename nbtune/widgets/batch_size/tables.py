@@ -93,7 +93,7 @@ def _heat(cell: GridCell) -> Cell:
 
 
 MARKS = {"fits": "striped", "slower": "sparse", "too_big": "crossed"}
-TRIED = {"amp", "checkpointing", "optimizer", "image_size"}
+TRIED = {"amp", "checkpointing", "optimizer", "image_size", "sequence_length"}
 """What the fields can be set to."""
 
 
