@@ -7,6 +7,7 @@ from typing import Any
 
 import nbformat
 import pytest
+import tqdm
 from executed import executed
 from tasks import plain_task
 
@@ -52,6 +53,16 @@ def test_a_bar_is_one_output_that_ends_empty_and_nothing_is_on_stderr(
     assert capsys.readouterr() == ("", "")
     assert cell.shown[-1] == {} and all(bundle["text/plain"] for bundle in cell.shown[:-1])
     assert not any("\r" in text for bundle in cell.shown for text in bundle.values())
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_bar_in_a_notebook_is_drawn_with_blocks(call: str, cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tqdm.tqdm[Any]] = []
+    monkeypatch.setattr(tqdm, "tqdm", lambda **how: bars.append(tqdm.std.tqdm(**how, mininterval=0)) or bars[-1])
+    CALLS[call](progress=True)
+    drawn = "".join(text for bundle in cell.shown for text in bundle.values())
+    assert [bar.ascii for bar in bars] == [False] and "#" not in drawn
+    assert "█" in drawn or call == "find_batch_size"  # which counts, and has no end to go to
 
 
 def test_an_error_takes_it_away_as_well(cell: Cell) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .board import BOARD
 from .finding import Finding, Forecast
-from .job import Job, Progress, Tool
+from .job import Job, Progress, Tool, reference_to
 
 
 class Call(Job):
@@ -46,11 +46,12 @@ class Call(Job):
 
 
 @contextmanager
-def listed(tool: Tool, detail: str = "", **changes: Any) -> Iterator[Call]:
+def listed(tool: Tool, detail: str = "", *, task: Any = None, **changes: Any) -> Iterator[Call]:
     """A call on the board for as long as the block runs.
 
     Args:
         tool, detail, **changes: As in ``Call``.
+        task: What is trained, None for nothing; not kept alive.
 
     Examples:
         >>> with listed("learning_rate", "quick sweep") as call:
@@ -61,6 +62,7 @@ def listed(tool: Tool, detail: str = "", **changes: Any) -> Iterator[Call]:
         ()
     """
     call = Call(tool, detail, **changes)
+    call.task = reference_to(task)  # before anybody can see it
     BOARD.begin(call)
     try:
         yield call

@@ -42,7 +42,7 @@ class Job:
     """One run under way.
 
     Attributes:
-        task: What is trained; whoever makes the job may say it. Not kept alive.
+        task: What is trained; whoever makes the job may say it before it is listed. Not kept alive.
         has_ended: Set when it is off the board.
 
     Args:

@@ -264,6 +264,13 @@ def card() -> None:
     p95 = statistics.quantiles(sizes, n=20, method="inclusive")[-1]
     print(f"{len(errors)} peaks: median {statistics.median(sizes):.2%} (wanted ≤ 3 %), p95 {p95:.1%} (≤ 8 %)")
     print(f"from {min(errors):+.1%} to {max(errors):+.1%}; with the margin at least {min(with_margin):+.1%} (−5 %)")
+    too_small = sum(spare < 0 for spare in with_margin)
+    unused = statistics.mean(max(0.0, spare) / (1 + spare) for spare in with_margin)
+    print("as xMem (2025) judges estimators: the run gets what the estimate with its margin says, beside the context")
+    print(
+        f"median relative error {statistics.median(sizes):.2%}, out of memory {too_small} of {len(errors)} "
+        f"({too_small / len(errors):.1%}), left unused {unused:.1%} of what was given"
+    )
 
 
 # --- the whole curve --------------------------------------------------------------------------------------------------

@@ -114,4 +114,4 @@ def test_the_bar_of_a_call_says_it(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert wait_for(lambda: told.append(capsys.readouterr().err) or "waiting for the data" in "".join(told))  # type: ignore[func-returns-value]
     gate.opened.set()
     calling.join(PATIENCE_SECONDS)
-    assert wait_for(lambda: not any(thread.name == "nbtune-bar" for thread in threading.enumerate()))
+    assert not any(thread.name == "nbtune-bar" for thread in threading.enumerate())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..base.marks import Mark, Part
 from ..base.page import Cell, Drawn, page
 from ..base.picture import WIDTH
-from ..base.sentence import sentence_png
+from ..base.sentence import Told, sentence_png
 from .bars import bars_part
 from .grid import grid_png
 from .layers import Y_RANGE, treemap_panel, treemap_view
@@ -77,7 +77,7 @@ def estimate_png(estimate: MemoryEstimate) -> bytes | None:
     scene = scene_of_estimate(estimate)
     head, _, rest = view_of(scene).label.partition(". ")
     caveats = " ".join(f"{caveat.rstrip('.')}." for caveat in estimate.caveats)
-    return sentence_png(estimate_parts(estimate), HEIGHT + 30, _Answer(f"{head}.", rest, caveats))
+    return sentence_png(estimate_parts(estimate), HEIGHT + 30, Told(f"{head}.", rest, caveats))
 
 
 def estimate_parts(estimate: MemoryEstimate) -> list[Part]:
@@ -126,18 +126,11 @@ def _part(row: PartRow, y: float) -> Iterator[Cell]:
     yield Cell(right, y, row.percent, align="right", weight=weight)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    verdict: str
-    reason: str
-    limit: str
-
-
 def layers_png(estimate: MemoryEstimate, k: int) -> bytes | None:
     """The light picture of what takes the memory at batch size ``k``; None where matplotlib is not installed."""
     rows = layer_rows(estimate, k)
     parts = layers_parts(estimate, k)
-    return sentence_png(parts, int(Y_RANGE[0]) + 30, _Answer(rows.verdict, rows.label, f"At k = {k}."))
+    return sentence_png(parts, int(Y_RANGE[0]) + 30, Told(rows.verdict, rows.label, f"At k = {k}."))
 
 
 def layers_parts(estimate: MemoryEstimate, k: int) -> list[Part]:
