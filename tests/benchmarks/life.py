@@ -4,13 +4,15 @@
 
 First what making a widget takes from the processor, of each kind in a process of its own: the first one, the second and
 the median of the next nine. Then each tool's widget is made, run and closed 100 times, every fourth one in the midst of
-its run, and each tool's call is carried out 300 times. Memory is the process's resident set after a collection, in MiB
-over what it was after the first ten; threads, comms, open widgets, jobs and Python's own objects are counted. Flat is a
-column that does not grow. Only kinds whose name has PATTERN, if one is given; with WIDGETS = 0 (or CALLS = 0) none.
+its run, and each tool's call is carried out 300 times. Memory is the process's resident set, in MiB over what it was
+after the first ten, once garbage is collected and the C library has given back what is free; threads, comms, open
+widgets, jobs and Python's own objects are counted. Flat is a column that does not grow. Only kinds whose name has
+PATTERN, if one is given; with WIDGETS = 0 (or CALLS = 0) none.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import re
@@ -125,6 +127,8 @@ def figures() -> tuple[float, ...]:
     while (BOARD.jobs or threading.active_count() > 1) and time.monotonic() < deadline:
         time.sleep(0.05)
     gc.collect()
+    if hasattr(library := ctypes.CDLL(None), "malloc_trim"):  # what it keeps of freed memory would look like growth
+        library.malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     open_comms = len(get_comm_manager().comms)
     return (
