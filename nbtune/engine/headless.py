@@ -86,8 +86,8 @@ def _interrupted(call: Headless[Any], events: list[Any]) -> Interrupted:
 
 def _carried_out(call: Headless[Result], events: list[Any], shows_bar: bool) -> Result:
     counted: list[Any] = []
-    job_kind = {"task": call.task, "max_seconds": call.max_seconds, "hurry": call.run.hurry}
-    with held_back(), listed(call.tool, call.detail, **job_kind) as job:
+    what = {"task": call.task, "max_seconds": call.max_seconds, "hurry": call.run.hurry}
+    with held_back(), listed(call.tool, call.detail, **what) as job:
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from ..checks import made_of
 from ..memory.cards import capacity_name, parse_capacity, placed
-from ..memory.estimate import MemoryEstimate, estimate_memory
+from ..memory.estimate import MemoryEstimate
 from ..memory.samples import Samples, image_size_of
 from ..run import GeneratorRun
 from ..task.task import Task
+from .probe import estimate_with
 from .settings import BatchSettings
 
 FRACTIONS = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
@@ -156,11 +157,7 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
             yield _row(estimate, side, most if count is None else max(1, min(most, count)))
 
     def _estimate(self, side: int) -> MemoryEstimate:
-        wanted = self._settings
-        return estimate_memory(
-            self._task, wanted.capacity, image_size=side, amp=wanted.amp, checkpointing=wanted.checkpointing,
-            optimizer=wanted.optimizer, samples=self._samples,
-        )  # fmt: skip
+        return estimate_with(self._task, self._settings, image_size=side, samples=self._samples)
 
 
 def _judged(row: MemoryGridRow, capacity_bytes: int) -> MemoryGridRow:

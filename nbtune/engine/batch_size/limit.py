@@ -116,11 +116,13 @@ class BatchLimit:
 
         Raises:
             TypeError: For something that is no task.
-            ValueError: When no size fits or none is known, or the loader cannot be rebuilt.
+            ValueError: When no size fits or none is known, when it is an evaluation's, or the loader cannot be rebuilt.
         """
         checked_task(task, "apply")
         if self.batch_size is None:
             raise ValueError(f"there is no batch size to apply. {self._sentence}")
+        if self.settings.evaluation:
+            raise ValueError(f"k = {self.batch_size} is an evaluation's: give it to the loader of your evaluation")
         return task.with_(batch_size=self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:

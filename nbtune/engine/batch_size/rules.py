@@ -122,6 +122,7 @@ def _shortage_sentence(known: Known, k: int) -> str:
 
 def _evidence(known: Known, best: MemoryTrial) -> str:
     how = f"measured on {_place(best)}" if best.is_measured else "predicted"
+    how = f"an evaluation, {how}" if known.settings.evaluation else how
     peak = _peak(best)
     if known.capacity_bytes is not None and peak is not None:
         how += f", {format_memory(max(0, known.capacity_bytes - peak))} free"

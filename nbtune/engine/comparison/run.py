@@ -167,14 +167,8 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        begun = TrainingRun(
-            run,
-            task,
-            self.budget,
-            loader_state,
-            backups=self._backups,
-            is_fenced=exceeds_own(self._task, run.batch_size),
-        )
+        is_fenced = exceeds_own(self._task, run.batch_size)
+        begun = TrainingRun(run, task, self.budget, loader_state, backups=self._backups, is_fenced=is_fenced)
         self._noted.append(begun.trainer.notes)
         return begun
 

@@ -230,16 +230,24 @@ def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
 
 def image_size_of(task: Task) -> int | None:
     """Height in pixels of the task's images, by one sample; None where the data are no images, or can't be rewound."""
+    found = image_size_of_batch(_first_batch(task))
+    return None if found is None else found[0]
+
+
+def sequence_length_of(task: Task) -> int | None:
+    """Tokens of the task's first sample; None where the data are no tokens, or can't be rewound."""
+    return sequence_length_of_batch(_first_batch(task))
+
+
+def _first_batch(task: Task) -> Any:
+    """None where the data can't be rewound."""
     dataset = getattr(task.loader, "dataset", None)
     with _left_alone(task), let_through():
         if isinstance(task.loader, (list, tuple)):
-            first = task.loader[0]
-        elif dataset is None or isinstance(dataset, IterableDataset):
+            return task.loader[0]
+        if dataset is None or isinstance(dataset, IterableDataset):
             return None
-        else:
-            first = _collated(task.loader)([dataset[0]])
-    found = image_size_of_batch(first)
-    return None if found is None else found[0]
+        return _collated(task.loader)([dataset[0]])
 
 
 def _collates(loader: DataLoader[Any]) -> bool:

@@ -13,7 +13,7 @@ from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.what_fits.result import WhatFits
 from ...engine.checks import made_of
-from ...engine.memory.samples import image_size_of
+from ...engine.memory.samples import image_size_of, sequence_length_of
 from ...engine.task.task import checked_task
 from ...plots.memory.changes import changes_png
 from ...plots.memory.picture import grid_png, layers_png, memory_png
@@ -67,7 +67,7 @@ class BatchProber(Panel):
         self._stage = Stage(self, task)
         image_size = image_size_of(task)
         super().__init__(
-            fields=fields_of(task, image_size),
+            fields=fields_of(task, image_size, sequence_length_of(task)),
             values=texts_of(self.settings, task),
             modes=[mode for mode in _MODES if mode[0] != "grid" or image_size is not None],
             mode="k",
@@ -92,6 +92,8 @@ class BatchProber(Panel):
         settings = settings_from(self.values, self.settings, self.task)
         known, wants_more = self._stage.limit, self.mode in MADE_OF_THE_PREDICTION
         wanted = wanted_from(self.values) if self.mode == "fits" else None
+        if wanted is not None:  # changes are to training
+            settings = replace(settings, evaluation=False)
         is_known = known is not None and _plan(known.settings) == _plan(settings) and _is_of(known, self.task)
         seconds = 0.0 if is_preview or wants_more else settings.measure_seconds
         needs_probe = not (is_known and wants_more)

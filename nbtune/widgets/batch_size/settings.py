@@ -16,31 +16,35 @@ from ..panel.numbers import number_in
 
 SHRUNK = (("½", 2), ("¼", 4))
 STRATEGIES = ("estimate", "halve", "double")
-PLANNED = {"image", "optimizer", "amp", "checkpointing"}
+PLANNED = {"image", "tokens", "optimizer", "amp", "checkpointing", "evaluation"}
 """The fields that change what is predicted; the card only judges it, the strategy only tries it."""
 
 Field = dict[str, Any]
 
 
-def fields_of(task: Task, image_size: int | None) -> list[Field]:
+def fields_of(task: Task, image_size: int | None, sequence_length: int | None = None) -> list[Field]:
     """The panel's fields for this task.
 
     Args:
         task: Its device and optimizer name what the first entries stand for.
         image_size: Side of its images in pixels; None where the data are no images.
+        sequence_length: Tokens of a sample; None where the data are no tokens.
     """
-    # Batch sizes and layers belong to one image size, the grid shows several.
-    image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
-    image |= {"modes": ["k", "layers", "step"], "options": [] if image_size is None else _sizes(image_size)}
+    # Batch sizes and layers belong to one size of the samples, the grid shows several.
+    one: Field = {"kind": "segments", "row": 2, "short": " · {}", "modes": ["k", "layers", "step"]}
     return [
         card_field("this GPU" if task.device.type == "cuda" else "this machine", short="{}"),
         {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
         {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
-        *([] if image_size is None else [image]),
+        *([] if image_size is None else [{**one, "name": "image", "label": "image", "options": _sizes(image_size)}]),
+        *([] if sequence_length is None else [
+            {**one, "name": "tokens", "label": "tokens", "options": _sizes(sequence_length, "")}
+        ]),
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
         _switch("amp", "mixed precision"),
         _switch("checkpointing", "gradient checkpointing"),
-    ]
+        {**_switch("evaluation", "evaluation"), "modes": ["k", "layers", "step"]},
+    ]  # fmt: skip
 
 
 def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
@@ -51,16 +55,19 @@ def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
         "strategy": settings.strategy,
         "wanted": str(settings.target_batch_size or task.batch_size or ""),
         "image": "" if settings.image_size is None else str(settings.image_size),
+        "tokens": "" if settings.sequence_length is None else str(settings.sequence_length),
         "optimizer": "" if settings.optimizer in (None, own_optimizer(task)) else settings.optimizer or "",
         "amp": "on" if amp else "",
         "checkpointing": "on" if settings.checkpointing else "",
+        "evaluation": "on" if settings.evaluation else "",
     }
 
 
 def texts_of_changes(changes: dict[str, Any]) -> dict[str, str]:
     """What stands in the fields where a prediction is changed so."""
     texts = {"amp": "on", "checkpointing": "on"}
-    named = {"image" if name == "image_size" else name: str(value) for name, value in changes.items()}
+    fields = {"image_size": "image", "sequence_length": "tokens"}
+    named = {fields.get(name, name): str(value) for name, value in changes.items()}
     return {name: texts.get(name, text) for name, text in named.items()}
 
 
@@ -81,6 +88,10 @@ def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> B
 def _changes(name: str, text: str, task: Task, card: str) -> dict[str, Any]:
     if name == "image":
         return {"image_size": number_in(text, "image", int, "a whole number such as 64") if text else None}
+    if name == "tokens":
+        return {"sequence_length": number_in(text, "tokens", int, "a whole number such as 128") if text else None}
+    if name == "evaluation":
+        return {"evaluation": bool(text)}
     if name == "wanted":
         return {}  # asked of the prediction, see ``wanted_from``
     if name == "amp":
@@ -120,9 +131,9 @@ def _half(task: Task, card: str) -> Any:
     return none.bfloat16().dtype if has_bfloat16 else none.half().dtype
 
 
-def _sizes(image_size: int) -> list[list[str]]:
-    smaller = [(sign, image_size // divisor) for sign, divisor in SHRUNK]
-    return [["", f"×1 · {image_size}²"], *([str(side), f"{sign} · {side}²"] for sign, side in smaller if side >= 8)]
+def _sizes(full: int, unit: str = "²") -> list[list[str]]:
+    smaller = [(sign, full // divisor) for sign, divisor in SHRUNK]
+    return [["", f"×1 · {full}{unit}"], *([str(size), f"{sign} · {size}{unit}"] for sign, size in smaller if size >= 8)]
 
 
 def _optimizers(task: Task) -> list[list[str]]:

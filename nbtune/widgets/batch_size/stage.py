@@ -145,7 +145,7 @@ class Stage:
         if self.face.mode == "fits" and self.found is not None:
             smallest = self.found.smallest
             return "" if smallest is None or not smallest.is_the_tasks else f"Apply {smallest.short}"
-        return "" if limit.batch_size is None else f"Apply k = {limit.batch_size}"
+        return "" if limit.batch_size is None or limit.settings.evaluation else f"Apply k = {limit.batch_size}"
 
     def _sentence(self, limit: BatchLimit) -> Sentence:
         mode = self.face.mode

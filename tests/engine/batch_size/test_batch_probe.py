@@ -23,6 +23,7 @@ from nbtune.engine.batch_size.rules import is_still_rising, knee
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, tried
 from nbtune.engine.batch_size.trial import MemoryTrial
+from nbtune.engine.batch_size.what_fits.search import WhatFitsSearch
 from nbtune.engine.device.capacity import free_bytes
 from nbtune.engine.memory import MemoryEstimate, estimate_memory
 
@@ -484,3 +485,28 @@ def test_a_search_predicts_both_limits() -> None:
     for made in limit.trials:
         assert made.fits_with_retries is limit.estimate.fits_with_retries(made.batch_size)
     assert limit.largest_with_retries == max(t.batch_size for t in limit.trials if t.fits_with_retries)
+
+
+def test_an_evaluation_is_searched_as_its_estimate_says_and_never_run_or_applied() -> None:
+    task = plain_task()
+    limit = find_batch_size(task, replace(CARD, evaluation=True), progress=False)
+    evaluation = estimate_memory(task, "8 GB").evaluation()
+    assert [t.predicted_bytes for t in limit.trials] == [evaluation.peak_bytes(t.batch_size) for t in limit.trials]
+    assert not any(t.is_measured for t in limit.trials) and limit.reason.startswith("(an evaluation, predicted")
+    assert any("an evaluation is predicted alone" in caveat for caveat in limit.caveats)
+    with pytest.raises(ValueError, match="an evaluation's: give it to the loader"):
+        limit.apply(task)
+    with pytest.raises(ValueError, match="changes are to training"):
+        WhatFitsSearch(evaluation, 4)
+    with pytest.raises((TypeError, ValueError), match="evaluation"):
+        BatchSettings(evaluation=1)  # type: ignore[arg-type]
+
+
+def test_sequences_of_another_length_are_planned_and_not_run() -> None:
+    model = nn.Sequential(nn.Embedding(50, 16), nn.Flatten(0, 1), nn.Linear(16, 50))
+    words = torch.zeros(64, 32).long()
+    loss = lambda scores, words: nn.functional.cross_entropy(scores, words.flatten())  # noqa: E731
+    task = Task(model, torch.optim.AdamW(model.parameters()), loss, (words, words))
+    limit = find_batch_size(task, replace(CARD, sequence_length=16), progress=False)
+    assert limit.estimate.sequence_length == 16 and not any(t.is_measured for t in limit.trials)
+    assert any("sequences of another length" in caveat for caveat in limit.caveats)

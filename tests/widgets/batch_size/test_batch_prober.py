@@ -292,6 +292,37 @@ def test_what_a_step_takes_is_worked_out_only_where_it_is_looked_at(monkeypatch:
     assert asked == [prober.result.batch_size]
 
 
+def words_task() -> Task:
+    model = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 50), nn.Flatten(0, 1))
+    words = torch.zeros(64, 32).long()
+
+    def loss_fn(scores: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(scores, words.flatten())
+
+    return Task(model, torch.optim.AdamW(model.parameters()), loss_fn, (words, words))
+
+
+def test_sequences_may_be_halved_and_quartered() -> None:
+    prober = prober_of(words_task())
+    assert [text for _, text in fields(prober)["tokens"]["options"]] == ["×1 · 32", "½ · 16", "¼ · 8"]
+    assert "tokens" not in fields(prober_of())
+    ended(click(prober, "start", values={"tokens": "16"}))
+    assert prober.result.estimate.sequence_length == 16
+    assert "for sequences of 16" in said(click(prober, "apply"))
+
+
+def test_an_evaluation_has_larger_batches_and_nothing_of_it_is_applied() -> None:
+    prober = done(prober_of())
+    trained = prober.result
+    ended(click(prober, "set", values={"evaluation": "on"}))
+    assert not prober.result.estimate.plan.is_training and "an evaluation" in said(prober)
+    assert trained.estimate.peak_bytes(4096) > prober.result.estimate.peak_bytes(4096)
+    task = prober.task
+    assert prober.apply_label == "" and click(prober, "apply").task is task
+    ended(click(prober, "set", mode="fits"))
+    assert prober.found is not None and prober.result.estimate.plan.is_training
+
+
 @pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5", "9" * 12])
 def test_a_wanted_size_that_is_none_is_told_in_words(wanted: str) -> None:
     prober = click(fits_prober(wanted), "start")

@@ -37,6 +37,8 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
             raise ValueError('nobody says how much memory there is: name a card, e.g. capacity="8 GB"')
         if estimate.method == "real steps":
             raise ValueError("this model was traced in real steps, so that no change can be estimated")
+        if not estimate.plan.is_training:
+            raise ValueError("changes are to training: give the estimate that the evaluation was made of")
         self._estimate, self._k = estimate, batch_size
         self._card = estimate.capacity_bytes, estimate.capacity_name
         self._waiting_for = "the estimate as it is"
