@@ -28,7 +28,9 @@ MARGIN_OF_RETRIES = 0.06
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
-CHANGES = ("image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach")
+CHANGES = (
+    "image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach", "weights", "adapters",
+)  # fmt: skip
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
@@ -279,8 +281,8 @@ class MemoryEstimate:
         """The same card and data under another plan. Takes about a second for each k that is asked for.
 
         Args:
-            **changes: ``image_size``, ``sequence_length``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``;
-                see ``Plan``.
+            **changes: ``image_size``, ``sequence_length``, ``amp``, ``checkpointing``, ``optimizer``, ``foreach``,
+                ``weights`` or ``adapters``; see ``Plan``.
         Raises:
             TypeError: For another name.
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.

@@ -23,6 +23,8 @@ def check_plan(
     checkpointing: Any = None,
     optimizer: Any = None,
     foreach: Any = None,
+    weights: Any = None,
+    adapters: Any = None,
 ) -> None:
     """Whether a step can be planned with these, each as in ``estimate_memory`` or ``Plan``; None for as it is.
 
@@ -36,4 +38,6 @@ def check_plan(
     choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
     choice("checkpointing", checkpointing, (True, False, None))
     choice("foreach", foreach, (True, False, None))
+    choice("weights", weights, (torch.bfloat16, torch.float16, torch.float32, None))
+    choice("adapters", adapters, ("LoRA", "QLoRA", None))
     choice("optimizer", optimizer, (*OPTIMIZERS, None))

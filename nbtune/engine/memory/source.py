@@ -235,7 +235,7 @@ class Source:
     def _trace_real(self, reasons: list[str]) -> None:
         from .measured import record_steps
 
-        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
+        changed = [name for name in CHANGING_STEPS if _differs(self.task, self.plan, name)]
         if changed or not self.plan.is_training or not _is_room_for_real_steps(self.task):
             raise NotPredictableError.because(reasons[0])
         try:
@@ -258,6 +258,10 @@ class Source:
 def _cuda_is_needed(error: Exception) -> NotPredictableError:
     what = first_line(error).rstrip(".")
     return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
+
+
+CHANGING_STEPS = ("amp", "checkpointing", "optimizer", "weights", "adapters")
+"""What of a plan the task's own real steps would not have."""
 
 
 def _differs(task: Task, plan: Plan, name: str) -> bool:
