@@ -15,7 +15,7 @@ from ..task.task import Task
 from .architecture import Architecture
 from .layers import owned_parameters
 from .rehearsal.place import is_without_cuda
-from .rehearsal.recorder import Recording
+from .rehearsal.recording import Recording
 from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.allocator import CapacityError
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay

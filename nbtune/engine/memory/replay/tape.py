@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cards import CONTEXT_BYTES
 from ..parts import PARTS
-from ..rehearsal.recorder import CONTEXT, Allocation, Recording, Shape
+from ..rehearsal.recording import CONTEXT, Allocation, Recording, Shape
 from .allocator import CachingAllocator
 
 Parts = tuple[tuple[str, int], ...]
