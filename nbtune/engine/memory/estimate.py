@@ -6,27 +6,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
-from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_memory
-from ..checks import choice, flag, instance, whole_number
+from ..checks import flag, instance, whole_number
 from ..interrupts import held_back
 from ..small_print import small_print, warn_of
-from ..task.task import Task, checked_task
+from ..task.task import Task
 from ..torch_modes import CallersModes
+from .asked import check_asked
+from .largest import largest_that_fits
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
 from .parts import check_plan
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, fullest, parts_of
 from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
+from .sharding.plan import checked_sharding
 from .source import Source
-from .surroundings import Room, room_on_card, room_on_host, surroundings
+from .surroundings import Room, held_bytes, room_on_card, room_on_host, surroundings
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 MARGIN_OF_RETRIES = 0.06
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
-LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
@@ -41,6 +42,8 @@ def estimate_memory(
     optimizer: str | None = None,
     device: str | None = None,
     samples: Samples | None = None,
+    devices: int | None = None,
+    sharding: Literal["none", "zero1", "zero2", "full"] | None = None,
 ) -> MemoryEstimate:
     """The peak memory of training at every batch size, predicted; no GPU is needed and the model is not run.
 
@@ -49,11 +52,23 @@ def estimate_memory(
     PyTorch's caching allocator. Where a model can't be rehearsed so, it is tried with fake tensors, then with tiny
     real steps on a copy.
 
+    With several ``devices`` it is the peak of one of them, of the one that holds most; k is the batch size of each, so
+    that ``devices`` times k samples make an update. ``sharding`` says what is divided among them, as PyTorch does it:
+
+    - "none": nothing. Each has the whole model and a second copy of all gradients (``DistributedDataParallel``).
+    - "zero1": the optimizer's state, by whole parameters (``ZeroRedundancyOptimizer``).
+    - "zero2": state, gradients, and parameters outside of forward and backward pass (``fully_shard`` with
+      ``reshard_after_forward=False``, on each block that the model repeats and on the rest).
+    - "full": all three; a block's parameters are gathered while it runs (``fully_shard`` likewise).
+
+    What is gathered, sent and received counts as temporary; with "zero2" gathered parameters count as parameters.
+
     Args:
         task: What is to be trained; it is not changed.
         capacity: "8 GB", a card's name in any usual spelling ("T4", "rtx4090", "A100 80GB"; see ``CARDS``), bytes, or
             None: what is free on the task's GPU now, and without one the host's memory. A name also says which
             attention kernels and workspaces the card has; a bare size stands for the task's GPU, or one of Hopper's.
+            "2x A100" is one A100 of two devices.
         image_size: Height in pixels the images are scaled to; None for their own.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
@@ -61,9 +76,11 @@ def estimate_memory(
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
+        devices: How many train together; None for as many as the capacity names, or one.
+        sharding: What they divide; None for "none".
     Raises:
-        NotPredictableError: When no rung of the ladder works, saying why.
-        ValueError: For a capacity or an image size that can't be.
+        NotPredictableError: When no rung of the ladder works, saying why, and for a task that is sharded already.
+        ValueError: For a capacity or an image size that can't be, or a sharding with one device.
         Exception: Whatever the user's own code raises in a real step.
 
     Examples:
@@ -76,60 +93,28 @@ def estimate_memory(
         >>> estimate.fits(512)
         True
     """
-    _check_plan(task, optimizer, image_size, amp, checkpointing, device)
+    check_asked(task, device, optimizer=optimizer, image_size=image_size, amp=amp, checkpointing=checkpointing)
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
+    count, kind = checked_sharding(devices, sharding, room.count)
     plan = Plan(
         image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
     )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)
     with held_back(), modes.in_force():
-        source = _prepared(task, instance("samples", samples, Samples) or Samples(task), plan)
+        source = Source.prepared(task, instance("samples", samples, Samples) or Samples(task), plan)
     samples = source.samples
     if is_host:
-        room = room_on_host(capacity, held_bytes=_held_bytes(task) + source.beside_bytes)
+        room = room_on_host(capacity, held_bytes=held_bytes(task) + source.beside_bytes)
     caveats = (*room.caveats, *surroundings(task, is_host), *samples.caveats, *source.caveats, *modes.left_out)
     return MemoryEstimate(
         capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
         device="cpu" if is_host else "cuda", caveats=caveats, samples=samples, _source=source, _room=room,
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
         data_form=task.data_form,
-    )  # fmt: skip
-
-
-def _prepared(task: Task, samples: Samples, plan: Plan) -> Source:
-    source = Source(task, samples, plan)
-    try:
-        source.prepare()
-    except Exception as error:
-        if plan.image_size is not None:
-            error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
-        raise
-    return source
-
-
-def _held_bytes(task: Task) -> int:
-    """What the model takes of this process already, which the trace counts again: on the host it is there once."""
-    buffers = [b for model in task.models.values() for b in model.buffers()]
-    gradients = [p.grad for p in task.parameters if p.grad is not None]
-    entries = [entry for o in task.optimizers.values() for entry in o.state.values() if isinstance(entry, dict)]
-    state = [v for entry in entries for v in entry.values() if isinstance(v, torch.Tensor)]
-    return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
-
-
-def _check_plan(
-    task: Task, optimizer: str | None, image_size: int | None, amp: Any, checkpointing: Any, device: str | None
-) -> None:
-    checked_task(task, "estimate_memory")
-    if any(isinstance(p, UninitializedParameter) for p in task.parameters):
-        raise ValueError("the model has lazy layers without a shape yet: call it once with a batch first")
-    check_plan(image_size=image_size, amp=amp, checkpointing=checkpointing, optimizer=optimizer)
-    name = str(device) if isinstance(device, torch.device) else device
-    choice("device", name, ("cpu", "cuda", None), told='"cpu" (the host), "cuda" or None')
-    if optimizer is not None and task.update is not None:
-        raise ValueError("update= steps its own optimizers, so another one can't be planned with")
+    )._divided(count, kind)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +159,21 @@ class MemoryEstimate:
         return self._source.asks_for_cuda
 
     @property
+    def devices(self) -> int:
+        """How many train together; it is for the one that holds most, and k is the batch size of each."""
+        return 1 if self._source.sharding is None else self._source.sharding.devices
+
+    @property
+    def sharding(self) -> str:
+        """What they divide: "none", "zero1", "zero2" or "full"."""
+        return "none" if self._source.sharding is None else self._source.sharding.kind
+
+    def _divided(self, devices: int, kind: str) -> MemoryEstimate:
+        before, source = self._source.sharding_caveats, self._source.divided(devices, kind)
+        caveats = (*(c for c in self.caveats if c not in before), *source.sharding_caveats)
+        return replace(self, caveats=caveats, _source=source)
+
+    @property
     def margin(self) -> float:
         """Share of the reserved bytes that ``fits`` asks for beside them: 5 %, or 10 % with recurrent layers."""
         return WIDE_MARGIN if self._source.is_recurrent or self.method == "real steps" else MARGIN
@@ -201,18 +201,7 @@ class MemoryEstimate:
         itself not above 4,096, of the powers of two.
         """
         power_of_two = flag("power_of_two", power_of_two)
-        k, limit = 1, LARGEST_SEARCHED if self._source.has_law else LARGEST_TRACED
-        if not self.fits(k):
-            return 0
-        while 2 * k <= limit and self.fits(2 * k):
-            k *= 2
-        if power_of_two or 2 * k > limit or not self._source.has_law:
-            return k
-        low, high = k, 2 * k
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self.fits(middle) else (low, middle)
-        return low
+        return largest_that_fits(self.fits, has_law=self._source.has_law, power_of_two=power_of_two)
 
     def parts(self, k: int) -> Parts:
         """(name, bytes) in the order of ``PARTS``: what is in use when most is, which adds up to ``peak_bytes(k)``."""
@@ -335,7 +324,7 @@ class MemoryEstimate:
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
         """The same estimate judged by another card.
 
-        Its own workspaces are put in; nothing is traced again, but where its generation has other attention kernels
+        Its own workspaces are put in, and "2x A100" makes it one of two devices; nothing is traced again, but where its generation has other attention kernels
         than the one before (a T4 after an A100).
 
         Raises:
@@ -351,7 +340,7 @@ class MemoryEstimate:
         return replace(
             self, capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
             caveats=(*room.caveats, *stale, *others), _source=source, _room=room,
-        )  # fmt: skip
+        )._divided(room.count if max(room.count, self._room.count) > 1 else self.devices, self.sharding)  # fmt: skip
 
     def __repr__(self) -> str:
         lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]

@@ -13,6 +13,7 @@ from ..device.capacity import free_bytes
 from ..errors import first_line
 from ..task.task import Task
 from .architecture import Architecture
+from .blocks import blocks_of
 from .layers import owned_parameters
 from .rehearsal.place import is_without_cuda
 from .rehearsal.recording import Recording
@@ -20,6 +21,7 @@ from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.allocator import CapacityError
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
+from .sharding.plan import Sharding
 from .surroundings import is_recurrent
 
 TRACED_AT = (2, 3)
@@ -43,12 +45,32 @@ class Source:
         self._evaluation: Source | None = None
         self._changed: dict[Plan, Source] = {}
         self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
+        self._last: tuple[Tape, Tape] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
+        self.roots = tuple(task.models)
+        self.blocks = tuple(path for root, model in task.models.items() for path in blocks_of(model, root))
         self.accumulate = task.accumulate
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
         return {**vars(self), "task": None, "samples": None}
+
+    @classmethod
+    def prepared(cls, task: Task, samples: Samples, plan: Plan) -> Source:
+        """One whose first traces are made.
+
+        Raises:
+            NotPredictableError: When no rung of the ladder holds.
+            Exception: Whatever the user's own code raises in a real step.
+        """
+        source = cls(task, samples, plan)
+        try:
+            source.prepare()
+        except Exception as error:
+            if plan.image_size is not None:
+                error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
+            raise
+        return source
 
     def prepare(self) -> None:
         """Find the first rung of the ladder that holds, and trace on it.
@@ -83,7 +105,7 @@ class Source:
     @property
     def has_law(self) -> bool:
         """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return (self if self._derived is None else self._derived[0])._tape is not None
+        return self._tape is not None if self._derived is None else self._derived[0].has_law
 
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
@@ -102,15 +124,21 @@ class Source:
     def tape(self, k: int) -> Tape:
         """What is allocated and freed at batch size ``k``."""
         if self._derived is not None:
-            source, how = self._derived
             if k not in self._tapes:
-                self._tapes[k] = how(source.tape(k))
+                self._tapes[k] = self._derived_of(*self._derived, k)
             return self._tapes[k]
         if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
         if k not in self._tapes:
             self._tapes[k] = self._alone() if k == 1 else self._fixed(k)
         return self._tapes[k]
+
+    def _derived_of(self, source: Source, how: Callable[[Tape], Tape], k: int) -> Tape:
+        """Most batch sizes have the same tape, which is derived once."""
+        tape = source.tape(k)
+        if self._last is None or self._last[0] is not tape:
+            self._last = tape, how(tape)
+        return self._last[1]
 
     def _fixed(self, k: int) -> Tape:
         if self.task is None:
@@ -190,7 +218,32 @@ class Source:
 
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
+        if self.sharding is not None:
+            return self.whole.accumulating()._derive(self.sharding)
         return self._derive(Tape.accumulating)
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """How it is divided among several devices; None for one device alone."""
+        how = None if self._derived is None else self._derived[1]
+        return how if isinstance(how, Sharding) else None
+
+    @property
+    def whole(self) -> Source:
+        """The same on one device alone."""
+        return self if self._derived is None or self.sharding is None else self._derived[0]
+
+    def divided(self, devices: int, kind: str) -> Source:
+        """What one of several devices holds, or one alone; nothing is traced again."""
+        return self.whole if devices == 1 else self.whole._derive(Sharding(kind, devices, self.roots, self.blocks))
+
+    @property
+    def sharding_caveats(self) -> tuple[str, ...]:
+        """What is assumed of several devices, in sentences."""
+        if self.sharding is None:
+            return ()
+        is_cast, is_several = self.plan.amp is not None, self.accumulate > 1
+        return self.sharding.caveats(is_cuda=self.plan.is_cuda, is_cast=is_cast, accumulates=is_several)
 
     def _derive(self, how: Callable[[Tape], Tape]) -> Source:
         made = self._like_this()
@@ -200,7 +253,7 @@ class Source:
     def _like_this(self) -> Source:
         made = object.__new__(Source)
         vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
-        made._moments, made._changed = {}, {}
+        made._moments, made._changed, made._last = {}, {}, None
         return made
 
     def find_law(self) -> None:
@@ -212,6 +265,8 @@ class Source:
 
     def evaluation(self) -> Source:
         """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""
+        if self.sharding is not None:
+            return self.whole.evaluation()._derive(self.sharding)
         if self._evaluation is None and self.task is None:
             raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:

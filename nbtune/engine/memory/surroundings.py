@@ -30,6 +30,7 @@ class Room:
         context_bytes: What is taken beside the allocator.
         architecture: The card's generation.
         caveats: What is assumed of the card, in sentences.
+        count: How many such cards were named.
     """
 
     size_bytes: int | None
@@ -37,6 +38,7 @@ class Room:
     context_bytes: int
     architecture: Architecture = UNNAMED
     caveats: tuple[str, ...] = ()
+    count: int = 1
 
 
 def room_on_host(capacity: str | int | None, *, held_bytes: int = 0) -> Room:
@@ -67,7 +69,7 @@ def room_on_card(device: torch.device, capacity: str | int | None, amp: torch.dt
     architecture = here if asked.card is None else asked.architecture
     context = context_bytes_of(architecture)
     caveats = (*asked.caveats, *_too_small(asked.size_bytes, context), *_emulated(asked.name, architecture, amp))
-    return Room(asked.size_bytes, asked.name, context, architecture, caveats)
+    return Room(asked.size_bytes, asked.name, context, architecture, caveats, asked.count)
 
 
 def _too_small(size: int, context: int) -> tuple[str, ...]:
@@ -116,6 +118,15 @@ def surroundings(task: Task, is_host: bool) -> list[str]:
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
     return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
+
+
+def held_bytes(task: Task) -> int:
+    """What the model takes of this process already, which the trace counts again: on the host it is there once."""
+    buffers = [b for model in task.models.values() for b in model.buffers()]
+    gradients = [p.grad for p in task.parameters if p.grad is not None]
+    entries = [entry for o in task.optimizers.values() for entry in o.state.values() if isinstance(entry, dict)]
+    state = [v for entry in entries for v in entry.values() if isinstance(v, torch.Tensor)]
+    return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
 
 
 def is_recurrent(task: Task) -> bool:

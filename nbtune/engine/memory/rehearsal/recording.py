@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -72,3 +72,15 @@ class Recording:
     parameters: list[str] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     fed: set[int] = field(default_factory=set)
+
+    def with_events(self, allocations: list[Allocation], events: list[int], moved: Sequence[int]) -> Recording:
+        """Other events of the same steps.
+
+        Args:
+            moved: Where each place between the events of this recording is among those, the one after the last too.
+        """
+        return replace(
+            self, allocations=allocations, events=events,
+            turns=[(moved[at], phase) for at, phase in self.turns], steps=[moved[at] for at in self.steps],
+            runs=[(moved[at], module) for at, module in self.runs],
+        )  # fmt: skip

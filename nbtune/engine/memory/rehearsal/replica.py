@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from ...task.task import Task
 from ...training.copies import copied_function, copy_missing_attributes, has_closures_over_modules
+from ..blocks import blocks_of
 from ..samples import NotPredictableError
 from .outside import Outside
 
@@ -190,7 +191,7 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
         if switch is not None:
             switch(**{f"{name}_kwargs": {"use_reentrant": False}})
             continue
-        blocks = _blocks(model)
+        blocks = list(blocks_of(model).values())
         for block in blocks:
             _checkpoint(block)
         caveats = [CHECKPOINTING if blocks else NO_BLOCKS]
@@ -210,18 +211,6 @@ def _switch(model: nn.Module, way: str) -> tuple[str, Any]:
     names = ("activation_checkpointing", "gradient_checkpointing")
     found = ((name, getattr(model, f"{name}_{way}", None)) for name in names)
     return next((pair for pair in found if pair[1] is not None), ("", None))
-
-
-def _blocks(model: nn.Module) -> list[nn.Module]:
-    """The composite members of lists and sequences of layers, the outermost first found."""
-    found: list[nn.Module] = []
-    for child in model.children():
-        members = [m for m in child.children() if len(list(m.children())) > 1]
-        if isinstance(child, (nn.Sequential, nn.ModuleList)) and members:
-            found += members
-        else:
-            found += _blocks(child)
-    return found
 
 
 def _checkpoint(block: nn.Module) -> None:

@@ -1,0 +1,63 @@
+"""What ``DistributedDataParallel`` and ``ZeroRedundancyOptimizer`` allocate: every device has the whole model."""
+
+from __future__ import annotations
+
+from ..rehearsal.recording import BACKWARD, FORWARD, UPDATE, Allocation
+from ..replay.edit import Edit
+from ..replay.tape import Tape
+from .shares import bucket_sizes, held_by_fullest, numel
+
+FIRST_BUCKET, BUCKET = 2**20, 25 * 2**20
+"""Bytes after which PyTorch closes a bucket, by default."""
+MOST = 2**62
+OPERATOR = "ddp.bucket"
+
+
+def replicated(tape: Tape, devices: int, *, is_state_divided: bool) -> Tape:
+    """The same steps under ``DistributedDataParallel`` with its defaults.
+
+    Its buckets hold a second copy of all gradients (``gradient_as_bucket_view`` is False). In the first step there is
+    one of all, from the second on they are as large as the gradients come.
+
+    Args:
+        devices: How many have a copy of the model.
+        is_state_divided: Whether the optimizer is a ``ZeroRedundancyOptimizer``.
+    """
+    edit = Edit(tape.recording)
+    gradients = _gradients(tape)
+    rebuilt = bucket_sizes(gradients, FIRST_BUCKET, BUCKET)
+    first, *later = tape.recording.steps
+    if any(phase == BACKWARD for _, phase in tape.recording.turns):
+        for index in [_bucket(edit, first, size) for size in bucket_sizes(gradients, MOST, MOST)]:
+            edit.free(later[0], index)
+        first = later[0]
+    for size in rebuilt:
+        _bucket(edit, first, size)
+    if is_state_divided:
+        _divide_state(edit, gradients, devices)
+    return tape.edited(edit)
+
+
+def _gradients(tape: Tape) -> list[Allocation]:
+    """One of each parameter that has any, in the order in which they come."""
+    found: dict[int, Allocation] = {}
+    for event in tape.recording.events:
+        if event >= 0 and _is_gradient(tape.recording.allocations[event]):
+            found.setdefault(tape.recording.allocations[event].of, tape.recording.allocations[event])
+    return list(found.values())
+
+
+def _is_gradient(allocation: Allocation) -> bool:
+    return allocation.of >= 0 and (allocation.phase == BACKWARD or allocation.part == "gradients")
+
+
+def _bucket(edit: Edit, at: int, size: int) -> int:
+    return edit.allocate(at, Allocation((size,), 1, "temporary", FORWARD, -1, OPERATOR))
+
+
+def _divide_state(edit: Edit, gradients: list[Allocation], devices: int) -> None:
+    own = held_by_fullest({a.of: numel(a) for a in sorted(gradients, key=lambda a: a.of)}, devices)
+    for index, allocation in enumerate(edit.recording.allocations):
+        is_state = allocation.part == "optimizer" or (allocation.phase == UPDATE and allocation.part != "gradients")
+        if is_state and allocation.of >= 0 and allocation.of not in own:
+            edit.sizes[index] = 0
