@@ -74,7 +74,7 @@ class Capacity:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What an estimate for this card does not know, in sentences."""
-        each = f"{self.count} cards: one {self.name} is judged, and a batch size is that of each (devices={self.count})."
+        each = f"{self.count} cards: one {self.name} is judged, with batches of its own (devices={self.count})."
         one = (each,) if self.count > 1 else ()
         maker = {"metal": _APPLE, "gfx": _AMD}.get(re.sub(r"[\d.].*", "", self.architecture.code), "")
         shared = _SHARED if self.card is not None and self.card.name.startswith(("Jetson", "DGX")) else ""

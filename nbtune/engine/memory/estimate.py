@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import torch
 
-from ...formats import format_memory
 from ..checks import flag, instance, whole_number
 from ..interrupts import held_back
-from ..small_print import small_print, warn_of
+from ..small_print import warn_of
 from ..task.task import Task
 from ..torch_modes import CallersModes
 from .asked import check_asked
@@ -22,11 +21,12 @@ from .replay.tape import Parts, fullest, parts_of
 from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .sharding.plan import checked_sharding
+from .sharding.wrapped import devices_of, wrapper_caveats
 from .source import Source
 from .surroundings import Room, held_bytes, room_on_card, room_on_host, surroundings
+from .text import table_of
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
-MARGIN_OF_RETRIES = 0.06
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
@@ -52,16 +52,12 @@ def estimate_memory(
     PyTorch's caching allocator. Where a model can't be rehearsed so, it is tried with fake tensors, then with tiny
     real steps on a copy.
 
-    With several ``devices`` it is the peak of one of them, of the one that holds most; k is the batch size of each, so
-    that ``devices`` times k samples make an update. ``sharding`` says what is divided among them, as PyTorch does it:
-
-    - "none": nothing. Each has the whole model and a second copy of all gradients (``DistributedDataParallel``).
-    - "zero1": the optimizer's state, by whole parameters (``ZeroRedundancyOptimizer``).
-    - "zero2": state, gradients, and parameters outside of forward and backward pass (``fully_shard`` with
-      ``reshard_after_forward=False``, on each block that the model repeats and on the rest).
-    - "full": all three; a block's parameters are gathered while it runs (``fully_shard`` likewise).
-
-    What is gathered, sent and received counts as temporary; with "zero2" gathered parameters count as parameters.
+    With several ``devices`` it is the peak of the one that holds most. As PyTorch does it, they divide: with "none"
+    nothing (``DistributedDataParallel``, whose buckets copy all gradients); with "zero1" the optimizer's state, by
+    whole parameters (``ZeroRedundancyOptimizer``); with "zero2" gradients too, and parameters but for the forward and
+    backward pass (``fully_shard`` with ``reshard_after_forward=False``); with "full" all, each block's parameters being
+    gathered while it runs (``fully_shard`` on each block the model repeats, and on the rest). What is gathered or sent
+    counts as temporary; parameters gathered by "zero2" count as parameters.
 
     Args:
         task: What is to be trained; it is not changed.
@@ -76,8 +72,9 @@ def estimate_memory(
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
-        devices: How many train together; None for as many as the capacity names, or one.
-        sharding: What they divide; None for "none".
+        devices: How many train together, each on batches of k samples; None for as many as the capacity names, or as
+            the task's own ``DistributedDataParallel`` has, or one.
+        sharding: What they divide; None for "none", or for "zero1" with a ``ZeroRedundancyOptimizer``.
     Raises:
         NotPredictableError: When no rung of the ladder works, saying why, and for a task that is sharded already.
         ValueError: For a capacity or an image size that can't be, or a sharding with one device.
@@ -97,7 +94,7 @@ def estimate_memory(
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
-    count, kind = checked_sharding(devices, sharding, room.count)
+    count, kind = checked_sharding(devices, sharding, room.count, *devices_of(task))
     plan = Plan(
         image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
     )  # fmt: skip
@@ -108,13 +105,14 @@ def estimate_memory(
     samples = source.samples
     if is_host:
         room = room_on_host(capacity, held_bytes=held_bytes(task) + source.beside_bytes)
-    caveats = (*room.caveats, *surroundings(task, is_host), *samples.caveats, *source.caveats, *modes.left_out)
-    return MemoryEstimate(
+    around = (*surroundings(task, is_host), *wrapper_caveats(task))
+    alone = MemoryEstimate(
         capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
-        device="cpu" if is_host else "cuda", caveats=caveats, samples=samples, _source=source, _room=room,
+        device="cpu" if is_host else "cuda", samples=samples, _source=source, _room=room,
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        data_form=task.data_form,
-    )._divided(count, kind)  # fmt: skip
+        data_form=task.data_form, caveats=(*room.caveats, *around, *samples.caveats, *source.caveats, *modes.left_out),
+    )  # fmt: skip
+    return alone._divided(count, kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +158,7 @@ class MemoryEstimate:
 
     @property
     def devices(self) -> int:
-        """How many train together; it is for the one that holds most, and k is the batch size of each."""
+        """How many train together, each on batches of k samples; it is for the one that holds most."""
         return 1 if self._source.sharding is None else self._source.sharding.devices
 
     @property
@@ -210,9 +208,7 @@ class MemoryEstimate:
 
     def breakdown(self, k: int) -> dict[str, int]:
         """Bytes of parameters, gradients, optimizer, activations, inputs and temporary buffers."""
-        sizes = dict(self.parts(k))
-        names = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
-        return {name: sizes[name] for name in names}
+        return {name: size for name, size in self.parts(k) if name not in ("context", "reserved")}
 
     def layers(self, k: int) -> tuple[LayerShare, ...]:
         """What each type of layers takes when activations take most, the largest share of them first."""
@@ -250,9 +246,7 @@ class MemoryEstimate:
         """
         if self.fits(k) or self.capacity_bytes is None or self.device == "cpu":
             return self.fits(k)
-        room = self.capacity_bytes - self.context_bytes
-        moment = self._source.moment_within(_checked(k), room)
-        return moment is not None and (1 + MARGIN_OF_RETRIES) * moment.allocated_bytes <= room
+        return self._source.gets_through(_checked(k), self.capacity_bytes - self.context_bytes)
 
     def changed(self, **changes: Any) -> MemoryEstimate:
         """The same card and data under another plan. Takes about a second for each k that is asked for.
@@ -324,8 +318,8 @@ class MemoryEstimate:
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
         """The same estimate judged by another card.
 
-        Its own workspaces are put in, and "2x A100" makes it one of two devices; nothing is traced again, but where its generation has other attention kernels
-        than the one before (a T4 after an A100).
+        Its own workspaces are put in, and "2x A100" makes it one of two devices; nothing is traced again, but where its
+        generation has other attention kernels than the one before (a T4 after an A100).
 
         Raises:
             ValueError: For a capacity that can't be, or when a host's estimate is asked about a card.
@@ -343,12 +337,7 @@ class MemoryEstimate:
         )._divided(room.count if max(room.count, self._room.count) > 1 else self.devices, self.sharding)  # fmt: skip
 
     def __repr__(self) -> str:
-        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]
-        for k in [2**i for i in range(10)]:
-            free = self.headroom_bytes(k)
-            left = "" if free is None else format_memory(free) if free >= 0 else "too big"
-            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>9}")
-        return "\n".join(lines) + small_print(self)
+        return table_of(self)
 
 
 def _checked(k: int) -> int:

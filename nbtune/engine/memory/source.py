@@ -22,9 +22,11 @@ from .replay.allocator import CapacityError
 from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
 from .samples import NotPredictableError, Samples
 from .sharding.plan import Sharding
+from .sharding.wrapped import devices_of
 from .surroundings import is_recurrent
 
 TRACED_AT = (2, 3)
+MARGIN_OF_RETRIES = 0.06
 CHECKED_AT = 129
 """The law found at the two small sizes must hold here too, else each size is traced by itself."""
 
@@ -47,7 +49,7 @@ class Source:
         self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
         self._last: tuple[Tape, Tape] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
-        self.roots = tuple(task.models)
+        self.roots, self.is_replicated = tuple(task.models), devices_of(task)[0] is not None
         self.blocks = tuple(path for root, model in task.models.items() for path in blocks_of(model, root))
         self.accumulate = task.accumulate
 
@@ -114,12 +116,13 @@ class Source:
             self._moments[k] = run(self.tape(k), k)
         return self._moments[k]
 
-    def moment_within(self, k: int, capacity_bytes: int) -> Moment | None:
-        """The same on a card that holds no more, whose allocator gives back and tries again; None where it is full."""
+    def gets_through(self, k: int, capacity_bytes: int) -> bool:
+        """Whether a card that holds no more does it, whose allocator gives back what is cached and tries again."""
         try:
-            return replay(self.tape(k), k, capacity_bytes)
+            moment = replay(self.tape(k), k, capacity_bytes)
         except CapacityError:
-            return None
+            return False
+        return (1 + MARGIN_OF_RETRIES) * moment.allocated_bytes <= capacity_bytes
 
     def tape(self, k: int) -> Tape:
         """What is allocated and freed at batch size ``k``."""
@@ -235,7 +238,9 @@ class Source:
 
     def divided(self, devices: int, kind: str) -> Source:
         """What one of several devices holds, or one alone; nothing is traced again."""
-        return self.whole if devices == 1 else self.whole._derive(Sharding(kind, devices, self.roots, self.blocks))
+        if devices == 1 and not self.is_replicated:
+            return self.whole
+        return self.whole._derive(Sharding(kind, devices, self.roots, self.blocks))
 
     @property
     def sharding_caveats(self) -> tuple[str, ...]:

@@ -113,8 +113,6 @@ def surroundings(task: Task, is_host: bool) -> list[str]:
         ("garbage_collection" in options, "the allocator's garbage collection"),
         (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
         (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
-        (any(_is_sharded(m) for m in modules), "sharded training (FSDP): everything is counted as on one card"),
-        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
     return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
@@ -132,10 +130,6 @@ def held_bytes(task: Task) -> int:
 def is_recurrent(task: Task) -> bool:
     """Whether the task's models have recurrent layers of PyTorch's."""
     return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
-
-
-def _is_sharded(module: nn.Module) -> bool:
-    return type(module).__name__.startswith(("FSDP", "FullySharded")) or hasattr(module, "_get_fsdp_state")
 
 
 def _is_channels_last(parameter: torch.Tensor) -> bool:

@@ -17,11 +17,14 @@ class Lineage:
 
     Args:
         paths: Filled with the parameters' paths, by number; see ``Recording.parameters``.
+        arrived: Filled with the numbers of the parameters whose gradient comes.
         find: The allocation of a tensor; None for one that is not counted.
     """
 
-    def __init__(self, paths: list[str], find: Callable[[torch.Tensor], Allocation | None]) -> None:
-        self._paths, self._find = paths, find
+    def __init__(
+        self, paths: list[str], arrived: list[int], find: Callable[[torch.Tensor], Allocation | None]
+    ) -> None:  # fmt: skip
+        self._paths, self._arrived, self._find = paths, arrived, find
         self._numbers: dict[int, int] = {}
         self._named: list[nn.Parameter] = []  # so that no other tensor gets the identity of one
 
@@ -40,7 +43,11 @@ class Lineage:
                 self._paths.append(prefix + path)
                 self._named.append(parameter)
                 if parameter.requires_grad:
-                    yield parameter.register_hook(partial(self._claim, number))
+                    yield parameter.register_hook(partial(self._arrive, number))
+
+    def _arrive(self, number: int, gradient: torch.Tensor) -> None:
+        self._arrived.append(number)
+        self._claim(number, gradient)
 
     def number_of(self, tensor: torch.Tensor) -> int:
         """Of a parameter; -1 for any other tensor."""

@@ -48,7 +48,7 @@ class Recorder(TorchDispatchMode):
         self._adopted = Adopted() if adopts else None
         self.recording = Recording()
         self._course = Course(self.recording.runs)
-        self._lineage = Lineage(self.recording.parameters, self._allocation_of)
+        self._lineage = Lineage(self.recording.parameters, self.recording.arrived, self._allocation_of)
         self._phase = FORWARD
         self.values = Values()
         self._threads_with_workspace: set[bool] = set()

@@ -56,6 +56,7 @@ class Recording:
         turns: (index of the next event, phase) where a phase begins.
         steps: Index of the first event of each step.
         parameters: Paths of all parameters, by number.
+        arrived: Numbers of the parameters whose gradients came, in order, in all steps.
         runs: (index of the next event, module) where another module begins to run, forward or backward.
         fed: Modules that were called with something that wants a gradient.
     """
@@ -70,6 +71,7 @@ class Recording:
     turns: list[tuple[int, str]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     parameters: list[str] = field(default_factory=list)
+    arrived: list[int] = field(default_factory=list)
     runs: list[tuple[int, int]] = field(default_factory=list)
     fed: set[int] = field(default_factory=set)
 

@@ -17,6 +17,7 @@ from ...training.copies import copied_function, copy_missing_attributes, has_clo
 from ..blocks import blocks_of
 from ..samples import NotPredictableError
 from .outside import Outside
+from .unwrapped import unwrap
 
 NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
 CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
@@ -98,10 +99,12 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         memo[id(parameter)] = nn.Parameter(empty(parameter.detach()), parameter.requires_grad)
     try:
         with _Emptied(emptied):
+            unwrap(task, memo)
             model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
             optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
             for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
-                copy_missing_attributes(theirs, ours, memo)
+                if type(ours) is type(theirs):  # else it was unwrapped
+                    copy_missing_attributes(theirs, ours, memo)
             own = [copied_function(f, memo) for f in _functions(task)]
         outside = Outside(memo, empty, task.device)
         functions = [

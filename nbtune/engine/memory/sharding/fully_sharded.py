@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from ..rehearsal.recording import BACKWARD, FORWARD, UPDATE, Allocation
 from ..replay.edit import Edit
@@ -43,6 +44,7 @@ class _Course:
         self._allocations, self._events = tape.recording.allocations, tape.recording.events
         self._begin = tape.recording.steps[0] if tape.recording.steps else 0
         self._devices, self._units, self._frees = devices, units, frees
+        self._parameters = {a.of: a for a in self._allocations if a.part == "parameters" and a.of >= 0}
         self._unit_of = {self._allocations[i].of: n for n, unit in enumerate(units) for i in unit.parameters}
         self._copies: dict[int, list[int]] = {}
         self._ahead: dict[int, int] = {}
@@ -59,14 +61,19 @@ class _Course:
 
     def divide(self) -> None:
         """Parameters, the optimizer's state, and what an update allocates are only ever there in parts."""
-        rows = {a.of: a.shape[:1] for a in self._allocations if a.part == "parameters" and a.of >= 0}
         for index, allocation in enumerate(self._allocations):
             is_divided = allocation.part in ("parameters", "optimizer") or allocation.phase == UPDATE
-            if allocation.of >= 0 and is_divided and allocation.shape[:1] == rows.get(allocation.of):
+            like = self._parameters.get(allocation.of)
+            if is_divided and like is not None and allocation.shape[:1] == like.shape[:1]:
                 self.edit.sizes[index] = share_bytes(allocation, self._devices)
         for index in self._events[: self._begin]:  # before an evaluation, gradients are there already
             if index >= 0 and self._allocations[index].part == "gradients":
-                self.edit.sizes[index] = share_bytes(self._allocations[index], self._devices)
+                self.edit.sizes[index] = self._padded_gradient(index) // self._devices
+
+    def _padded_gradient(self, index: int) -> int:
+        """Its own shape may be another, such as that of a sum before it became a vector."""
+        like, own = self._parameters[self._allocations[index].of], self._allocations[index].item_bytes
+        return padded_bytes(replace(like, item_bytes=own), self._devices)
 
     def _is_gradient(self, index: int) -> bool:
         """Of a parameter, be it kept or added to one that is there."""
@@ -116,8 +123,8 @@ class _Course:
         if unit in self._copies or not self._units[unit].parameters:
             return
         buffer = self._gathered(unit, at, FORWARD)
-        self._let_go_of_buffer(at)
         self._copy_out(unit, at, FORWARD)
+        self._let_go_of_buffer(at)
         self._held = buffer
 
     def _let_go_of_buffer(self, at: int) -> None:
@@ -157,7 +164,7 @@ class _Course:
         whole = self._whole.pop(unit, [])
         if not whole:
             return
-        size = sum(padded_bytes(self._allocations[index], self._devices) for index in whole)
+        size = sum(self._padded_gradient(index) for index in whole)
         self._sent = [self._allocated(at, unit, size, (BACKWARD, REDUCE))]
         for index in whole:
             self.edit.free(at, index)

@@ -89,17 +89,22 @@ class Sharding:
         )
 
 
-def checked_sharding(devices: Any, sharding: Any, named: int = 1) -> tuple[int, str]:
+def checked_sharding(
+    devices: Any, sharding: Any, named: int = 1, own_devices: int | None = None, own_kind: str | None = None
+) -> tuple[int, str]:
     """How many devices, and how they divide.
 
     Args:
         devices, sharding: As given to ``estimate_memory``; None for what follows from the other.
         named: How many cards the capacity names.
+        own_devices, own_kind: What the task is wrapped for; None for nothing.
     Raises:
         ValueError: For what can't be, and where ``devices`` and the capacity contradict each other.
     """
     kind = choice("sharding", sharding, (*KINDS, None), told='"none", "zero1", "zero2", "full" or None')
-    count = named if devices is None else whole_number("devices", devices, most=MOST_DEVICES)
+    told = own_devices if own_devices is not None and named == 1 else named
+    count = told if devices is None else whole_number("devices", devices, most=MOST_DEVICES)
+    kind = own_kind if kind is None and count > 1 else kind
     if named > 1 and count != named:
         raise ValueError(f"devices={count}, but the capacity names {named} cards: leave one of them out")
     if kind not in (None, "none") and count == 1:

@@ -44,7 +44,8 @@ def _gradients(tape: Tape) -> list[Allocation]:
     for event in tape.recording.events:
         if event >= 0 and _is_gradient(tape.recording.allocations[event]):
             found.setdefault(tape.recording.allocations[event].of, tape.recording.allocations[event])
-    return list(found.values())
+    arrived = [found[number] for number in dict.fromkeys(tape.recording.arrived) if number in found]
+    return arrived or list(found.values())
 
 
 def _is_gradient(allocation: Allocation) -> bool:
