@@ -86,10 +86,12 @@ class _Course:
         """Go through all events and passages in order."""
         waiting, ends = list(reversed(found)), ends_of_backward(self.edit.recording)
         for place in range(len(self._events) + 1):
-            while waiting and waiting[-1].at == place:
+            while waiting and waiting[-1].at == place and waiting[-1].is_backward:
                 self._pass(waiting.pop())
             if place in ends:
                 self._finish(place)
+            while waiting and waiting[-1].at == place:
+                self._pass(waiting.pop())
             if self._begin <= place < len(self._events):
                 self._follow(place)
 

@@ -59,6 +59,40 @@ def _bucket(edit: Edit, at: int, size: int) -> int:
 def _divide_state(edit: Edit, gradients: list[Allocation], devices: int) -> None:
     own = held_by_fullest({a.of: numel(a) for a in sorted(gradients, key=lambda a: a.of)}, devices)
     for index, allocation in enumerate(edit.recording.allocations):
-        is_state = allocation.part == "optimizer" or (allocation.phase == UPDATE and allocation.part != "gradients")
-        if is_state and allocation.of >= 0 and allocation.of not in own:
+        if allocation.of >= 0 and allocation.of not in own and _is_of_update(allocation):
             edit.sizes[index] = 0
+    _close_gaps(edit, own)
+
+
+def _is_of_update(allocation: Allocation) -> bool:
+    return allocation.part == "optimizer" or (allocation.phase == UPDATE and allocation.part != "gradients")
+
+
+def _close_gaps(edit: Edit, own: set[int]) -> None:
+    """Of one parameter after the other, what is left of one goes when as much of the next is made.
+
+    The next is now another one: what goes amid a parameter that is not ours goes as late amid our next.
+    """
+    recording, ends = edit.recording, {at for at, phase in edit.recording.turns if phase != UPDATE}
+    amid, births = -1, 0
+    waiting: list[tuple[int, int]] = []
+    for place, event in enumerate(recording.events):
+        allocation = recording.allocations[event if event >= 0 else ~event]
+        if place in ends:
+            waiting = _freed(edit, place - 1, waiting, len(recording.events))
+        if not _is_of_update(allocation) or allocation.of < 0 or allocation.operator.startswith("aten._foreach"):
+            continue
+        if event >= 0:
+            amid, births = allocation.of, births + 1 if allocation.of == amid else 1
+            waiting = _freed(edit, place + 1, waiting, births) if amid in own else waiting
+        elif allocation.of in own and amid not in own:
+            edit.dropped.add(place)
+            waiting.append((births, ~event))
+
+
+def _freed(edit: Edit, at: int, waiting: list[tuple[int, int]], births: int) -> list[tuple[int, int]]:
+    """Free what waits for no more than so many births; what waits for more is left."""
+    for wanted, index in waiting:
+        if wanted <= births:
+            edit.free(at, index)
+    return [(wanted, index) for wanted, index in waiting if wanted > births]
