@@ -19,7 +19,7 @@ from contextlib import ContextDecorator
 from types import CodeType
 from typing import Any, TypeVar
 
-from .errors import told
+from .errors import raise_of_used_up
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -78,7 +78,7 @@ class let_through:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         _GATE.leave(self._entry, error)
-        told(error)
+        raise_of_used_up(error)
 
 
 def raise_waiting() -> None:

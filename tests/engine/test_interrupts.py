@@ -274,6 +274,10 @@ def test_a_run_that_is_closed_is_put_back_before_an_interrupt_is_raised(monkeypa
     assert everything(task) == before
 
 
+TRIES = 50
+"""Of interrupts at random moments, before it is said that they never hit a call."""
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("tool", TOOLS)
 def test_nothing_is_left_behind_by_interrupts_at_chosen_and_random_moments(tool: str, path: str) -> None:
@@ -285,5 +289,7 @@ def test_nothing_is_left_behind_by_interrupts_at_chosen_and_random_moments(tool:
         changed = thrown_at_line(call, task, line, again=part % 2 * 20 / lines, seed=part)
         assert not changed, f"line {line} of {lines}"
         interrupted += changed is not None
-    assert not thrown_after(call, task, 1e-3, interval=2e-4)
     assert interrupted
+    # None: all of them came before the call, or behind it.
+    tries = (thrown_after(call, task, 1e-3, interval=2e-4) for _ in range(TRIES))
+    assert next((changed for changed in tries if changed is not None), None) == []

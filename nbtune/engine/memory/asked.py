@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedParameter
 
-from ..checks import choice
+from ..checks import choice, whole_number
 from ..task.task import Task, checked_task
 from .parts import check_plan
 from .sharding.wrapped import check_unwrapped
@@ -33,3 +33,12 @@ def check_asked(task: Task, device: Any, **plan: Any) -> None:
     if plan.get("optimizer") is not None and task.update is not None:
         raise ValueError("update= steps its own optimizers, so another one can't be planned with")
     check_unwrapped(task)
+
+
+def checked_k(k: Any) -> int:
+    """A batch size as an int.
+
+    Raises:
+        ValueError: For anything else than a whole number from 1 up.
+    """
+    return whole_number("the batch size", k)

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 import torch
 
-from ..checks import flag, instance, whole_number
+from ..checks import flag, instance
 from ..interrupts import held_back
 from ..small_print import warn_of
 from ..task.task import Task
 from ..torch_modes import CallersModes
-from .asked import check_asked
+from .asked import check_asked, checked_k
 from .largest import largest_that_fits
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
-from .parts import check_plan
+from .parts import PARTS_OF_TENSORS, check_plan
 from .rehearsal.rehearse import Plan
-from .replay.tape import Parts, fullest, parts_of
+from .replay.tape import Parts, parts_of
 from .replay.timeline import MemoryTimeline, timeline
 from .samples import NotPredictableError, Samples
 from .sharding.plan import checked_sharding
@@ -37,6 +37,7 @@ def estimate_memory(
     capacity: str | int | None = None,
     *,
     image_size: int | None = None,
+    sequence_length: int | None = None,
     amp: torch.dtype | Literal[False] | None = None,
     checkpointing: bool | None = None,
     optimizer: str | None = None,
@@ -66,6 +67,7 @@ def estimate_memory(
             attention kernels and workspaces the card has; a bare size stands for the task's GPU, or one of Hopper's.
             "2x A100" is one A100 of two devices.
         image_size: Height in pixels the images are scaled to; None for their own.
+        sequence_length: Tokens in each sample, of data that are tokens; None for as many as they have.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
         optimizer: One of ``nbtune.engine.memory.parts.OPTIMIZERS`` instead of the task's; None for the task's.
@@ -77,7 +79,7 @@ def estimate_memory(
         sharding: What they divide; None for "none", or for "zero1" with a ``ZeroRedundancyOptimizer``.
     Raises:
         NotPredictableError: When no rung of the ladder works, saying why, and for a task that is sharded already.
-        ValueError: For a capacity or an image size that can't be, or a sharding with one device.
+        ValueError: For a capacity, an image size or a length that can't be, or a sharding with one device.
         Exception: Whatever the user's own code raises in a real step.
 
     Examples:
@@ -90,13 +92,17 @@ def estimate_memory(
         >>> estimate.fits(512)
         True
     """
-    check_asked(task, device, optimizer=optimizer, image_size=image_size, amp=amp, checkpointing=checkpointing)
+    check_asked(
+        task, device, image_size=image_size, sequence_length=sequence_length, amp=amp, checkpointing=checkpointing,
+        optimizer=optimizer,
+    )  # fmt: skip
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
     count, kind = checked_sharding(devices, sharding, room.count, *devices_of(task))
     plan = Plan(
-        image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
+        image_size, sequence_length, wanted_amp, checkpointing, optimizer, is_cuda=not is_host,
+        architecture=room.architecture,
     )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)
@@ -108,11 +114,12 @@ def estimate_memory(
     around = (*surroundings(task, is_host), *wrapper_caveats(task))
     alone = MemoryEstimate(
         capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
-        device="cpu" if is_host else "cuda", samples=samples, _source=source, _room=room,
+        device="cpu" if is_host else "cuda", samples=samples, _source=source, _room=room, data_form=task.data_form,
         image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        data_form=task.data_form, caveats=(*room.caveats, *around, *samples.caveats, *source.caveats, *modes.left_out),
+        sequence_length=sequence_length or samples.sequence_length,
+        caveats=(*room.caveats, *around, *samples.caveats, *source.caveats, *modes.left_out),
     )  # fmt: skip
-    return alone._divided(count, kind)
+    return alone._among(count, kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +133,7 @@ class MemoryEstimate:
             which is counted by its parts.
         device: "cuda" or "cpu".
         image_size: Height in pixels of the images it is for; None for other data.
+        sequence_length: Tokens of the sequences it is for; None for other data.
         method: How it was traced: "meta", "fake" or "real steps".
         caveats: What it does not know, in sentences.
         samples: What its batches are made of.
@@ -137,6 +145,7 @@ class MemoryEstimate:
     context_bytes: int
     device: str
     image_size: int | None
+    sequence_length: int | None
     method: str
     caveats: tuple[str, ...]
     samples: Samples = field(repr=False, compare=False)
@@ -149,7 +158,7 @@ class MemoryEstimate:
 
     def peak_bytes(self, k: int) -> int:
         """Context and everything the allocator reserves at batch size ``k``, without a margin."""
-        return self.context_bytes + self._source.moment(_checked(k)).reserved_bytes
+        return self.context_bytes + self._source.moment(checked_k(k)).reserved_bytes
 
     @property
     def asks_for_cuda(self) -> bool:
@@ -166,7 +175,14 @@ class MemoryEstimate:
         """What they divide: "none", "zero1", "zero2" or "full"."""
         return "none" if self._source.sharding is None else self._source.sharding.kind
 
-    def _divided(self, devices: int, kind: str) -> MemoryEstimate:
+    def among(self, devices: int, sharding: str | None = None) -> MemoryEstimate:
+        """The same on one of several devices, or on one alone; arguments and errors are those of ``estimate_memory``.
+
+        Nothing is traced again.
+        """
+        return self._among(*checked_sharding(devices, sharding))
+
+    def _among(self, devices: int, kind: str) -> MemoryEstimate:
         before, source = self._source.sharding_caveats, self._source.divided(devices, kind)
         caveats = (*(c for c in self.caveats if c not in before), *source.sharding_caveats)
         return replace(self, caveats=caveats, _source=source)
@@ -178,9 +194,7 @@ class MemoryEstimate:
 
     def fits(self, k: int) -> bool:
         """Whether the peak and its margin stay within the capacity; True where that is not known."""
-        if self.capacity_bytes is None:
-            return True
-        return self.needed_bytes(k) <= self.capacity_bytes
+        return self.capacity_bytes is None or self.needed_bytes(k) <= self.capacity_bytes
 
     def needed_bytes(self, k: int) -> int:
         """The peak and its margin: what ``fits`` compares with the capacity."""
@@ -194,37 +208,33 @@ class MemoryEstimate:
     def largest_batch_size(self, power_of_two: bool = True) -> int:
         """The largest k that fits, of the powers of two or of all; 0 if not even one sample does.
 
-        It is what the card holds, however few samples the data have, so that a small sample of the data can stand for
-        all; ``find_batch_size`` keeps within the data. Not above 2**24, and where each batch size has to be traced by
-        itself not above 4,096, of the powers of two.
+        It is what the card holds, however few samples the data have; ``find_batch_size`` keeps within the data. Not
+        above 2**24, and where each batch size has to be traced by itself not above 4,096, of the powers of two.
         """
-        power_of_two = flag("power_of_two", power_of_two)
-        return largest_that_fits(self.fits, has_law=self._source.has_law, power_of_two=power_of_two)
+        law = self._source.has_law
+        return largest_that_fits(self.fits, has_law=law, power_of_two=flag("power_of_two", power_of_two))
 
     def parts(self, k: int) -> Parts:
         """(name, bytes) in the order of ``PARTS``: what is in use when most is, which adds up to ``peak_bytes(k)``."""
-        k = _checked(k)
+        k = checked_k(k)
         return parts_of(self._source.tape(k).recording, self._source.moment(k), self.context_bytes)
 
     def breakdown(self, k: int) -> dict[str, int]:
         """Bytes of parameters, gradients, optimizer, activations, inputs and temporary buffers."""
-        return {name: size for name, size in self.parts(k) if name not in ("context", "reserved")}
+        sizes = dict(self.parts(k))
+        return {name: sizes[name] for name in PARTS_OF_TENSORS}
 
     def layers(self, k: int) -> tuple[LayerShare, ...]:
         """What each type of layers takes when activations take most, the largest share of them first."""
-        k = _checked(k)
-        tape = self._source.tape(k)
-        return layer_shares(tape.recording, fullest(tape, k), self._source.owned)
+        return layer_shares(*self._source.fullest(checked_k(k)), self._source.owned)
 
     def modules(self, k: int) -> tuple[ModuleShare, ...]:
         """What each block of the model takes when activations take most, by type of layer, the largest first."""
-        k = _checked(k)
-        tape = self._source.tape(k)
-        return module_shares(tape.recording, fullest(tape, k), self._source.owned)
+        return module_shares(*self._source.fullest(checked_k(k)), self._source.owned)
 
     def timeline(self, k: int) -> MemoryTimeline:
         """What is in use and reserved over one step at batch size ``k``, and what runs when most is."""
-        tape = self._source.tape(_checked(k))
+        tape = self._source.tape(checked_k(k))
         return timeline(tape, k, self.context_bytes, is_cuda=self.device == "cuda")
 
     def evaluation(self) -> MemoryEstimate:
@@ -242,17 +252,18 @@ class MemoryEstimate:
     def fits_with_retries(self, k: int) -> bool:
         """Whether training gets through where the allocator gives back what it caches and tries again, which is slower.
 
-        True where ``fits`` is. On the host, which has no such allocator, the same as ``fits``.
+        True where ``fits`` is; on the host, which has no such allocator, only there.
         """
         if self.fits(k) or self.capacity_bytes is None or self.device == "cpu":
             return self.fits(k)
-        return self._source.gets_through(_checked(k), self.capacity_bytes - self.context_bytes)
+        return self._source.gets_through(checked_k(k), self.capacity_bytes - self.context_bytes)
 
     def changed(self, **changes: Any) -> MemoryEstimate:
         """The same card and data under another plan. Takes about a second for each k that is asked for.
 
         Args:
-            **changes: ``image_size``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``; see ``Plan``.
+            **changes: ``image_size``, ``sequence_length``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``;
+                see ``Plan``.
         Raises:
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
@@ -262,13 +273,11 @@ class MemoryEstimate:
         if "amp" in changes:  # as in estimate_memory: False for none, None for as it is
             changes["amp"] = self.plan.amp if changes["amp"] is None else (changes["amp"] or None)
         source = self._source.changed(**changes)
-        return replace(self, image_size=changes.get("image_size", self.image_size), _source=source)
+        sizes = {name: changes.get(name, getattr(self, name)) for name in ("image_size", "sequence_length")}
+        return replace(self, **sizes, _source=source)
 
     def accumulating(self) -> MemoryEstimate:
-        """The same where several batches make one update, so that gradients wait for the next batch.
-
-        Nothing is traced again; k is the number of samples in one of those batches.
-        """
+        """The same where several batches of k make one update: gradients wait for the next. Nothing is traced again."""
         return self if self._source.accumulate > 1 else replace(self, _source=self._source.accumulating())
 
     @property
@@ -282,11 +291,7 @@ class MemoryEstimate:
 
     @property
     def task(self) -> Task:
-        """What it is for.
-
-        Raises:
-            ValueError: After a pickle, which leaves the model and the data out.
-        """
+        """What it is for; a ValueError after a pickle, which leaves the model and the data out."""
         if self._source.task is None:
             raise ValueError("this estimate was pickled, without its task: estimate again")
         return self._source.task
@@ -307,13 +312,8 @@ class MemoryEstimate:
         return torch.bfloat16 if self.plan.architecture.has_bfloat16 else torch.float16
 
     def serves(self, capacity: str | int | None) -> bool:
-        """Whether ``with_capacity`` needs to trace nothing, so that it answers at once.
-
-        Raises:
-            ValueError: For a capacity that can't be.
-        """
-        device = torch.device("cpu") if self._source.task is None else self._source.task.device
-        return self._source.is_alike(room_on_card(device, capacity, self.plan.amp).architecture)
+        """Whether ``with_capacity`` needs to trace nothing, so that it answers at once; its errors are the same."""
+        return self._source.is_alike(self._source.room(capacity).architecture)
 
     def with_capacity(self, capacity: str | int | None) -> MemoryEstimate:
         """The same estimate judged by another card.
@@ -326,19 +326,14 @@ class MemoryEstimate:
         """
         if self.device == "cpu":
             raise ValueError("an estimate of the host's memory can't be judged by a card: estimate again")
-        device = torch.device("cpu") if self._source.task is None else self._source.task.device
-        room = room_on_card(device, capacity, self.plan.amp)
+        room = self._source.room(capacity)
         source, is_alike = self._source.on(room.architecture), self._source.is_alike(room.architecture)
         stale = () if is_alike or self._source.task is not None else (TRACED_ELSEWHERE,)
         others = [c for c in self.caveats if c not in (*self._room.caveats, TRACED_ELSEWHERE)]
         return replace(
             self, capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
             caveats=(*room.caveats, *stale, *others), _source=source, _room=room,
-        )._divided(room.count if max(room.count, self._room.count) > 1 else self.devices, self.sharding)  # fmt: skip
+        )._among(room.count if max(room.count, self._room.count) > 1 else self.devices, self.sharding)  # fmt: skip
 
     def __repr__(self) -> str:
         return table_of(self)
-
-
-def _checked(k: int) -> int:
-    return whole_number("the batch size", k)

@@ -14,10 +14,14 @@ OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
 
+PARTS_OF_TENSORS = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
+"""What a step itself makes."""
+
 
 def check_plan(
     *,
     image_size: Any = None,
+    sequence_length: Any = None,
     amp: Any = None,
     checkpointing: Any = None,
     optimizer: Any = None,
@@ -30,6 +34,8 @@ def check_plan(
     """
     if image_size is not None:
         whole_number("image_size", image_size)
+    if sequence_length is not None:
+        whole_number("sequence_length", sequence_length)
     choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
     choice("checkpointing", checkpointing, (True, False, None))
     choice("foreach", foreach, (True, False, None))

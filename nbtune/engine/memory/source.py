@@ -9,21 +9,21 @@ from typing import Any
 
 import torch
 
-from ..device.capacity import free_bytes
 from ..errors import first_line
 from ..task.task import Task
 from .architecture import Architecture
 from .blocks import blocks_of
 from .layers import owned_parameters
+from .real_tape import cuda_is_needed, tape_of_real_steps
 from .rehearsal.place import is_without_cuda
 from .rehearsal.recording import Recording
 from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.allocator import CapacityError
-from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
+from .replay.tape import Moment, NotAlikeError, Tape, add_up, fullest, replay
 from .samples import NotPredictableError, Samples
 from .sharding.plan import Sharding
 from .sharding.wrapped import devices_of
-from .surroundings import is_recurrent
+from .surroundings import Room, is_recurrent, room_on_card
 
 TRACED_AT = (2, 3)
 MARGIN_OF_RETRIES = 0.06
@@ -71,6 +71,8 @@ class Source:
         except Exception as error:
             if plan.image_size is not None:
                 error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
+            if plan.sequence_length is not None:
+                error.add_note(f"nbtune: the sequences were made {plan.sequence_length} tokens long")
             raise
         return source
 
@@ -90,7 +92,7 @@ class Source:
                 break
             except Exception as error:
                 if is_without_cuda(error):
-                    raise _cuda_is_needed(error) from error
+                    raise cuda_is_needed(error) from error
                 reasons.append(first_line(error))
         self._trace_real(reasons)
 
@@ -115,6 +117,16 @@ class Source:
             run = replay if self.plan.is_cuda else add_up
             self._moments[k] = run(self.tape(k), k)
         return self._moments[k]
+
+    def fullest(self, k: int) -> tuple[Recording, dict[int, int]]:
+        """What is recorded, and ids and bytes of the activations when they take most."""
+        tape = self.tape(k)
+        return tape.recording, fullest(tape, k)
+
+    def room(self, capacity: str | int | None) -> Room:
+        """A named card, or the task's own GPU."""
+        device = torch.device("cpu") if self.task is None else self.task.device
+        return room_on_card(device, capacity, self.plan.amp)
 
     def gets_through(self, k: int, capacity_bytes: int) -> bool:
         """Whether a card that holds no more does it, whose allocator gives back what is cached and tries again."""
@@ -293,38 +305,6 @@ class Source:
             self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
 
     def _trace_real(self, reasons: list[str]) -> None:
-        from .measured import record_steps
-
-        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
-        if changed or not self.plan.is_training or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError.because(reasons[0])
-        try:
-            first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
-        except Exception as error:
-            if is_without_cuda(error):
-                raise _cuda_is_needed(error) from error
-            raise
-        try:
-            tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
-            self._tape = tape.with_matrix_bytes(self.plan.architecture.workspace_bytes)
-        except NotAlikeError as error:
-            raise NotPredictableError.because(str(error)) from error
+        self._tape = tape_of_real_steps(self.task, self.samples, self.plan, TRACED_AT, reasons[0])
         self.method = "real steps"
         self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
-
-
-def _cuda_is_needed(error: Exception) -> NotPredictableError:
-    what = first_line(error).rstrip(".")
-    return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
-
-
-def _differs(task: Task, plan: Plan, name: str) -> bool:
-    planned = getattr(plan, name)
-    return planned != task.amp if name == "amp" else planned is not None
-
-
-def _is_room_for_real_steps(task: Task) -> bool:
-    if task.device.type == "meta":
-        return False
-    free = free_bytes(torch.device("cpu"))
-    return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free

@@ -13,10 +13,11 @@ def table_of(estimate: Any) -> str:
     of_several = f", one of {estimate.devices} devices" if estimate.devices > 1 else ""
     lines = [
         f"Memory of each batch size k on {estimate.capacity_name}{of_several} (predicted)",
-        "      k      peak      free",
+        "      k      peak         free",
     ]
     for k in [2**i for i in range(10)]:
         free = estimate.headroom_bytes(k)
         left = "" if free is None else format_memory(free) if free >= 0 else "too big"
-        lines.append(f"{k:7} {format_memory(estimate.peak_bytes(k)):>9} {left:>9}")
+        left = "with retries" if left and not estimate.fits(k) and estimate.fits_with_retries(k) else left
+        lines.append(f"{k:7} {format_memory(estimate.peak_bytes(k)):>9} {left:>12}")
     return "\n".join(lines) + small_print(estimate)

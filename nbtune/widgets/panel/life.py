@@ -104,8 +104,9 @@ class Life:
         """Wait a little for the end of a run that was asked to; not in its own thread."""
         session, deadline = self._session, time.monotonic() + CLOSING_SECONDS
         if session is not None and not session.is_own_thread:
-            while not session.is_closed and time.monotonic() < deadline:
-                session.wait(0.02)  # its end is the picture's, which nobody has to wait for
+            # A closed run's end is the picture's, which nobody has to wait for; one that could not be closed has ended.
+            while not (session.is_closed or session.has_ended) and time.monotonic() < deadline:
+                session.wait(0.02)
 
     def run(self, new_act: NewAct) -> Any:
         """Start, unless a run is under way, and wait for the end; an interrupt stops the run and waits as well.

@@ -15,6 +15,7 @@ from ipywidgets.widgets.widget import _instances
 from tasks import everything, plain_task
 
 from nbtune.engine import Task, find_lr
+from nbtune.engine.run import GeneratorRun
 from nbtune.jobs import BOARD
 from nbtune.widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
 from nbtune.widgets.panel.bokeh_plot import BokehJS
@@ -129,6 +130,20 @@ def test_a_closed_panel_starts_nothing_and_is_deaf() -> None:
     for message in ("start", "set", "hello", "leave", "apply"):
         click(panel, message, mode="race")
     assert panel.state == "idle" and session_of(panel) is None
+
+
+def test_nobody_waits_for_the_end_of_a_run_that_has_ended_without_being_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(run: GeneratorRun[Any]) -> None:
+        raise RuntimeError("cannot be put back")
+
+    monkeypatch.setattr(GeneratorRun, "close", broken)
+    panel = PANELS["race"](plain_task())
+    panel.start()
+    assert ended(panel).state == "failed" and not session_of(panel).is_closed
+    waits: list[Any] = []
+    monkeypatch.setattr(session_of(panel), "wait", waits.append)
+    panel.close()
+    assert panel.is_closed and waits == []
 
 
 def test_the_finding_of_a_closed_panel_stays_and_names_no_widget() -> None:
