@@ -1,7 +1,7 @@
 """Real training in several processes on this machine, and what each of them allocates: gloo on the CPU.
 
 Used by the tests of several devices and by their benchmark. Every process watches its own allocations, by PyTorch's
-profiler; nothing here knows what is predicted.
+profiler. ``predicted`` says the same of the same training without running it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch._C._profiler import _EventType
+
+from nbtune.engine import Task
+from nbtune.engine.memory import MemoryEstimate, estimate_memory
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 Make = Callable[[], tuple[nn.Module, Any, list[str]]]
@@ -74,7 +77,7 @@ def _watched(
         torch.manual_seed(0)
         model, sample, blocks = make()
         if checkpoints:
-            checkpoint_blocks(model, blocks)
+            _checkpoint(model, blocks)
         wrapped = _wrapped(model, kind, blocks)
         stepper = _optimizer(wrapped, kind, optimizer)
         for _ in range(2):
@@ -83,7 +86,7 @@ def _watched(
             for _ in range(accumulate):
                 with torch.profiler.record_function(FORWARD), torch.autocast("cpu", amp, enabled=amp is not None):
                     x, y = (torch.stack([part] * batch_size) for part in sample)
-                    loss = nn.functional.cross_entropy(wrapped(x).flatten(0, -2), y.flatten()) / accumulate
+                    loss = _loss(wrapped(x), y) / accumulate
                 with torch.profiler.record_function(BACKWARD):
                     loss.backward()
                 del loss, x, y
@@ -122,7 +125,29 @@ def _holders(tensor: torch.Tensor) -> int:
     return int(torch._C._storage_Use_Count(tensor.untyped_storage()._cdata))
 
 
-def checkpoint_blocks(model: nn.Module, blocks: list[str]) -> None:
+def predicted(
+    make: Make, kind: str, devices: int, *, batch_size: int, accumulate: int = 1, optimizer: Any = torch.optim.AdamW,
+    checkpoints: bool = False, amp: Any = None,
+) -> tuple[MemoryEstimate, dict[str, int]]:  # fmt: skip
+    """The estimate of such a process, and the most in use in each phase."""
+    torch.manual_seed(0)
+    model, sample, _ = make()
+    stepper = optimizer(model.parameters(), lr=1e-3, foreach=False)
+    data = [tuple(torch.stack([part] * 2) for part in sample)]
+    task = Task(model, stepper, _loss, data, accumulate=accumulate, amp=amp)
+    again = checkpoints or None
+    estimate = estimate_memory(task, device="cpu", checkpointing=again, devices=devices, sharding=kind)
+    line, peaks = estimate.timeline(batch_size), dict.fromkeys((FORWARD, BACKWARD, UPDATE), 0)
+    for name, first, last in line.phases:
+        peaks[name] = max(peaks[name], max(line.allocated_bytes[first:last]) - line.context_bytes)
+    return estimate, peaks
+
+
+def _loss(output: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(output.flatten(0, -2), wanted.flatten())
+
+
+def _checkpoint(model: nn.Module, blocks: list[str]) -> None:
     """Recompute each block's activations, inside what is sharded."""
     from torch.utils.checkpoint import checkpoint
 
@@ -144,7 +169,7 @@ def _wrapped(model: nn.Module, kind: str, blocks: list[str]) -> Any:
 
 def _optimizer(model: Any, kind: str, optimizer: Any) -> Any:
     if kind != "zero1":
-        return optimizer(model.parameters(), foreach=False)
+        return optimizer(model.parameters(), lr=1e-3, foreach=False)
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
     return ZeroRedundancyOptimizer(model.parameters(), optimizer, foreach=False, lr=1e-3)

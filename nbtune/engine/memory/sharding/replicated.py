@@ -88,6 +88,7 @@ def _close_gaps(edit: Edit, own: set[int]) -> None:
         elif allocation.of in own and amid not in own:
             edit.dropped.add(place)
             waiting.append((births, ~event))
+    _freed(edit, len(recording.events), waiting, len(recording.events))
 
 
 def _freed(edit: Edit, at: int, waiting: list[tuple[int, int]], births: int) -> list[tuple[int, int]]:
