@@ -18,9 +18,6 @@ import torch.distributed as dist
 from torch import nn
 from torch._C._profiler import _EventType
 
-from nbtune.engine import Task
-from nbtune.engine.memory import MemoryEstimate, estimate_memory
-
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 Make = Callable[[], tuple[nn.Module, Any, list[str]]]
 
@@ -81,6 +78,8 @@ def _watched(
         wrapped = _wrapped(model, kind, blocks)
         stepper = _optimizer(wrapped, kind, optimizer)
         for _ in range(2):
+            for _ in range(4):  # time for gloo's threads to let buckets go
+                dist.barrier()
             with torch.profiler.record_function(FORWARD):
                 stepper.zero_grad()
             for _ in range(accumulate):
@@ -128,8 +127,11 @@ def _holders(tensor: torch.Tensor) -> int:
 def predicted(
     make: Make, kind: str, devices: int, *, batch_size: int, accumulate: int = 1, optimizer: Any = torch.optim.AdamW,
     checkpoints: bool = False, amp: Any = None,
-) -> tuple[MemoryEstimate, dict[str, int]]:  # fmt: skip
+) -> tuple[Any, dict[str, int]]:  # fmt: skip
     """The estimate of such a process, and the most in use in each phase."""
+    from nbtune.engine import Task  # which the processes themselves need not import
+    from nbtune.engine.memory import estimate_memory
+
     torch.manual_seed(0)
     model, sample, _ = make()
     stepper = optimizer(model.parameters(), lr=1e-3, foreach=False)
@@ -286,3 +288,28 @@ def uneven_perceptron() -> tuple[nn.Module, Any, list[str]]:
 def transformer() -> tuple[nn.Module, Any, list[str]]:
     model = Transformer()
     return model, (torch.arange(64), torch.arange(64)), [f"layers.{i}" for i in range(len(model.layers))]
+
+
+def bare_blocks(count: int, width: int) -> nn.Module:
+    """Blocks of matrices alone, in half precision, on the meta device: 8 · width² parameters each."""
+    wide = 4 * width
+    with torch.device("meta"):
+        blocks = [
+            nn.Sequential(nn.Linear(width, wide, bias=False), nn.ReLU(), nn.Linear(wide, width, bias=False))
+            for _ in range(count)
+        ]
+        return nn.Sequential(*blocks).to(torch.bfloat16)
+
+
+class MasterAdam(torch.optim.Optimizer):
+    """Adam of mixed precision as the ZeRO paper has it: beside weights and gradients of two bytes, twelve of state."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, {"lr": 1e-3})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for parameter in (p for group in self.param_groups for p in group["params"]):
+            if not self.state[parameter]:
+                state = {name: torch.zeros_like(parameter, dtype=torch.float32) for name in ("master", "m", "v")}
+                self.state[parameter].update(state)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from processes import perceptron
+from processes import MasterAdam, bare_blocks, perceptron
 from torch import nn
 from zoo import DenseNet, optimizer_of, stacked
 
@@ -53,29 +53,9 @@ def numel(estimate: MemoryEstimate) -> int:
 # --- what is held -----------------------------------------------------------------------------------------------------
 
 
-class MasterAdam(torch.optim.Optimizer):
-    """Adam of mixed precision as in the paper: weights and gradients of two bytes, twelve of state."""
-
-    def __init__(self, parameters: Any) -> None:
-        super().__init__(parameters, {"lr": 1e-3})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        for parameter in (p for group in self.param_groups for p in group["params"]):
-            if not self.state[parameter]:
-                state = {name: torch.zeros_like(parameter, dtype=torch.float32) for name in ("master", "m", "v")}
-                self.state[parameter].update(state)
-
-
 @cache
 def of_the_paper(count: int, width: int) -> MemoryEstimate:
-    with torch.device("meta"):
-        wide = 4 * width
-        blocks = [
-            nn.Sequential(nn.Linear(width, wide, bias=False), nn.ReLU(), nn.Linear(wide, width, bias=False))
-            for _ in range(count)
-        ]
-        model = nn.Sequential(*blocks).to(torch.bfloat16)
+    model = bare_blocks(count, width)
     data = tuple(torch.zeros(4, width, dtype=torch.bfloat16) for _ in range(2))
     with pytest.warns(UserWarning, match="meta"):
         task = Task(model, MasterAdam(model.parameters()), nn.functional.mse_loss, data)
