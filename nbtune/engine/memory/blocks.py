@@ -35,4 +35,4 @@ def _members(model: nn.Module, path: str) -> dict[str, nn.Module]:
     if not isinstance(model, (nn.Sequential, nn.ModuleList)):
         return {}
     prefix = f"{path}." if path else ""
-    return {f"{prefix}{key}": m for key, m in model.named_children() if len(list(m.children())) > 1}
+    return {f"{prefix}{key}": m for key, m in model.named_children() if sum(1 for _ in m.modules()) > 2}

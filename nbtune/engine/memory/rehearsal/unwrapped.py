@@ -20,7 +20,7 @@ class Unwrapped(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.training = module, module.training  # not train(), which would also set what is inside
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the model itself gives."""
@@ -48,7 +48,7 @@ def unwrap(task: Task, memo: dict[int, Any]) -> None:
     for model in task.models.values():
         for module in model.modules():
             if isinstance(module, (DataParallel, DistributedDataParallel)) and id(module) not in memo:
-                memo[id(module)] = Unwrapped(copy.deepcopy(module.module, memo)).train(module.training)
+                memo[id(module)] = Unwrapped(copy.deepcopy(module.module, memo))
     for optimizer in task.optimizers.values():
         if is_zero_redundancy(optimizer):
             memo[id(optimizer)] = _undivided(optimizer, memo)
