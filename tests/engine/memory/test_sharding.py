@@ -150,7 +150,7 @@ def test_without_blocks_the_model_is_gathered_whole_and_that_is_said() -> None:
 
 
 @pytest.mark.parametrize(("make", "paths"), [
-    (lambda: DenseNet((2, 2, 1, 1)), ["features.4", "features.9"]),
+    (lambda: DenseNet((2, 2, 1, 1)), ["features.4", "features.9", "features.14", "features.19"]),
     (lambda: perceptron()[0], [f"blocks.{i}" for i in range(6)]),
     (lambda: nn.Sequential(*perceptron()[0].blocks), [str(i) for i in range(6)]),
     (lambda: nn.Transformer(32, 2, 1, 2, 64, batch_first=True), ["encoder.layers.0", "decoder.layers.0",
