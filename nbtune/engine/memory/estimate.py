@@ -29,6 +29,8 @@ from .text import table_of
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
 
+CHANGES = ("image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach")
+
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
 
@@ -265,8 +267,11 @@ class MemoryEstimate:
             **changes: ``image_size``, ``sequence_length``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``;
                 see ``Plan``.
         Raises:
+            TypeError: For another name.
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
+        if unknown := set(changes) - set(CHANGES):
+            raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
         check_plan(**changes)
         if self._source.task is None or self.method == "real steps":
             raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")

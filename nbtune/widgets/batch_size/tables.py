@@ -140,7 +140,8 @@ def grid_key() -> list[list[str]]:
 def bars_key(place: str, *, is_played: bool, has_slower: bool = False) -> list[list[str]]:
     """What the marks of the bars mean; ``place`` is where steps are run, such as "this CPU"."""
     key = [["solid", f"measured on {place}"], ["striped", "predicted"], ["crossed", "does not fit"]]
-    key[2:2] = [["sparse", "with retries, slower"]] if has_slower else []
+    if has_slower:  # four of them need the room
+        key = [["solid", "measured"], key[1], ["sparse", "with retries"], key[2]]
     if is_played:  # one line holds no more words
         return [*key, ["", "played: no GPU here"]]
     return [[mark, f"{mark}: {text}"] for mark, text in key]
