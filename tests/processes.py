@@ -114,7 +114,7 @@ def _settled(collective: Any) -> Any:
         before = [_holders(tensor) for tensor in tensors]
         work = collective(*args, **kwargs)
         while any(_holders(tensor) > count for tensor, count in zip(tensors, before, strict=True)):
-            time.sleep(0)
+            time.sleep(0.0005)
         return work
 
     return call

@@ -15,7 +15,7 @@ from ..torch_modes import CallersModes
 from .asked import check_asked, checked_k
 from .largest import largest_that_fits
 from .layers import LayerShare, ModuleShare, layer_shares, module_shares
-from .parts import PARTS_OF_TENSORS, check_plan
+from .parts import PARTS_OF_TENSORS, check_changes
 from .rehearsal.rehearse import Plan
 from .replay.tape import Parts, parts_of
 from .replay.timeline import MemoryTimeline, timeline
@@ -28,8 +28,6 @@ from .text import table_of
 
 MARGIN, WIDE_MARGIN = 0.05, 0.10
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
-
-CHANGES = ("image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach")
 
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
@@ -270,9 +268,7 @@ class MemoryEstimate:
             TypeError: For another name.
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
-        if unknown := set(changes) - set(CHANGES):
-            raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
-        check_plan(**changes)
+        check_changes(**changes)
         if self._source.task is None or self.method == "real steps":
             raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")
         if "amp" in changes:  # as in estimate_memory: False for none, None for as it is

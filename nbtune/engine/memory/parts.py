@@ -14,6 +14,9 @@ OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
 
+CHANGES = ("image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach")
+"""What ``MemoryEstimate.changed`` takes."""
+
 PARTS_OF_TENSORS = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
 """What a step itself makes."""
 
@@ -40,3 +43,15 @@ def check_plan(
     choice("checkpointing", checkpointing, (True, False, None))
     choice("foreach", foreach, (True, False, None))
     choice("optimizer", optimizer, (*OPTIMIZERS, None))
+
+
+def check_changes(**changes: Any) -> None:
+    """The same of changes to a plan, by their names.
+
+    Raises:
+        TypeError: For another name.
+        ValueError: For anything else that can't be.
+    """
+    if unknown := set(changes) - set(CHANGES):
+        raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
+    check_plan(**changes)
