@@ -161,7 +161,8 @@ def _checkpoint(model: nn.Module, blocks: list[str]) -> None:
 
 def _wrapped(model: nn.Module, kind: str, blocks: list[str]) -> Any:
     if kind in ("none", "zero1"):
-        return nn.parallel.DistributedDataParallel(model)
+        # Every process makes the same weights; to send them would leave a copy that a thread of gloo's may free.
+        return nn.parallel.DistributedDataParallel(model, init_sync=False)
     from torch.distributed.fsdp import fully_shard
 
     for module in [*(model.get_submodule(path) for path in blocks), model]:

@@ -176,10 +176,7 @@ class MemoryEstimate:
         return "none" if self._source.sharding is None else self._source.sharding.kind
 
     def among(self, devices: int, sharding: str | None = None) -> MemoryEstimate:
-        """The same on one of several devices, or on one alone; arguments and errors are those of ``estimate_memory``.
-
-        Nothing is traced again.
-        """
+        """The same on one of several devices, or one alone, from the same trace; errors as in ``estimate_memory``."""
         return self._among(*checked_sharding(devices, sharding))
 
     def _among(self, devices: int, kind: str) -> MemoryEstimate:
