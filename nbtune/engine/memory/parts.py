@@ -14,6 +14,14 @@ OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
 
+CHANGES = (
+    "image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach", "weights", "adapters",
+)  # fmt: skip
+"""What ``MemoryEstimate.changed`` takes."""
+
+PARTS_OF_TENSORS = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
+"""What a step itself makes."""
+
 
 def check_plan(
     *,
@@ -41,3 +49,15 @@ def check_plan(
     choice("weights", weights, (torch.bfloat16, torch.float16, torch.float32, None))
     choice("adapters", adapters, ("LoRA", "QLoRA", None))
     choice("optimizer", optimizer, (*OPTIMIZERS, None))
+
+
+def check_changes(**changes: Any) -> None:
+    """The same of changes to a plan, by their names.
+
+    Raises:
+        TypeError: For another name.
+        ValueError: For anything else that can't be.
+    """
+    if unknown := set(changes) - set(CHANGES):
+        raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
+    check_plan(**changes)

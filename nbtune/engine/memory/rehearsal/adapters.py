@@ -7,7 +7,8 @@ QLoRA): a byte for two weights and a float32 for every 64, unpacked for one prod
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -61,7 +62,8 @@ def plan_adapters(replica: Replica, kind: str) -> tuple[str, ...]:
 def adapted_layers(model: nn.Module) -> list[nn.Linear]:
     """Its linear layers but the last, which gives the output."""
     layers = [module for module in model.modules() if type(module) is nn.Linear]
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    own: Any = getattr(model, "get_output_embeddings", None)
+    head = None if own is None else own()
     return [layer for layer in layers if layer is not (layers[-1] if head is None else head)]
 
 
@@ -70,30 +72,31 @@ def _adapt(layer: nn.Linear, *, in_four_bits: bool) -> list[nn.Parameter]:
     dtype = torch.float32 if layer.weight.dtype in (torch.bfloat16, torch.float16) else layer.weight.dtype
     down = nn.Linear(layer.in_features, RANK, bias=False, device=place, dtype=dtype)
     up = nn.Linear(RANK, layer.out_features, bias=False, device=place, dtype=dtype)
-    base: Any = _packed(layer) if in_four_bits else layer.forward
+    base: Callable[[torch.Tensor], torch.Tensor] = _packed(layer) if in_four_bits else layer.forward
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         result = base(x)
-        return (result + up(down(x.to(dtype))) * 2.0).to(result.dtype)
+        beside: torch.Tensor = up(down(x.to(dtype))) * 2.0
+        return (result + beside).to(result.dtype)
 
-    layer.add_module("adapter_down", down)
+    layer.add_module("adapter_down", down)  # so that they count as the model's
     layer.add_module("adapter_up", up)
     vars(layer)["forward"] = forward
     return [*down.parameters(), *up.parameters()]
 
 
-def _packed(layer: nn.Linear) -> Any:
+def _packed(layer: nn.Linear) -> Callable[[torch.Tensor], torch.Tensor]:
     """The layer's product with its weight in 4 bits, which takes the weight's place."""
     shape, count, place = layer.weight.shape, layer.weight.numel(), layer.weight.device
     packed = torch.empty(-(-count // 2), dtype=torch.uint8, device=place)
     scales = torch.empty(-(-count // BLOCK), dtype=torch.float32, device=place)
     del layer.weight
-    layer.register_buffer("packed", packed)
-    layer.register_buffer("scales", scales)
+    for name, tensor in (("packed", packed), ("scales", scales)):  # no buffers, which are those of the user's model
+        layer.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
 
     def product(x: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = _FourBits.apply(x, shape)
-        return made if layer.bias is None else made + layer.bias.to(made.dtype)
+        made: Any = _FourBits.apply(x, shape)
+        return cast(torch.Tensor, made if layer.bias is None else made + layer.bias.to(made.dtype))
 
     return product
 

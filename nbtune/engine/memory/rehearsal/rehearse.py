@@ -28,7 +28,8 @@ from .kernels import cuda_workspaces
 from .left_alone import left_alone
 from .place import Place
 from .quiet import failures_unlogged
-from .recorder import UPDATE, Recorder, Recording
+from .recorder import Recorder
+from .recording import UPDATE, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
 from .values import is_followed
