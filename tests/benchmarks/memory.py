@@ -31,10 +31,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C._profiler import _EventType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from host_truth import allocations
 from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, switch_checkpointing_on, task_of_case
 
 from nbtune.engine import Task
@@ -154,17 +154,6 @@ def real_peak(model: nn.Module, optimizer: Any, sample: Any, k: int) -> int:
         now += size
         most = max(most, now)
     return most
-
-
-def allocations(profile: Any) -> list[tuple[int, int]]:
-    """(time, bytes) of every malloc, and of every free with a minus, in order."""
-    found, queue = [], list(profile.profiler.kineto_results.experimental_event_tree())
-    while queue:
-        event = queue.pop()
-        queue += event.children
-        if event.tag == _EventType.Allocation:
-            found.append((event.start_time_ns, event.extra_fields.alloc_size))
-    return sorted(found, key=lambda pair: pair[0])
 
 
 # --- replay against direct rehearsal ----------------------------------------------------------------------------------
