@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
+from zoo import loss_of, stacked
 
 
 def peak_of(run: Callable[[], Any]) -> int:
@@ -20,6 +21,24 @@ def peak_of(run: Callable[[], Any]) -> int:
         now += size
         most = max(most, now)
     del kept
+    return most
+
+
+def peak_of_steps(model: torch.nn.Module, optimizer: Any, sample: Any, k: int) -> int:
+    """The most bytes alive at once during two training steps, with the model's own."""
+    held = {id(t): t for t in model.state_dict(keep_vars=True).values() if isinstance(t, torch.Tensor)}
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        for _ in range(2):
+            optimizer.zero_grad()
+            batch = stacked(sample, k)
+            loss = loss_of(model, batch)
+            loss.backward()
+            del loss, batch
+            optimizer.step()
+    now = most = sum(t.nbytes for t in held.values())
+    for _, size in allocations(record):
+        now += size
+        most = max(most, now)
     return most
 
 

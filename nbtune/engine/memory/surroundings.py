@@ -18,7 +18,7 @@ from .cards import CONTEXT_BYTES, context_bytes_of, read_capacity
 BARE_PROCESS = 128 * 2**20
 """Python with torch takes more than this by itself."""
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
-RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
+RECURRENT_ON_HOST = "Recurrent layers: as a processor with AVX-512 computes them; packed sequences may take more."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""What the host's convolutions allocate for themselves: oneDNN's copies in blocked layouts, and PyTorch's around them.
+"""What the host's kernels allocate for themselves, above all its convolutions.
 
-The rules were read off the allocations of a CPU with AVX-512 (PyTorch 2.13); others block differently.
+Those take oneDNN's copies in blocked layouts, and PyTorch's copies around them. The rules were read off the
+allocations of a CPU with AVX-512 (PyTorch 2.13); others block differently.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ def host_workspaces(operator: str, args: Any, result: Any) -> list[Workspace]:
         return _forward(_Convolution(args[0], args[1], result, args[8], args[3:6]))
     if operator == "aten.convolution_backward":
         return _backward(_Convolution(args[1], args[2], args[0], args[9], args[4:7]), args[10])
+    if operator == "aten.embedding_dense_backward" and not args[0].is_contiguous():
+        return [((args[0].numel(),), partial(_bytes, args[0].element_size(), 0))]
     return []
 
 
@@ -70,13 +73,13 @@ class _Convolution:
             return int(activation.numel())
         if channels <= _READ_AS_THEY_ARE and not self.is_depthwise:
             return 0
-        return activation.numel() // channels * _up(channels)
+        return int(activation.numel() // channels * _up(channels))
 
     @property
     def blocked_filter(self) -> int:
         outward, inward = self.weight.shape[:2]
         if self.is_depthwise:
-            return self.weight.numel() // outward * _up(outward)
+            return int(self.weight.numel() // outward * _up(outward))
         if self.groups > 1:
             return int(self.weight.numel())
         inward_blocked = _up(inward) if inward > _READ_AS_THEY_ARE else inward
@@ -90,7 +93,8 @@ class _Convolution:
         if self.is_depthwise:
             is_small = self.weight.shape[-1] <= _WIDEST_DEPTHWISE and self.x.dim() < 5
             return is_small and max(self.walk[2]) == 1 and self._is_somewhere_inside()
-        return self.weight.shape[0] // self.groups % HALF_BLOCK == self.weight.shape[1] % HALF_BLOCK == 0
+        per_group = (self.weight.shape[0] // self.groups, self.weight.shape[1])
+        return all(channels % HALF_BLOCK == 0 for channels in per_group)
 
     @property
     def is_strided(self) -> bool:
