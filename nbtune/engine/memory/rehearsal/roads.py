@@ -203,12 +203,12 @@ def _host_attention(
     scale: Any = None, enable_gqa: bool = False,
 ) -> Any:  # fmt: skip
     learns_bias = attn_mask is not None and attn_mask.requires_grad
-    if query.dim() != 4 or dropout_p or learns_bias or enable_gqa or query.shape[-1] != value.shape[-1]:
+    if query.dim() != 4 or dropout_p or learns_bias or query.shape[-1] != value.shape[-1]:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(attn_mask.logical_not(), float("-inf"))
+        attn_mask = torch.where(attn_mask, 0.0, query.new_empty(()))
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     return flash(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
