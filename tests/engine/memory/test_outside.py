@@ -535,3 +535,20 @@ def test_attention_without_fused_kernels_keeps_its_scores() -> None:
     fused = estimated(lambda m, b: attend(m(b[0])).mean(), net()).breakdown(2**15)["activations"]
     scores = 2**15 * 4 * 16 * 16 * 4
     assert estimated(by_math, net()).breakdown(2**15)["activations"] >= fused + scores
+
+
+def test_a_dict_that_makes_what_it_is_asked_for_is_not_asked() -> None:
+    made: list[str] = []
+
+    class Maker(dict[str, Any]):
+        def __iter__(self) -> Iterator[str]:  # so that Python takes the long way to copy it
+            return super().__iter__()
+
+        def __getitem__(self, name: str) -> Any:
+            made.append(name)
+            return super().__getitem__(name)()
+
+    makers = Maker(prelu=nn.PReLU, relu=nn.ReLU)
+    step = lambda model, batch: plain(model, (makers["relu"](batch[0]), batch[1]))  # noqa: E731
+    assert estimated(step, net()).method == "meta"
+    assert set(made) == {"relu"}

@@ -168,8 +168,11 @@ class Recorder(TorchDispatchMode):
                 return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
+            args, places = self.values.with_places(func, args)
+            for place in places:
+                self._see(place, "aten.nonzero")
             result = func(*args, **kwargs)
-            self.values.forget(result)
+            self.values.forget(func, args, kwargs, result)
             return result
         try:
             result = func(*args, **kwargs)

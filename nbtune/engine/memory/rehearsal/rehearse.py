@@ -36,8 +36,12 @@ STEPS = 2
 """An optimizer makes its state at the end of its first step, so that the second one holds the peak."""
 
 
-GUESSED = "The step asks for a computed number (.item()), taken to be 1: its course was not seen with the real one."
+GUESSED = "The step asks for a computed number (.item()), which was made up: its course was not seen with the real one."
 
+ROUTED = (
+    "The step sends its samples different ways, by numbers that are not known: each way is taken to get its even "
+    "share, as in a mixture of experts that is in balance. One that is not takes more."
+)
 
 WORTH_NAMING = 2**20
 MOST_KNOWN = 2**16
@@ -165,6 +169,8 @@ def _rehearsed(
         caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
+    if recorder.values.routed:
+        caveats = (*caveats, ROUTED)
     return recorder.recording, caveats
 
 

@@ -123,6 +123,13 @@ def order_of_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.memory_
     return next((order for order in found if order != torch.contiguous_format), torch.contiguous_format)
 
 
+def _grouped_product(x: Any, y: Any, offsets: Any = None, bias: Any = None, dtype: Any = None) -> Any:
+    """Of rows by groups; PyTorch's rule for tensors without numbers is for bfloat16 alone, the kernel is not."""
+    groups = () if offsets is None or x.dim() == y.dim() == 3 else offsets.shape
+    leading = () if x.dim() != y.dim() else groups if x.dim() == 2 else x.shape[:1]
+    return x.new_empty((*leading, x.shape[-2], y.shape[-1]), dtype=dtype or x.dtype)
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     return None
 
@@ -139,6 +146,7 @@ _SHORTCUTS: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _batch_norm,
     _aten.native_batch_norm_backward.default: _batch_norm_backward,
     _aten.convolution.default: _convolution,
+    _aten._grouped_mm.default: _grouped_product,
     _aten.native_layer_norm.default: _layer_norm,
     _aten.native_layer_norm_backward.default: _layer_norm_backward,
     **dict.fromkeys(
