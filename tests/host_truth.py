@@ -26,7 +26,8 @@ def peak_of(run: Callable[[], Any]) -> int:
 
 def peak_of_steps(model: torch.nn.Module, optimizer: Any, sample: Any, k: int) -> int:
     """The most bytes alive at once during two training steps, with the model's own."""
-    held = {id(t): t for t in model.state_dict(keep_vars=True).values() if isinstance(t, torch.Tensor)}
+    kept = [t for m in model.modules() for t in vars(m).values()]  # a weight that is computed anew each time
+    held = {id(t): t for t in (*model.parameters(), *model.buffers(), *kept) if isinstance(t, torch.Tensor)}
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         for _ in range(2):
             optimizer.zero_grad()

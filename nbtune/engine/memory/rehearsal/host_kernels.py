@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .kernels import Workspace, is_depthwise
+from .kernels import Workspace, is_depthwise, matrix_exponential
 from .shortcuts import order_of_convolution
 
 BLOCK, HALF_BLOCK = 16, 8
@@ -24,10 +24,12 @@ _SUMS_OF_PRODUCTS = 4
 
 def host_workspaces(operator: str, args: Any, result: Any) -> list[Workspace]:
     """Buffers an operator takes on the host beside its results."""
-    if operator == "aten.convolution":
+    if operator in ("aten.convolution", "aten._convolution"):
         return _forward(_Convolution(args[0], args[1], result, args[8], args[3:6]))
     if operator == "aten.convolution_backward":
         return _backward(_Convolution(args[1], args[2], args[0], args[9], args[4:7]), args[10])
+    if operator == "aten.linalg_matrix_exp":
+        return matrix_exponential(args, result)
     if operator == "aten.embedding_dense_backward" and not args[0].is_contiguous():
         return [((args[0].numel(),), partial(_bytes, args[0].element_size(), 0))]
     return []

@@ -22,6 +22,7 @@ from ..batch_law import Measure, has_lengths, with_leaves
 from ..samples import Samples
 from . import replica as replicas
 from .autocast import cuda_autocast, has_asked_for_cuda_autocast
+from .compiled import plainly_run_scripts
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
 from .left_alone import left_alone
@@ -142,6 +143,7 @@ def _rehearsed(
 
     with ExitStack() as stack:
         stack.enter_context(failures_unlogged())
+        stack.enter_context(plainly_run_scripts())
         stack.enter_context(RandomStreams(torch.device("cpu")))
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
