@@ -11,9 +11,13 @@ from torch.profiler import ProfilerActivity, profile
 from zoo import loss_of, stacked
 
 
-def peak_of(run: Callable[[], Any]) -> int:
-    """The most bytes in use at once while ``run`` runs, beside what was there before; run once before, to warm up."""
-    run()
+def peak_of(run: Callable[[], Any], *, is_warm: bool = False) -> int:
+    """The most bytes in use at once while ``run`` runs, beside what was there before.
+
+    Args:
+        is_warm: Do not run it once before.
+    """
+    None if is_warm else run()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         kept = run()
     now = most = 0

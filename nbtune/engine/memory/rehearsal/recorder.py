@@ -227,10 +227,9 @@ class Recorder(TorchDispatchMode):
 
     def _after_update(self, optimizer: Any, *_: Any) -> None:
         self.phase = FORWARD
-        for entry in optimizer.state.values():
-            for value in entry.values() if isinstance(entry, dict) else ():
-                if isinstance(value, torch.Tensor):
-                    self.name_part(value, "optimizer")
+        for value in tree_leaves(list(optimizer.state.values())):
+            if isinstance(value, torch.Tensor):
+                self.name_part(value, "optimizer")
 
     def _enter(self, index: int) -> Callable[..., None]:
         def enter(*_: Any) -> None:

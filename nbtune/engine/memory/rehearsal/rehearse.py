@@ -25,6 +25,7 @@ from .autocast import cuda_autocast, has_asked_for_cuda_autocast
 from .compiled import plainly_run_scripts
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
+from .lbfgs import play_lbfgs
 from .left_alone import left_alone
 from .place import Place
 from .quiet import failures_unlogged
@@ -124,6 +125,7 @@ def _rehearsed(
     replica = replica_of(task, stage.empty)
     caveats = _prepare(replica, plan)
     optimizers = [*replica.optimizers, *replica.hidden_optimizers]
+    caveats = (*caveats, *play_lbfgs(optimizers))
     if plan.foreach is not None:
         replicas.update_at_once(optimizers, plan.foreach)
     are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
