@@ -16,14 +16,14 @@ from ...run import GeneratorRun
 from ...task import batches
 from ...task.task import Task
 from ...training.feeds import LoaderFeed, SharedBatches, Tape
+from ...training.kept import NotEnoughMemoryError
 from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
 from ...training.provoked import Failure
-from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING
 from ...training.workpiece import Backups, copies_at_once, held, ledger_of
-from ..events import Noted, RaceStep
+from ..events import RaceStep
 from ..settings import LRSettings
 from .runner import CONTROL, Runner
 from .standings import Standings
@@ -54,13 +54,13 @@ def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool =
     return LRRace(task, made_of(LRSettings, settings, {}, taker="race_lr"), is_fenced=is_fenced)
 
 
-class LRRace(GeneratorRun[RaceStep | Noted]):
-    """A run of ``RaceStep``, each of which counts as one, and of ``Noted``.
+class LRRace(GeneratorRun[RaceStep]):
+    """A run of ``RaceStep``, each of which counts as one.
 
     Attributes:
         standings: The race as it is.
         is_replaying: Whether rates begin anew for every round, for want of memory.
-        noted: What was done with the user's losses and batches, by trainer.
+        noted: What is to be said besides, by trainer.
     """
 
     def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
@@ -73,7 +73,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         self._reader = LossReader(task.device)
         self._loader_state: LoaderState
         self._tape: Tape | None = None
-        self._backups, self._is_noted, self._is_fenced = Backups(), False, is_fenced
+        self._backups, self._is_fenced = Backups(), is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
         self._failures: dict[float, Failure] = {}
@@ -91,7 +91,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         """How many training steps there are in all, as far as can be said now."""
         return self.standings.updates + self.standings.updates_left
 
-    def _events(self) -> Generator[RaceStep | Noted, None, None]:
+    def _events(self) -> Generator[RaceStep, None, None]:
         self._begun = time.perf_counter()
         with held(self._task), closing(self._backups):
             self._loader_state = LoaderState(self._task.loader)
@@ -111,7 +111,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             except NotEnoughMemoryError as error:
                 if not any(self.standings.losses.values()):
                     raise
-                yield Noted(note=f"Ended early: {error}.")
+                self.noted[-1].said.add(f"Ended early: {error}.")
             finally:
                 if self._tape is not None:
                     self._tape.close()
@@ -122,7 +122,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         limit = self._settings.max_seconds
         return self.standings.is_over or (limit is not None and time.perf_counter() - self._begun > limit)
 
-    def _side_by_side(self) -> Iterator[RaceStep | Noted]:
+    def _side_by_side(self) -> Iterator[RaceStep]:
         """All rates at once, each on a copy of its own; ends before its time where the memory is not enough."""
         standings = self.standings
         with ExitStack() as undo:
@@ -150,7 +150,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
 
-    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep | Noted, None, bool]:
+    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
         """One rate through the batches that lie ready; False where the memory ran out."""
         taken = 0
         while taken < count and not self._is_done and self._goes_on(runner.lr):
@@ -164,7 +164,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             taken += part
         return True
 
-    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep | Noted]:
+    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
         """One rate after the other, from the first step to the end of each round."""
         standings = self.standings
         while not self._is_done:
@@ -176,7 +176,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                         return
             yield from self._left_by_failure()
 
-    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep | Noted, None, bool]:
+    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
         """One rate to ``end``; False where memory or time did not suffice."""
         self._loader_state.put_back()
         with ExitStack() as undo:
@@ -186,9 +186,6 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             if runner is None:
                 return False
             undo.callback(runner.close)
-            if (note := runner.trainer.workpiece.note) and not self._is_noted:
-                self._is_noted = True
-                yield Noted(note=note)
             taken = 0
             while taken < end and self._goes_on(lr):
                 count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
@@ -214,7 +211,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             raise runner.failure.error  # nothing lower has gone well
         self._failures[runner.lr] = runner.failure
 
-    def _left_by_failure(self) -> Iterator[RaceStep | Noted]:
+    def _left_by_failure(self) -> Iterator[RaceStep]:
         """Rates whose step raised leave, unless several are in and all did at the same step: that is the user's fault.
 
         Of one that is alone the control tells, which took the same batches and raised nothing.
@@ -240,7 +237,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
     ) -> Runner:
         runner = Runner(
             lr, self._task, shared, in_place=in_place, backups=self._backups, is_first=is_first,
-            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced,
+            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced and is_first,
         )  # fmt: skip
         self.noted.append(runner.trainer.notes)
         if self._held_out is not None and not self._kept:
@@ -269,7 +266,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
     def _steps_in(self, seconds: float) -> int:
         return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1
 
-    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep | Noted]:
+    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
         for (lr, count), values in self._reader.ready(everything=everything):
             seconds = time.perf_counter() - self._begun
             first = self._taken(lr)
