@@ -37,5 +37,5 @@ def _graph_in(measure: Measure) -> tuple[int, int] | None:
         if isinstance(leaf, torch.Tensor) and leaf.dtype in (torch.int64, torch.int32)
         if len(shape) == ENDS and shape[0] == ENDS and shape[1]
     )
-    found = next((leaf for leaf in pairs if 0 <= int(leaf.min()) and int(leaf.max()) < rows), None)
+    found = next((leaf for leaf in pairs if int(leaf.min()) >= 0 and int(leaf.max()) < rows), None)
     return None if found is None else (rows, found.shape[1])

@@ -128,7 +128,11 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise_waiting()
-        kwargs = kwargs or {}
+        # In the backward pass a function mode is on, which every look at a tensor below would go through.
+        with torch._C.DisableTorchFunction():
+            return self._noted(func, args, kwargs or {})
+
+    def _noted(self, func: Any, args: Any, kwargs: Any) -> Any:
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
             self.phase = BACKWARD
         scalar = self.values.scalar(func, args)

@@ -61,6 +61,8 @@ class Values:
 
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """What ``func`` gives for the known numbers; ``UNKNOWN`` where one of them is not known."""
+        if any(isinstance(x, torch.Tensor) and id(x) not in self._known for x in args):  # most of them, at little cost
+            return UNKNOWN
         leaves = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
         if any(id(x) not in self._known for x in leaves):
             return UNKNOWN
