@@ -154,8 +154,8 @@ class Samples:
         grown = dimensions_that_grow(measures)
         if grown is not None and all(dimension < 0 for dimension in grown):
             raise NotPredictableError.because(
-                f"k has no meaning here: nothing that is seen of a batch ({type(made[0]).__name__}) grows with the "
-                "number of its samples, as where the data are one whole graph"
+                f"nothing that is seen of a batch ({type(made[0]).__name__}) grows with the number of its samples, so "
+                "that k has no meaning, as where the data are one whole graph"
             )
         if grown is not None:
             self._law = made[0], grown

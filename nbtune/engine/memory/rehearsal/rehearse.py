@@ -23,6 +23,7 @@ from ..samples import Samples
 from . import replica as replicas
 from .autocast import cuda_autocast, has_asked_for_cuda_autocast
 from .compiled import plainly_run_scripts
+from .flex import flex_played
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
 from .lbfgs import play_lbfgs
@@ -157,6 +158,7 @@ def _rehearsed(
         stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
         notes = stack.enter_context(left_alone(task))
+        stack.enter_context(flex_played(notes))
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
             _know_small_ones(replica, recorder)
