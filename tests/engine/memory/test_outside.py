@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -540,10 +540,7 @@ def test_attention_without_fused_kernels_keeps_its_scores() -> None:
 def test_a_dict_that_makes_what_it_is_asked_for_is_not_asked() -> None:
     made: list[str] = []
 
-    class Maker(dict[str, Any]):
-        def __iter__(self) -> Iterator[str]:  # so that Python takes the long way to copy it
-            return super().__iter__()
-
+    class Maker(OrderedDict[str, Any]):
         def __getitem__(self, name: str) -> Any:
             made.append(name)
             return super().__getitem__(name)()

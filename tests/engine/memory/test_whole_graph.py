@@ -51,7 +51,7 @@ def test_one_whole_graph_is_told(data: Any) -> None:
 
 def test_a_graph_that_a_loader_calls_a_batch_of_one_is_refused_in_such_words() -> None:
     data = DataLoader([graph()], batch_size=1, collate_fn=lambda graphs: graphs[0])
-    with pytest.raises(NotPredictableError, match="k has no meaning, .* one whole graph"):
+    with pytest.raises(NotPredictableError, match=r"k has no meaning, .* one whole graph"):
         estimate_memory(task_of(data), "8 GB")
 
 

@@ -18,7 +18,7 @@ from ...interrupts import raise_waiting, shielded
 from ..architecture import UNNAMED
 from .adopted import Adopted
 from .kernels import MATRIX_PRODUCTS, Workspace, cuda_workspaces
-from .shortcuts import UNSUITED, shortcut, summed_in_place
+from .shortcuts import UNSUITED, shortcut
 from .values import UNKNOWN, Values, is_followed
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
@@ -164,8 +164,6 @@ class Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         quick = shortcut(func) if self._device_type == "meta" else None
-        if self.phase == BACKWARD and (summed := summed_in_place(func, args)) is not UNSUITED:
-            return summed
         if quick is not None and not self.values.knows(args):
             made = quick(*args, **kwargs)
             if made is not UNSUITED:

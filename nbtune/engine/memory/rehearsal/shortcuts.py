@@ -6,7 +6,6 @@ results have the shape of an input, so nothing is lost; tests compare traces wit
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -17,38 +16,6 @@ from torch._prims_common import suggest_memory_format
 _aten = torch.ops.aten
 UNSUITED = object()
 """What a function gives for tensors that need PyTorch's own rule after all."""
-_ENGINE = getattr(getattr(torch.autograd.graph, "_engine_run_backward", None), "__code__", None)
-_PASSED_ON_BY = ("nbtune.engine.memory.rehearsal", "torch._dynamo")
-_ONE_TENSOR, _ONE_STORAGE = 4, 2  # as counted from within a dispatch mode, with what the call itself holds
-
-
-def summed_in_place(func: Any, args: Any) -> Any:
-    """Of two gradients of one tensor that the autograd engine adds: the first, where it would add the second to it.
-
-    It does so where nobody else holds the first; but under a dispatch mode it makes a third tensor instead.
-
-    Returns:
-        UNSUITED for every other call.
-    """
-    if func is not _aten.add.Tensor or len(args) != 2 or torch.is_grad_enabled() or not _is_called_by_engine():
-        return UNSUITED
-    x, y = args
-    is_pair = all(isinstance(t, torch.Tensor) and t.is_meta for t in args) and x.shape == y.shape
-    return x if is_pair and x.dtype == y.dtype and _is_held_once(x) else UNSUITED
-
-
-def _is_called_by_engine() -> bool:
-    frame: Any = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith(_PASSED_ON_BY):
-        frame = frame.f_back
-    return frame is not None and frame.f_code is _ENGINE
-
-
-def _is_held_once(x: torch.Tensor) -> bool:
-    count: Any = getattr(x, "_use_count", None)
-    if count is None or count() > _ONE_TENSOR or not x.is_contiguous():
-        return False
-    return bool(torch._C._storage_Use_Count(x.untyped_storage()._cdata) <= _ONE_STORAGE)
 
 
 def shortcut(func: Any) -> Callable[..., Any] | None:
