@@ -4,8 +4,8 @@
 
 trains them at constant rates (four in a decade, three seeds), and writes the loss over all training samples in
 evaluation mode after 200 and 1,000 steps to results/noisy_truth.json: some minutes on one core. Each end is the mean of
-five evaluations over the last tenth, since single ones are noise too. A rule may be judged on these tasks; it may not be
-tuned to them.
+five evaluations over the last tenth, since single ones are noise too. A rule may be judged on these tasks; it may not
+be tuned to them.
 """
 
 from __future__ import annotations
