@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep
-from nbtune.engine.learning_rate.race.standings import PLATEAU_END, Standings
+from nbtune.engine.learning_rate.race.standings import MOST_STEPS, Standings
 
 LossOf = Callable[[float, int], float]
 
@@ -32,7 +32,7 @@ def flat(lr: float, step: int) -> float:
     return 2.3 + 0.01 * math.sin(12.9 * step)
 
 
-def race_of(loss_of: LossOf = bowl, until: int = PLATEAU_END, **changes: float) -> LRCurve:
+def race_of(loss_of: LossOf = bowl, until: int = MOST_STEPS, **changes: float) -> LRCurve:
     """A race of the first ``until`` steps of every rate, whose losses are given; the control's η is 0."""
     settings = LRSettings(**changes)  # type: ignore[arg-type]
     standings, steps = Standings(settings.race_lrs), []

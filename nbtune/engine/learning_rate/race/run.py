@@ -25,8 +25,8 @@ from ...training.trainer import LOADING
 from ...training.workpiece import Backups, copies_at_once, held, ledger_of
 from ..events import Noted, RaceStep
 from ..settings import LRSettings
-from .runner import CONTROL, Runner
-from .standings import Standings
+from .runner import Runner
+from .standings import CONTROL, Standings
 
 SLICE_SECONDS = 0.03
 """Of steps without a look outside: what surrounds them is done once for them, and a stop is felt all the same."""
@@ -37,6 +37,11 @@ been left is no longer in the processor's caches, so turns are long where steps 
 
 REPLAY_BYTES = 2**20
 """The same where memory is short."""
+
+
+FIXED_SAMPLES, FIXED_BATCHES = 256, (8, 64)
+"""So many samples are looked at where steps cannot tell rates apart, in at least and at most so many batches: their
+differences give the error."""
 
 
 def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool = False) -> LRRace:
@@ -65,7 +70,8 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
 
     def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
         settings.check(task)
-        self.standings, self.is_replaying = Standings(settings.race_lrs), False
+        self.standings = Standings(settings.race_lrs, most_steps=settings.max_steps)
+        self.is_replaying = False
         self.noted: list[Notes] = []
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
@@ -76,6 +82,9 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         self._backups, self._is_noted, self._is_fenced = Backups(), False, is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
+        # Drawn after the step _fixed_at; None before, [] where the user's code has no loss in evaluation mode.
+        self._fixed: list[Any] | None = None if self._held_out is None and task.update is None else []
+        self._fixed_at = self._fixed_count = 0
         self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun, self._spare = 0.0, math.inf
@@ -137,6 +146,10 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                     return
                 runners[lr] = runner
             while not self._is_done:
+                self._ask_for_fixed()
+                is_due = self._fixed_at and self._fixed_at == standings.taken
+                if is_due and self._guarded(self._draw_fixed, shared, runners[CONTROL]) is None:
+                    return
                 count = self._turn(standings.end - standings.taken, TURN_BYTES)
                 self._advance(shared, count)
                 # The control last: the first step of all is the one that is watched.
@@ -155,10 +168,11 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         taken = 0
         while taken < count and not self._is_done and self._goes_on(runner.lr):
             part = min(count - taken, self._steps_in(SLICE_SECONDS))
-            losses = self._guarded(self._slice, runner, part)
-            if losses is None:
+            made = self._guarded(self._slice, runner, part)
+            if made is None:
                 return False
-            self._reader.put((runner.lr, len(losses)), losses)
+            losses, looks = made
+            self._reader.put((runner.lr, len(losses)), torch.cat([losses, looks]))
             yield from self._arrived()
             self._note_failure(runner)
             taken += part
@@ -168,6 +182,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         """One rate after the other, from the first step to the end of each round."""
         standings = self.standings
         while not self._is_done:
+            self._ask_for_fixed()
             end = standings.end
             for lr in (*standings.alive, CONTROL):
                 if self._taken(lr) < end:
@@ -191,14 +206,20 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                 yield Noted(note=note)
             taken = 0
             while taken < end and self._goes_on(lr):
-                count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
+                if taken and taken == self._fixed_at:
+                    drawn = self._guarded(self._draw_fixed, shared, runner, may_fail=not in_place)
+                    if drawn is None:
+                        return False
+                to = self._fixed_at if taken < self._fixed_at else end
+                count = min(self._turn(min(to, end) - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
                 self._advance(shared, count)
-                losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
-                if losses is None or self._is_done:
+                made = self._guarded(self._slice, runner, count, may_fail=not in_place)
+                if made is None or self._is_done:
                     return False
+                losses, looks = made
                 fresh = min(len(losses), taken + len(losses) - self._taken(lr))
                 if fresh > 0:
-                    self._reader.put((lr, fresh), losses[-fresh:])
+                    self._reader.put((lr, fresh), torch.cat([losses[-fresh:], looks]))
                     yield from self._arrived(everything=True)
                 self._note_failure(runner)
                 taken += count
@@ -247,13 +268,51 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
 
-    def _slice(self, runner: Runner, count: int) -> torch.Tensor:
+    def _ask_for_fixed(self) -> None:
+        if self.standings.wants_fixed and self._fixed is None and not self._fixed_at:
+            self._fixed_at = self.standings.taken
+
+    def _draw_fixed(self, shared: SharedBatches, runner: Runner) -> bool:
+        """The batches that come after the step ``_fixed_at`` are trained on by nobody; kept when drawn first."""
+        self._at_work = None
+        micro = self._updates * self._task.accumulate
+        if not self._fixed_count:
+            samples = (self._task.samples_per_update or 0) / self._task.accumulate
+            wanted = math.ceil(FIXED_SAMPLES / samples) if samples else 0
+            fits = int(min(TURN_BYTES, self._spare / 4) / max(self._bytes_per_step / micro, 1.0))
+            self._fixed_count = max(FIXED_BATCHES[0], min(FIXED_BATCHES[1], wanted, fits))
+        shared.advance(self._fixed_count)
+        if self._fixed is None:
+            self._fixed = shared.window
+            try:
+                runner.losses_on(self._fixed)
+            except Exception as error:
+                if out_of_memory.kind_of(error) in ("out of memory", "ambiguous"):
+                    raise
+                self._fixed = []  # a model that returns something else than a loss there, or needs a gradient
+        return True
+
+    def _looks(self, runner: Runner) -> torch.Tensor:
+        """The losses on the fixed batches, where the runner is at the end of a round; else none."""
+        is_due = self._fixed and runner.taken == self.standings.end and runner.failure is None
+        if not is_due or not self._fixed:
+            return torch.empty(0, dtype=torch.float64, device=self._task.device)
+        try:
+            return runner.losses_on(self._fixed)
+        except Exception as error:
+            if runner.lr == CONTROL or out_of_memory.kind_of(error) != "other":
+                raise
+            # It was possible before: this rate has blown up.
+            return torch.full((len(self._fixed),), math.nan, dtype=torch.float64, device=self._task.device)
+
+    def _slice(self, runner: Runner, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The losses of so many steps, and those on the fixed batches after them."""
         self._at_work = runner
         begun = time.perf_counter()
         losses = runner.losses(count, self._updates, self._kept)
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
-        return losses
+        return losses, self._looks(runner).to(losses.device)
 
     def _advance(self, shared: SharedBatches, count: int) -> None:
         self._at_work = None
@@ -276,9 +335,12 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             for place in range(count):
                 if lr != CONTROL and lr not in self.standings.alive:
                     break  # it has diverged
-                loss = values[place]
-                self.standings.add(lr, loss)
-                yield RaceStep(lr=lr, step=first + place + 1, loss=loss, seconds=seconds, is_replayed=self.is_replaying)
+                loss, fixed = values[place], tuple(values[count:]) if place == count - 1 else ()
+                self.standings.add(lr, loss, fixed=fixed)
+                yield RaceStep(
+                    lr=lr, step=first + place + 1, loss=loss, seconds=seconds, fixed_losses=fixed,
+                    is_replayed=self.is_replaying,
+                )  # fmt: skip
 
     def _guarded(self, call: Callable[..., Any], *arguments: Any, may_fail: bool = True) -> Any:
         """What ``call`` returns; None where the memory ran out, and that ``may_fail``."""
