@@ -15,8 +15,8 @@ TREND_FROM = 8
 """So many steps have a straight line and a memory taken off; fewer would lose both by chance."""
 
 MOST_MEMORY, TAMED = 0.8, 4.0
-"""A memory from step to step counts up to the first. The second, × the median: what one outlier may add, on the side of
-the worse. A rate that blows up is worse at every step, and its largest step must not hide that."""
+"""A memory from step to step counts up to the first. The second, × the median: what one of several losses, all of them
+worse, adds at the most. A rate that blows up is worse at every step, and its largest step must not hide that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +84,4 @@ def errors_for(freedom: float) -> float:
 
 
 def _tamed(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    middle = float(np.median(found)) if len(found) else 0.0
-    return np.minimum(found, TAMED * middle) if middle > 0 else found
+    return np.minimum(found, TAMED * np.median(found)) if len(found) and found.min() > 0 else found
