@@ -22,6 +22,8 @@ class CellLine:
         True
     """
 
+    encoding = "utf-8"  # tqdm asks for it, and draws with ### where a file has none
+
     def __init__(self) -> None:
         self._handle: Any = None
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from tasks import plain_task
+from tasks import blobs, plain_task
 from torch.nn import functional
 
 from nbtune.engine import Task
@@ -100,6 +100,22 @@ def at_step(number: int, react: Callable[[], Any], **changes: Any) -> Task:
         return functional.cross_entropy(model(batch[0]), batch[1])
 
     return plain_task(loss_fn=None, training_step=training_step, **changes)
+
+
+def task_that_hangs(react: Callable[[], Any]) -> Task:
+    """A task whose data are drawn one by one, and whose 60th sample calls ``react``."""
+    inputs, targets = blobs()
+
+    class Hanging:
+        def __len__(self) -> int:
+            return len(inputs)
+
+        def __getitem__(self, index: int) -> Any:
+            if index == 60:
+                react()
+            return inputs[index], targets[index]
+
+    return plain_task(data=Hanging())
 
 
 def wait_for(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:

@@ -1,4 +1,4 @@
-"""Tutorials after a run from top to bottom, unattended, and what they show then."""
+"""Notebooks after a run from top to bottom, unattended, and what they show then."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from nbclient import NotebookClient
 from repository import kept_tutorials
 
 
-def executed(name: str, more: str = "") -> nbformat.NotebookNode:
-    """The notebook, as git keeps it, after a run of its own kernel; with one more cell, if ``more`` is given."""
-    notebook = nbformat.reads(kept_tutorials()[name], as_version=4)
-    if more:
-        notebook.cells.append(nbformat.v4.new_code_cell(more))
+def tutorial(name: str) -> nbformat.NotebookNode:
+    """As git keeps it."""
+    return nbformat.reads(kept_tutorials()[name], as_version=4)
+
+
+def executed(*more: str, notebook: nbformat.NotebookNode | None = None) -> nbformat.NotebookNode:
+    """A notebook (a new one, if none is given) with more cells behind its own, after a run in a kernel of its own."""
+    notebook = notebook or nbformat.v4.new_notebook()
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in more]
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     return notebook
 

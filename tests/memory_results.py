@@ -115,6 +115,9 @@ class MemoryEstimate:
     def fits(self, k: int) -> bool:
         return self.capacity_bytes is None or self.peak_bytes(k) <= self.capacity_bytes
 
+    def fits_with_retries(self, k: int) -> bool:
+        return self.fits(k)
+
     def largest_batch_size(self, power_of_two: bool = True) -> int:
         return max((2**i for i in range(10) if self.fits(2**i)), default=0)
 

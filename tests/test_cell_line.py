@@ -7,7 +7,8 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+import tqdm
+from executed import executed
 from tasks import plain_task
 
 import nbtune as nt
@@ -54,6 +55,16 @@ def test_a_bar_is_one_output_that_ends_empty_and_nothing_is_on_stderr(
     assert not any("\r" in text for bundle in cell.shown for text in bundle.values())
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_bar_in_a_notebook_is_drawn_with_blocks(call: str, cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[tqdm.tqdm[Any]] = []
+    monkeypatch.setattr(tqdm, "tqdm", lambda **how: bars.append(tqdm.std.tqdm(**how, mininterval=0)) or bars[-1])
+    CALLS[call](progress=True)
+    drawn = "".join(text for bundle in cell.shown for text in bundle.values())
+    assert [bar.ascii for bar in bars] == [False] and "#" not in drawn
+    assert "█" in drawn or call == "find_batch_size"  # which counts, and has no end to go to
+
+
 def test_an_error_takes_it_away_as_well(cell: Cell) -> None:
     task = plain_task(loss_fn=lambda output, target: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -81,8 +92,7 @@ def test_a_saved_notebook_keeps_nothing_of_it() -> None:
         "task = nt.Task(model, optim.SGD(model.parameters(), 0.1), nn.functional.cross_entropy, "
         "(randn(96, 4), zeros(96).long()))\nnt.find_lr(task)\nprint('done')"
     )
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    notebook = executed(code)
     line, printed = notebook.cells[0].outputs
     assert line.output_type == "display_data" and line.data == {} and printed.text == "done\n"
     nbformat.validate(notebook)

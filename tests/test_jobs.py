@@ -17,7 +17,6 @@ from memory_results import densenet
 from tasks import everything, hard_task, plain_task
 from torch.nn import functional
 
-from nbtune import jobs
 from nbtune.engine import Task, find_lr
 from nbtune.engine.batch_size.find import find_batch_size
 from nbtune.engine.batch_size.finding import finding_of as limit_finding
@@ -26,6 +25,7 @@ from nbtune.engine.comparison.compare import compare_batch_sizes
 from nbtune.engine.comparison.finding import finding_of as comparison_finding
 from nbtune.engine.learning_rate.finding import finding_of as lr_finding
 from nbtune.jobs import BOARD, RESULTS_KEPT, Board, Call, Finding, Forecast, Job, Progress
+from nbtune.jobs import job as job_module
 from nbtune.widgets import BatchProber, LRFinder
 from nbtune.widgets.comparison.widget import BatchComparison
 from nbtune.widgets.learning_rate.acts import SearchAct
@@ -56,7 +56,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(jobs, "time", made)
+    monkeypatch.setattr(job_module, "time", made)
     return made
 
 

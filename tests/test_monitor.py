@@ -15,12 +15,12 @@ import pytest
 from tasks import plain_task
 from torch import nn
 
-from nbtune import jobs
-from nbtune import monitor as module
 from nbtune.engine import find_lr
 from nbtune.host_memory import HostMemory
 from nbtune.jobs import BOARD, Board, Call, Finding, Forecast, Job, Progress
+from nbtune.jobs import job as job_module
 from nbtune.monitor import SCHEMA, Monitor
+from nbtune.monitor import monitor as module
 
 PATIENCE_SECONDS = 120
 SHORTEST_SECONDS = 0.2
@@ -544,7 +544,7 @@ class Cuda:
 
 def gpus_of(cuda: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    return module._gpus()
+    return module.gpus()
 
 
 def test_a_gpu_that_torch_has_not_begun_to_use_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -568,7 +568,7 @@ def test_only_gpus_that_this_process_uses_are_asked(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("torch", [None, SimpleNamespace(), SimpleNamespace(cuda=SimpleNamespace())])
 def test_without_torch_or_half_of_it_there_are_no_gpus(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", torch)
-    assert module._gpus() == []
+    assert module.gpus() == []
 
 
 # The contract with the TypeScript side
@@ -596,10 +596,10 @@ def assert_same_as_fixture(name: str, message: dict[str, Any]) -> None:
 def said(host: Host, monkeypatch: pytest.MonkeyPatch) -> Monitor:
     """A monitor of a kernel where everything that a status can hold is there."""
     clock, board = Clock(), Board()
-    monkeypatch.setattr(jobs, "time", clock)
+    monkeypatch.setattr(job_module, "time", clock)
     with monkeypatch.context() as patch:
         gpus = gpus_of(Cuda(), patch)[:1]
-    monkeypatch.setattr(module, "_gpus", lambda: [dict(gpu) for gpu in gpus])
+    monkeypatch.setattr(module, "gpus", lambda: [dict(gpu) for gpu in gpus])
     task = plain_task()
     sweep = Call("learning_rate", "quick sweep", max_seconds=60)
     search = job_of(widget="0123456789abcdef0123456789abcdef", progress=lambda: Progress(3, unit="batch sizes"))

@@ -254,9 +254,7 @@ def made_of(kind: type[T], settings: Any, changes: Mapping[str, Any], *, taker: 
         TypeError: For settings of another kind, and for a name that is none of theirs.
         ValueError: As ``kind`` does.
     """
-    name = kind.__name__
-    if settings is not None and not isinstance(settings, kind):
-        raise TypeError(f"settings must be an nbtune.{name} or None, not {shown(settings)}")
+    settings = instance("settings", settings, kind)
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     unknown = [change for change in changes if change not in names]
     if unknown:

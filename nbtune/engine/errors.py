@@ -20,10 +20,10 @@ class stops_told:
         """Nothing."""
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        told(error)
+        raise_of_used_up(error)
 
 
-def told(error: BaseException | None) -> None:
+def raise_of_used_up(error: BaseException | None) -> None:
     """Raise another error for a StopIteration; nothing for any other.
 
     Raises:

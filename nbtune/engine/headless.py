@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..cell_line import CellLine
-from ..jobs import Finding, Forecast, Progress, Tool, listed, reference_to
+from ..jobs import Finding, Forecast, Progress, Tool, listed
 from .interrupts import Interrupted, held_back
 from .run import Run
 
@@ -86,8 +86,8 @@ def _interrupted(call: Headless[Any], events: list[Any]) -> Interrupted:
 
 def _carried_out(call: Headless[Result], events: list[Any], shows_bar: bool) -> Result:
     counted: list[Any] = []
-    with held_back(), listed(call.tool, call.detail, max_seconds=call.max_seconds, hurry=call.run.hurry) as job:
-        job.task = reference_to(call.task)
+    what = {"task": call.task, "max_seconds": call.max_seconds, "hurry": call.run.hurry}
+    with held_back(), listed(call.tool, call.detail, **what) as job:
         with closing(call.run), _bar(call, shows_bar) as show:
             for event in call.run:
                 events.append(event)
@@ -121,8 +121,8 @@ def _bar(call: Headless[Any], is_wanted: bool) -> Iterator[Callable[[Progress, l
             bar.total = TICKS if is_share else now.total
             place = int(TICKS * (now.share or 0)) if is_share else len(counted)
             # The text is only made when the bar is drawn again: it would cost more than a small step.
-            if bar.update(place - bar.n) and (text := call.text(counted[-1])):
-                bar.set_postfix_str(text)
+            if bar.update(place - bar.n):
+                bar.set_postfix_str(call.text(counted[-1]))  # also an empty one: the wait that was told there is over
 
         with _watched(call.run, bar.set_postfix_str):
             yield show
@@ -139,11 +139,13 @@ def _watched(run: Run[Any], say: Callable[[str], None]) -> Iterator[None]:
             if wait is not None:
                 say(wait.text)
 
-    threading.Thread(target=watch, name="nbtune-bar", daemon=True).start()
+    watching = threading.Thread(target=watch, name="nbtune-bar", daemon=True)
+    watching.start()
     try:
         yield
     finally:
         has_ended.set()
+        watching.join()  # what it is saying must not come after the line was taken away
 
 
 @contextmanager

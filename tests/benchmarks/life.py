@@ -1,15 +1,22 @@
-"""What widgets and calls leave behind: memory, threads, comms and widgets after 20, 40 … 100 of them.
+"""What widgets and calls leave behind: memory, threads, comms and widgets after 20, 40 … 100 of them; what one costs.
 
-    python tests/benchmarks/life.py [WIDGETS] [CALLS]
+    python tests/benchmarks/life.py [WIDGETS [CALLS [PATTERN]]]
 
-Each tool's widget is made, run and closed 100 times, every fourth one in the midst of its run; then each tool's call is
-carried out 300 times. Memory is the process's resident set after a collection, in MiB over what it was after the first
-ten; threads, comms, open widgets, jobs and Python's own objects are counted. Flat means that a column does not grow.
+First what making a widget takes from the processor, of each kind in a process of its own: the first one, the second and
+the median of the next nine. Then each tool's widget is made, run and closed 100 times, every fourth one in the midst of
+its run, and each tool's call is carried out 300 times. Memory is the process's resident set, in MiB over what it was
+after the first ten, once garbage is collected and the C library has given back what is free; threads, comms, open
+widgets, jobs and Python's own objects are counted. Flat is a column that does not grow. Only kinds whose name has
+PATTERN, if one is given; with WIDGETS = 0 (or CALLS = 0) none.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import multiprocessing
+import re
+import statistics
 import sys
 import threading
 import time
@@ -54,12 +61,33 @@ CALLS: dict[str, Callable[[], Any]] = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    widgets, calls = (int(number) for number in [*sys.argv[1:], *("100", "300")[len(sys.argv) - 1 :]])
-    print(f"{'':20} {'after':>5} {'MiB':>7} {'threads':>7} {'comms':>5} {'widgets':>7} {'jobs':>4} {'objects':>8}")
-    for name, make in WIDGETS.items():
+    given = sys.argv[1:]
+    widgets, calls, pattern = *map(int, [*given[:2], *("100", "300")[len(given[:2]) :]]), "".join(given[2:])
+    kinds = {name: make for name, make in WIDGETS.items() if widgets and re.search(pattern, name)}
+    print(f"{'made in CPU s':20} {'first':>7} {'second':>7} {'later':>7}", flush=True)
+    for name in kinds:
+        process = multiprocessing.get_context("spawn").Process(target=made, args=(name,))
+        process.start()
+        process.join()
+    print(f"\n{'':20} {'after':>5} {'MiB':>7} {'threads':>7} {'comms':>5} {'widgets':>7} {'jobs':>4} {'objects':>8}")
+    for name, make in kinds.items():
         watched(name, widgets, lambda index, make=make: live_one(make(), is_cut_short=index % 4 == 3))
     for name, call in CALLS.items():
-        watched(name, calls, lambda index, call=call: call())
+        if calls and re.search(pattern, name):
+            watched(name, calls, lambda index, call=call: call())
+
+
+def made(name: str) -> None:
+    """Print what making widgets of a kind takes, in a process that has made none."""
+    torch.set_num_threads(1)
+    _ = nt.LRFinder  # what is imported with the first of any kind is not what is asked
+    task()
+    seconds = []
+    for _ in range(11):
+        begun = time.process_time()
+        WIDGETS[name]()
+        seconds.append(time.process_time() - begun)
+    print(f"{name:20} {seconds[0]:7.3f} {seconds[1]:7.3f} {statistics.median(seconds[2:]):7.3f}", flush=True)
 
 
 def live_one(widget: Any, *, is_cut_short: bool) -> None:
@@ -99,6 +127,8 @@ def figures() -> tuple[float, ...]:
     while (BOARD.jobs or threading.active_count() > 1) and time.monotonic() < deadline:
         time.sleep(0.05)
     gc.collect()
+    if hasattr(library := ctypes.CDLL(None), "malloc_trim"):  # what it keeps of freed memory would look like growth
+        library.malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     open_comms = len(get_comm_manager().comms)
     return (

@@ -70,7 +70,7 @@ def main() -> None:
     for name, count in (("fuzz", wanted.fuzz), ("interrupts", wanted.interrupts), ("runs", wanted.runs)):
         if count:
             part(f"{name}, {count} of each", [f"{name}.py", str(count)])
-    if wanted.tries and (HERE / "memory_limit.py").exists():
+    if wanted.tries:
         part(f"memory limit, {wanted.tries} tries of each", ["memory_limit.py", "--tries", str(wanted.tries)])
 
 

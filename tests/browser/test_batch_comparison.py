@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from conftest import Notebook
@@ -174,7 +175,7 @@ def test_no_column_is_cut_between_two_side_bars(lab: Notebook, sizes: list[int])
     lab.page.evaluate("() => window.jupyterapp.shell.expandLeft()")
     lab.wait("() => Math.abs(document.querySelector('.nbtune-panel').clientWidth - 720) < 80")
     table = lab.panel().locator("[data-block=summary]")
-    assert table.locator("thead .nbtune-series").count() == len(sizes)
+    expect(table.locator("thead .nbtune-series")).to_have_count(len(sizes))
     assert table.evaluate("block => block.scrollWidth - block.clientWidth") == 0
     stage, curves = (lab.panel().locator(PLACES[name]).bounding_box() for name in ("stage", "curves"))
     assert stage is not None and curves is not None and curves["width"] > 0.5 * stage["width"]

@@ -96,7 +96,7 @@ def test_after_a_restart_a_finished_panel_gives_way_to_its_picture(lab: Notebook
     lab.page.evaluate(RESTART)
     expect(lab.page.locator(".nbtune-lab-saved img")).to_be_visible()
     expect(lab.page.locator(".nbtune-lab-saved")).to_contain_text("The kernel of this widget is gone.")
-    assert lab.panel().count() == 0
+    expect(lab.panel()).to_have_count(0)
 
 
 def test_a_closed_panel_gives_way_to_its_picture(lab: Notebook) -> None:
@@ -108,7 +108,7 @@ def test_a_closed_panel_gives_way_to_its_picture(lab: Notebook) -> None:
     lab.wait_for_state("done")
     lab.run(2)
     expect(lab.page.locator(".nbtune-lab-saved img")).to_be_visible()
-    assert lab.panel().count() == 0
+    expect(lab.panel()).to_have_count(0)
 
 
 def test_a_cell_that_is_run_again_shows_the_run_under_way_and_stops_it(lab: Notebook) -> None:
@@ -163,7 +163,7 @@ def test_a_run_stopped_after_a_reload_keeps_its_picture(lab: Notebook) -> None:
     lab.wait(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[1].model.outputs.toJSON()[0].data['image/png']"
     )
-    assert lab.panel().count() == 1  # and stays alive
+    expect(lab.panel()).to_have_count(1)  # and stays alive
     lab.command("docmanager:save")
     saved = nbformat.read(lab.server.folder / "reloaded.ipynb", 4).cells[1].outputs[0]
     assert "image/png" in saved.data and saved.data["text/plain"].startswith("Stopped")

@@ -12,8 +12,9 @@ import matplotlib.image as image
 import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
+from executed import executed
 from nbconvert import HTMLExporter
+from playwright.sync_api import expect
 
 from nbtune.plots.base.tokens import TOKENS
 
@@ -294,18 +295,13 @@ def test_a_notebook_saved_by_hand_exports_the_picture_and_the_sentence(lab: Note
     lab.command("docmanager:save")
     lab.wait("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     path = lab.server.folder / "saved.ipynb"
-    assert lab.page.locator(".nbtune-panel").count() == 1  # the live view stayed, and stayed one
+    expect(lab.page.locator(".nbtune-panel")).to_have_count(1)  # the live view stayed, and stayed one
     assert_exports_the_picture(path)
     assert path.stat().st_size < 200_000
 
 
 def test_an_unattended_run_exports_the_picture_and_the_sentence(tmp_path: Path) -> None:
-    cells = [
-        nbformat.v4.new_code_cell(source)
-        for source in (SETUP.format(gate="none", held_at=0), SHOW, "curve = await finder\ncurve")
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    notebook = executed(SETUP.format(gate="none", held_at=0), SHOW, "curve = await finder\ncurve")
     nbformat.write(notebook, tmp_path / "out.ipynb")
     assert_exports_the_picture(tmp_path / "out.ipynb")
 

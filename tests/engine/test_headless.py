@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import threading
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import tqdm
+from driver import PATIENCE_SECONDS
+from tasks import plain_task
 
+from nbtune.engine import headless, waits
 from nbtune.engine.headless import Headless, carried_out
 from nbtune.engine.run import GeneratorRun
 from nbtune.jobs import BOARD, Finding, Progress
@@ -87,6 +92,97 @@ def test_the_bar_goes_to_a_total_or_a_share_or_counts(
     told = capsys.readouterr()
     assert told.out == "" and shown in told.err and "at 3" in told.err
     assert told.err.endswith("\r")  # and away again
+
+
+class Line:
+    """Where a bar is written in a notebook; what comes after its end is marked."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.on_write: Callable[[str], None] = lambda text: None
+        self.is_closed = False
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self.on_write(text)
+            self.written.append(f"late: {text}" if self.is_closed else text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    made = Line()
+    monkeypatch.setattr(headless.CellLine, "here", lambda: made)
+    monkeypatch.setattr(headless, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(tqdm, "tqdm", partial(tqdm.tqdm, mininterval=0))
+    for name in ("FIRST_SECONDS", "LONG_SECONDS"):
+        monkeypatch.setattr(waits, name, 0.0)
+    return made
+
+
+def test_nothing_is_written_after_the_bar_was_taken_away(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that tells of a wait has looked whether there is a bar, and not yet drawn it, when the run ends."""
+    has_looked, may_draw = threading.Event(), threading.Event()
+    watching: list[threading.Thread] = []
+
+    class Bar(tqdm.std.tqdm):  # type: ignore[type-arg]
+        def refresh(self, *arguments: Any, **named: Any) -> None:
+            if threading.current_thread() is not threading.main_thread() and not self.disable:
+                watching.append(threading.current_thread())
+                has_looked.set()
+                assert may_draw.wait(PATIENCE_SECONDS)
+                self.display()
+            else:
+                super().refresh(*arguments, **named)
+
+    class Joined(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            may_draw.set()
+            super().join(timeout)
+
+    def wait(number: int) -> None:
+        with run.waits.drawing():
+            assert has_looked.wait(PATIENCE_SECONDS)
+
+    run = Counting(1, wait)
+    monkeypatch.setattr(headless.threading, "Thread", Joined)
+    monkeypatch.setattr(tqdm, "tqdm", partial(Bar, mininterval=0))
+    carried_out(call_of(run), shows_bar=True)
+    may_draw.set()
+    watching[0].join(PATIENCE_SECONDS)
+    assert line.is_closed and line.written and not any(text.startswith("late") for text in line.written)
+
+
+@pytest.mark.parametrize("text", ["", "at last"])
+def test_a_wait_that_is_over_is_told_no_more(line: Line, text: str) -> None:
+    """Also where the next event has nothing to say beside the bar."""
+    is_told = threading.Event()
+    line.on_write = lambda written: is_told.set() if "waiting for the data" in written else None
+
+    def wait(number: int) -> None:
+        if number == 1:
+            with run.waits.drawing():
+                assert is_told.wait(PATIENCE_SECONDS)
+
+    run = Counting(3, wait)
+    carried_out(replace(call_of(run), text=lambda number: text), shows_bar=True)
+    bars = [written for written in line.written if "number" in written]
+    assert any("waiting for the data" in bar for bar in bars) and "waiting" not in bars[-1] and text in bars[-1]
+
+
+def test_a_call_is_on_the_board_with_its_task_from_the_first_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = plain_task()
+    seen: list[Any] = []
+    monkeypatch.setattr(BOARD, "on_change", lambda: seen.append(BOARD.job_on(task)))
+    carried_out(replace(call_of(Counting(1)), task=task), shows_bar=False)
+    assert [job is not None for job in seen] == [True, False]
 
 
 def test_without_tqdm_there_is_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

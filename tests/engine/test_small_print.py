@@ -89,7 +89,7 @@ def test_warnings_can_be_shown_elsewhere() -> None:
         warn_of(["two"])
     assert (outer, inner) == (["two"], ["one"])
     with pytest.warns(UserWarning, match="three") as told:
-        warn_of(["three"], stacklevel=2)
+        warn_of(["three"])
     assert told[0].filename == __file__
 
 

@@ -6,10 +6,9 @@ import threading
 from typing import Any
 
 import pytest
-from driver import PATIENCE_SECONDS, Gate, wait_for
-from tasks import blobs, plain_task
+from driver import PATIENCE_SECONDS, Gate, task_that_hangs, wait_for
 
-from nbtune.engine import LRSettings, Task, find_lr, race_lr, search_lr, sweep_lr
+from nbtune.engine import LRSettings, find_lr, race_lr, search_lr, sweep_lr
 from nbtune.engine.comparison.run import train_batch_sizes
 from nbtune.engine.comparison.settings import ComparisonSettings
 from nbtune.engine.run import Run
@@ -103,22 +102,6 @@ def test_every_run_that_trains_says_that_it_waits_for_a_batch(name: str, monkeyp
     assert not taking.is_alive() and run.waits.long is None
 
 
-def task_that_hangs(gate: Gate) -> Task:
-    """Its data are drawn one by one, and the 60th sample hangs."""
-    inputs, targets = blobs()
-
-    class Hanging:
-        def __len__(self) -> int:
-            return len(inputs)
-
-        def __getitem__(self, index: int) -> Any:
-            if index == 60:
-                gate()
-            return inputs[index], targets[index]
-
-    return plain_task(data=Hanging())
-
-
 def test_the_bar_of_a_call_says_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("nbtune.engine.waits.FIRST_SECONDS", 0.0)
     monkeypatch.setattr("nbtune.engine.waits.LONG_SECONDS", 0.0)
@@ -131,4 +114,4 @@ def test_the_bar_of_a_call_says_it(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert wait_for(lambda: told.append(capsys.readouterr().err) or "waiting for the data" in "".join(told))  # type: ignore[func-returns-value]
     gate.opened.set()
     calling.join(PATIENCE_SECONDS)
-    assert wait_for(lambda: not any(thread.name == "nbtune-bar" for thread in threading.enumerate()))
+    assert not any(thread.name == "nbtune-bar" for thread in threading.enumerate())

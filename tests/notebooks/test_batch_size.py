@@ -6,14 +6,14 @@ import re
 
 import nbformat
 import pytest
-from executed import executed, has_picture_beside, printed
+from executed import executed, has_picture_beside, printed, tutorial
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def batch_size() -> nbformat.NotebookNode:
-    return executed("02_batch_size.ipynb")
+    return executed(notebook=tutorial("02_batch_size.ipynb"))
 
 
 def test_the_division_suggests_8192_and_what_really_fits_is_8_32_and_128(batch_size: nbformat.NotebookNode) -> None:

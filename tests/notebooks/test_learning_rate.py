@@ -6,7 +6,7 @@ import re
 
 import nbformat
 import pytest
-from executed import executed, has_picture_beside, outputs, printed
+from executed import executed, has_picture_beside, outputs, printed, tutorial
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ for _name, _view in {
 
 @pytest.fixture(scope="module")
 def learning_rate() -> nbformat.NotebookNode:
-    return executed("01_learning_rate.ipynb", MARKS)
+    return executed(MARKS, notebook=tutorial("01_learning_rate.ipynb"))
 
 
 def test_the_suggested_rate_trains_and_thirty_times_less_or_more_does_not(learning_rate: nbformat.NotebookNode) -> None:

@@ -6,14 +6,14 @@ import re
 
 import nbformat
 import pytest
-from executed import executed, has_picture_beside, printed
+from executed import executed, has_picture_beside, printed, tutorial
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def sgd_or_mini_batch() -> nbformat.NotebookNode:
-    return executed("03_sgd_or_mini_batch.ipynb")
+    return executed(notebook=tutorial("03_sgd_or_mini_batch.ipynb"))
 
 
 def numbers(pattern: str, notebook: nbformat.NotebookNode) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...formats import format_memory
 from ..memory.estimate import MemoryEstimate
-from ..memory.images import SMALLEST_IMAGE
+from .what_fits.changes import HALF, single_changes
 
 WORTH_SAYING = 0.95
 """A change that leaves more than this share of the peak, beside the context, is no help."""
@@ -56,12 +56,18 @@ def _one_sample_with(estimate: MemoryEstimate, change: dict[str, Any]) -> Memory
 
 
 def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
-    plan, side = estimate.plan, estimate.image_size
-    half = side // 2 if side is not None and side // 2 >= SMALLEST_IMAGE else None
-    changes: list[tuple[bool, str, dict[str, Any]]] = [
-        (half is not None, f"images of {half} pixels", {"image_size": half}),
-        (not plan.checkpointing, "checkpointing", {"checkpointing": True}),
-        (plan.amp is None, "mixed precision (amp)", {"amp": estimate.half_dtype}),
-        (estimate.can_change_optimizer and plan.optimizer != "SGD", "plain SGD", {"optimizer": "SGD"}),
-    ]
-    return [(words, change) for is_open, words, change in changes if is_open]
+    """Of those of ``what_fits`` one of each kind, so that it stays a sentence: half the side, and plain SGD."""
+    changes = [change.plan for change in single_changes(estimate, 1)]
+    half = {name: round((getattr(estimate, name) or 0) * HALF) for name in ("image_size", "sequence_length")}
+    wanted = {**half, "optimizer": "SGD"}
+    chosen = [c for c in changes if all(wanted.get(name, value) == value for name, value in c.items())]
+    return [(_in_words(change), change) for change in chosen if "foreach" not in change]
+
+
+def _in_words(change: dict[str, Any]) -> str:
+    ((name, value),) = change.items()
+    words = {
+        "checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}",
+        "image_size": f"images of {value} pixels", "sequence_length": f"sequences of {value} tokens",
+    }  # fmt: skip
+    return words[name]

@@ -12,14 +12,14 @@ from .limit import BatchLimit
 
 
 def finding_of(result: BatchLimit, task: Task, *, widget: str = "") -> Finding | None:
-    """The batch size found; None where none fits or none is known.
+    """The batch size found; None where none fits or none is known, and of an evaluation, with which nobody trains.
 
     Args:
         result: Of a search for ``task``.
         task: What is to be trained.
         widget: Id of the widget that shows it; "" for a call, which is then looked for in its cell.
     """
-    if result.batch_size is None:
+    if result.batch_size is None or result.settings.evaluation:
         return None
     return Finding(tool="batch_size", batch_size=result.batch_size, detail=_how(result), **about(task, widget))
 
@@ -27,7 +27,7 @@ def finding_of(result: BatchLimit, task: Task, *, widget: str = "") -> Finding |
 def forecast_of(limit: BatchLimit, task: Task) -> Forecast | None:
     """What twice the batch size would need of this machine; None for a result about another card."""
     estimate = limit.estimate
-    if estimate is None or limit.settings.capacity is not None:
+    if estimate is None or limit.settings.capacity is not None or limit.settings.evaluation:
         return None
     latest = {trial.batch_size: trial for trial in limit.latest}
     size = limit.batch_size

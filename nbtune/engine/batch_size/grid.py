@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..checks import made_of
-from ..memory.cards import capacity_name, parse_capacity
-from ..memory.estimate import MemoryEstimate, estimate_memory
+from ..memory.cards import capacity_name, parse_capacity, placed
+from ..memory.estimate import MemoryEstimate
 from ..memory.samples import Samples, image_size_of
 from ..run import GeneratorRun
 from ..task.task import Task
+from .probe import estimate_with
 from .settings import BatchSettings
 
 FRACTIONS = (1, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 1 / 8)
@@ -156,11 +157,7 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
             yield _row(estimate, side, most if count is None else max(1, min(most, count)))
 
     def _estimate(self, side: int) -> MemoryEstimate:
-        wanted = self._settings
-        return estimate_memory(
-            self._task, wanted.capacity, image_size=side, amp=wanted.amp, checkpointing=wanted.checkpointing,
-            optimizer=wanted.optimizer, samples=self._samples,
-        )  # fmt: skip
+        return estimate_with(self._task, self._settings, image_size=side, samples=self._samples)
 
 
 def _judged(row: MemoryGridRow, capacity_bytes: int) -> MemoryGridRow:
@@ -197,7 +194,8 @@ def _told(rows: tuple[MemoryGridRow, ...], capacity: str) -> tuple[str, str]:
     halves = [row for row in halves if (rows[0].image_size // row.image_size).bit_count() == 1][:3]
     listed = ", ".join(f"k = {row.largest or 'none'} at {row.image_size}²" for row in halves)
     first, second = halves[0].largest, halves[1].largest if len(halves) > 1 else 0
-    place = f"On the {capacity}"
+    place = placed(capacity)
+    place = f"{place[0].upper()}{place[1:]}"
     if first and second > first:
         return f"{place}, halving the image side lets k grow {second // first}×:", f"{listed}."
     if not first and second:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from ..checks import whole_number
+from ..errors import first_line
 from ..interrupts import held_back
 from ..memory.estimate import MemoryEstimate, estimate_memory
 from ..memory.images import SMALLEST_IMAGE
+from ..memory.samples import NotPredictableError
 from ..task.task import Task, checked_task
 
 LARGEST = 8192
@@ -27,11 +29,11 @@ def largest_image_size(
         batch_size: Samples at once, k; None for the task's own.
         multiple: Only multiples of it are looked at, ≥ 1: most networks halve their images five times.
     Returns:
-        0 where not even the smallest fits; at most 8,192.
+        0 where not even the smallest fits; at most 8,192. Sizes that the model refuses count as not fitting.
     Raises:
-        TypeError, ValueError: For wrong arguments, data that are no images, or where nobody knows the capacity.
+        TypeError, ValueError: For wrong arguments, data that are no images, where nobody knows the capacity, or where
+            the model takes no images of the multiple next to its own.
         NotPredictableError: When nothing can be predicted, saying why.
-        Exception: Whatever the model raises for its own images.
 
     Examples:
         >>> import torch
@@ -100,8 +102,18 @@ class _Sides:
             try:
                 changed = self._estimate.changed(image_size=side)
                 self._needed[multiples] = changed.needed_bytes(self._k) if side >= SMALLEST_IMAGE else None
-            except Exception:
+            except Exception as error:
                 if multiples == self._own:
-                    raise
+                    raise self._refused(side, error) from error
                 self._needed[multiples] = None
         return self._needed[multiples]
+
+    def _refused(self, side: int, error: Exception) -> Exception:
+        """In the user's terms, where it is only their own size rounded that fails."""
+        own = self._estimate.image_size
+        if side == own or isinstance(error, NotPredictableError):
+            return error
+        return ValueError(
+            f"the model takes no images of {side} pixels ({first_line(error)}): give multiple=, so that its own "
+            f"{own} pixels are one"
+        )

@@ -101,6 +101,12 @@ class BatchLimit:
         )  # fmt: skip
 
     @property
+    def largest_with_retries(self) -> int | None:
+        """The largest k tried that gets through, if need be with the allocator's retries (slower); None if unknown."""
+        known = [t for t in self.latest if t.is_measured or t.fits_with_retries is not None]
+        return max((t.batch_size for t in known if t.fits or t.is_slower), default=0) if known else None
+
+    @property
     def latest(self) -> tuple[MemoryTrial, ...]:
         """One trial per k, the newest, by rising k."""
         return _latest(self.trials)
@@ -110,11 +116,13 @@ class BatchLimit:
 
         Raises:
             TypeError: For something that is no task.
-            ValueError: When no size fits or none is known, or the loader cannot be rebuilt.
+            ValueError: When no size fits or none is known, when it is an evaluation's, or the loader cannot be rebuilt.
         """
         checked_task(task, "apply")
         if self.batch_size is None:
             raise ValueError(f"there is no batch size to apply. {self._sentence}")
+        if self.settings.evaluation:
+            raise ValueError(f"k = {self.batch_size} is an evaluation's: give it to the loader of your evaluation")
         return task.with_(batch_size=self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,10 +154,16 @@ class BatchLimit:
         return (
             str(trial.batch_size),
             "" if peak is None else format_mib(peak),
-            "" if free is None else "too big" if free < 0 or not trial.fits else format_mib(free),
+            "" if free is None else _free(trial, free),
             "" if trial.samples_per_second is None else _speed(trial.samples_per_second),
             "measured" if trial.is_measured and trial.why == "ran" else trial.why,
         )
+
+
+def _free(trial: MemoryTrial, free: int) -> str:
+    if trial.is_slower:
+        return "with retries"
+    return "too big" if free < 0 or not trial.fits else format_mib(free)
 
 
 def _latest(trials: tuple[MemoryTrial, ...]) -> tuple[MemoryTrial, ...]:

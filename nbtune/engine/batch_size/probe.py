@@ -117,10 +117,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
     def _predict(self) -> None:
         wanted = self._settings
         try:
-            self.estimate = estimate_memory(
-                self._task, wanted.capacity, image_size=wanted.image_size, amp=wanted.amp,
-                checkpointing=wanted.checkpointing, optimizer=wanted.optimizer,
-            )  # fmt: skip
+            self.estimate = estimate_with(self._task, wanted)
             self.capacity_bytes, self.capacity_name = self.estimate.capacity_bytes, self.estimate.capacity_name
         except NotPredictableError as error:
             self._own_caveats.append(str(error))
@@ -135,7 +132,7 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         assert self.estimate is not None
         return MemoryTrial(
             batch_size=k, fits=self.estimate.fits(k), peak_bytes=None, predicted_bytes=self.estimate.peak_bytes(k),
-            parts=self.estimate.parts(k),
+            parts=self.estimate.parts(k), fits_with_retries=self.estimate.fits_with_retries(k),
         )  # fmt: skip
 
     def _played(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
@@ -162,6 +159,9 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
     def _can_run(self) -> bool:
         """Whether real steps are wanted, and would be those that were planned."""
         if self._settings.measure_seconds == 0 or (self.estimate is not None and not self.estimate.fits(1)):
+            return False
+        if self._settings.evaluation:
+            self._own_caveats.append("Nothing was run: an evaluation is predicted alone.")
             return False
         other = [what for what, is_other in _planned_otherwise(self._task, self._settings).items() if is_other]
         if other:
@@ -245,6 +245,26 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         )  # fmt: skip
 
 
+def estimate_with(task: Task, settings: BatchSettings, **changes: Any) -> MemoryEstimate:
+    """What a task takes as a search's settings plan it.
+
+    Args:
+        **changes: Other arguments of ``estimate_memory``.
+    Raises:
+        NotPredictableError: When nothing can be predicted, saying why.
+    """
+    plan: dict[str, Any] = {
+        "image_size": settings.image_size, "sequence_length": settings.sequence_length, "amp": settings.amp,
+        "checkpointing": settings.checkpointing, "optimizer": settings.optimizer,
+    }  # fmt: skip
+    estimate = estimate_memory(task, settings.capacity, **{**plan, **changes})
+    if not settings.evaluation:
+        return estimate
+    evaluation = estimate.evaluation()
+    evaluation.peak_bytes(1)  # here, where it is asked for, it says that it can't be told
+    return evaluation
+
+
 def _planned_otherwise(task: Task, settings: BatchSettings) -> dict[str, bool]:
     """What was planned that real steps of the task would not have."""
     models: list[Any] = list(task.models.values())
@@ -253,6 +273,7 @@ def _planned_otherwise(task: Task, settings: BatchSettings) -> dict[str, bool]:
         "another optimizer": settings.optimizer is not None and settings.optimizer != _optimizer_name(task),
         "other checkpointing": settings.checkpointing is not None and settings.checkpointing != is_checkpointing,
         "other mixed precision": settings.amp is not None and task.update is not None,
+        "sequences of another length": settings.sequence_length is not None,
     }
 
 

@@ -54,12 +54,13 @@ def answer(known: Known) -> Answer:
     batch_size = None if best is None else best.batch_size
     accumulate = _accumulate(known.settings.target_batch_size, batch_size)
     verdict, reason, advice = _sentences(known, best)
+    retries = _retries_sentence(known.latest, best)
     speed = _speed_sentence(known.latest, bend, is_rising)
     accumulation = _accumulation_sentence(known.settings.target_batch_size, accumulate)
     return Answer(
         largest=_largest(known, best), batch_size=batch_size, knee=bend, is_still_rising=is_rising,
         accumulate=accumulate, verdict=verdict, reason=reason,
-        limit=" ".join(part for part in (advice, speed, accumulation) if part),
+        limit=" ".join(part for part in (advice, retries, speed, accumulation) if part),
     )  # fmt: skip
 
 
@@ -121,6 +122,7 @@ def _shortage_sentence(known: Known, k: int) -> str:
 
 def _evidence(known: Known, best: MemoryTrial) -> str:
     how = f"measured on {_place(best)}" if best.is_measured else "predicted"
+    how = f"an evaluation, {how}" if known.settings.evaluation else how
     peak = _peak(best)
     if known.capacity_bytes is not None and peak is not None:
         how += f", {format_memory(max(0, known.capacity_bytes - peak))} free"
@@ -139,6 +141,13 @@ def _need_sentence(known: Known) -> str:
     smallest = min(known.latest, key=lambda t: t.batch_size)
     peak = _peak(smallest)
     return "it ran out of memory." if peak is None else f"it needs {format_memory(peak)}."
+
+
+def _retries_sentence(latest: Sequence[MemoryTrial], best: MemoryTrial | None) -> str:
+    slower = [t.batch_size for t in latest if t.is_slower and (best is None or t.batch_size > best.batch_size)]
+    if not slower:
+        return ""
+    return f"k = {max(slower)} may get through, slower, as the allocator gives back its cache and tries again."
 
 
 def _speed_sentence(latest: Sequence[MemoryTrial], bend: int | None, is_rising: bool) -> str:

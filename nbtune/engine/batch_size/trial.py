@@ -22,6 +22,8 @@ class MemoryTrial:
         why: In words: "predicted", "ran", "out of memory", "played: ran" …
         is_measured: Whether steps were really run.
         device: Where they ran: "cpu" or "cuda"; None where none did.
+        fits_with_retries: Whether it gets through at least where the allocator gives back its cache and tries again,
+            which is slower; None where nobody predicted it.
     """
 
     batch_size: int
@@ -34,6 +36,12 @@ class MemoryTrial:
     why: str = "predicted"
     is_measured: bool = False
     device: str | None = None
+    fits_with_retries: bool | None = None
+
+    @property
+    def is_slower(self) -> bool:
+        """Whether it gets through with those retries alone."""
+        return not self.fits and not self.is_measured and bool(self.fits_with_retries)
 
     def __post_init__(self) -> None:
         check_event(self)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any
-
-import torch
-from torch.nn.parameter import UninitializedParameter
 
 from ...formats import format_lr
 from ..checks import made_of
@@ -19,9 +15,8 @@ from ..learning_rate.settings import LRSettings
 from ..learning_rate.sweep.run import sweep_lr
 from ..memory.estimate import NotPredictableError, estimate_memory
 from ..run import GeneratorRun
-from ..task import batches
-from ..task.loaders import check_within_data, samples_in
-from ..task.order import cut_of, is_shuffled, reordered
+from ..task.loaders import samples_in
+from ..task.order import cut_of, exceeds_own, reordered
 from ..task.task import Task, checked_task
 from ..training.loader_state import LoaderState
 from ..training.notes import Notes, told
@@ -30,20 +25,15 @@ from ..training.workpiece import Backups, copies_at_once, held
 from .budget import Budget
 from .curves import RunFold
 from .events import LossStep, Run
+from .plan import caveats_of, held_out_loader, rates, sizes
 from .result import Comparison
 from .settings import ComparisonSettings
 from .training_run import TrainingRun, interleaved, reason_to_end
 
-DEFAULT_SIZES = (1, 8, 64)
-FULL_AT_MOST = 2048
-HELD_OUT_SAMPLES, HELD_OUT_BATCH = 1024, 256
 SWEEP_SAMPLES = 16
 """Behind each loss of a sweep for one k, at least: those of single samples are too noisy to see a rise in."""
 
 RAISED_BY_ALL = "nbtune: every run raised, after some steps that went well: if a lower η does not, give lr="
-
-ADAPTIVE = ("Adam", "RMSprop", "Adagrad", "Adadelta", "Lion", "LAMB", "Adafactor", "NAdam")
-"""Parts of the names of optimizers that divide by the gradient's size."""
 
 
 def train_batch_sizes(task: Task, settings: ComparisonSettings | None = None) -> ComparisonRun:
@@ -78,15 +68,15 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         self._task, self._settings = task, settings
         self.dataset_size = samples_in(task.loader)
         self.budget = Budget.parse(settings.budget).for_data(self.dataset_size)
-        self.batch_sizes = _sizes(settings, task)
+        self.batch_sizes = sizes(task, settings)
         self.runs = len(self.batch_sizes) * settings.seeds
         self.finding: int | None = None
-        self._held_out = _held_out_loader(task, settings.validation)
-        self._rates = _rates(task, settings, self.batch_sizes)
+        self._held_out = held_out_loader(task, settings.validation)
+        self._rates = rates(task, settings, self.batch_sizes)
         self._cuts = {k: cut_of(task, k) for k in self.batch_sizes}
         for cut in self._cuts.values():
             reordered(task.loader, cut.samples, 0)  # a loader that cannot be rebuilt is told now
-        self._caveats = _caveats(task, settings)
+        self._caveats = caveats_of(task, settings)
         self._memory: dict[int, int] = {}
         self._open: list[TrainingRun] = []
         self._backups = Backups()
@@ -116,7 +106,7 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
 
     @property
     def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences."""
+        """What is to be said of the steps besides, in sentences; readable from any thread."""
         return told(self._noted)
 
     @property
@@ -170,7 +160,6 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
                     break
             self._share_held_out()
             yield from interleaved(list(self._open))
-            self._caveats += [run.note for run in self._open if run.note and run.note not in self._caveats]
             self._errors += [run.error for run in self._open if run.error is not None]
             self._ended, self._open = self._ended + len(self._open), []
 
@@ -178,15 +167,10 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         cut = self._cuts[run.batch_size]
         data = reordered(self._task.loader, cut.samples, run.seed)
         task = self._task.with_(data=data, collate_fn=None, accumulate=cut.accumulate)
-        begun = TrainingRun(
-            run, task, self.budget, loader_state, backups=self._backups, is_fenced=self._is_larger(run.batch_size)
-        )
+        is_fenced = exceeds_own(self._task, run.batch_size)
+        begun = TrainingRun(run, task, self.budget, loader_state, backups=self._backups, is_fenced=is_fenced)
         self._noted.append(begun.trainer.notes)
         return begun
-
-    def _is_larger(self, k: int) -> bool:
-        """Whether k is more than the user trains with: that much is known to fit, more is not."""
-        return k > (self._task.samples_per_update or 0)
 
     def _share_held_out(self) -> None:
         if self._held_out is not None:
@@ -200,17 +184,17 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
         settings = LRSettings(mode="quick", updates_per_step=-(-SWEEP_SAMPLES // k))
         steps: list[LRStep] = []
         failure: Exception | None = None
-        with closing(sweep_lr(task, settings, is_fenced=self._is_larger(k))) as sweep:
+        with closing(sweep_lr(task, settings, is_fenced=exceeds_own(self._task, k))) as sweep:
             try:
                 for step in sweep:
-                    if isinstance(step, LRStep):
-                        steps.append(step)
-                        yield step
+                    steps.append(step)
+                    yield step
             except Exception as error:
                 if reason_to_end(error) is None:
                     raise
                 failure = error  # the training at this k will say so itself
-        self._noted += sweep.noted
+            finally:
+                self._noted += sweep.noted
         if failure is not None:
             out_of_memory.released(task.device, 0, failure)
             return
@@ -232,92 +216,3 @@ class ComparisonRun(GeneratorRun[LRStep | LossStep]):
             self._caveats.append(f"Memory is not predictable here: {error}")
         finally:
             self._is_predicting = False
-
-
-def _sizes(settings: ComparisonSettings, task: Task) -> tuple[int, ...]:
-    if settings.batch_sizes is None:
-        return _default_sizes(task)
-    sizes = [_size(size, task) for size in settings.batch_sizes]
-    if len(set(sizes)) < len(sizes):
-        twice = max(sizes)
-        raise ValueError(f"batch_sizes has {twice} twice: 'full' is {twice} samples here")
-    return tuple(sorted(sizes))
-
-
-def _default_sizes(task: Task) -> tuple[int, ...]:
-    """``DEFAULT_SIZES`` and all samples; of a task that accumulates, as many of them as make whole micro-batches."""
-    full = min(samples_in(task.loader) or FULL_AT_MOST, FULL_AT_MOST)
-    own = task.batch_size or 1
-    if task.accumulate > 1 and full > own:
-        full -= full % own
-    return tuple(sorted({k for k in (*DEFAULT_SIZES, full) if k <= full and _can_be_cut(task, k)}))
-
-
-def _can_be_cut(task: Task, k: int) -> bool:
-    try:
-        cut_of(task, k)
-    except ValueError:
-        return False
-    return True
-
-
-def _size(size: int | str, task: Task) -> int:
-    if isinstance(size, str):
-        dataset_size = samples_in(task.loader)
-        if dataset_size is None:
-            raise ValueError(f"the data do not tell how many samples they have, so name a number in place of {size!r}")
-        return dataset_size
-    check_within_data([size], task.loader)
-    return size
-
-
-def _rates(task: Task, settings: ComparisonSettings, sizes: tuple[int, ...]) -> dict[int, float]:
-    lr = settings.lr
-    if isinstance(lr, Mapping):
-        by_size = {_size(size, task): float(rate) for size, rate in lr.items()}
-        missing = [k for k in sizes if k not in by_size]
-        if missing:
-            raise ValueError(f"lr has no η for k = {missing[0]}")
-        return {k: by_size[k] for k in sizes}
-    if lr is not None and not isinstance(lr, str):
-        return {k: float(lr) for k in sizes}
-    if not task.lr > 0:
-        raise ValueError("the optimizer's own η is 0 (a warm-up has just begun?): give lr")
-    if lr == "scaled":
-        own = task.samples_per_update
-        if own is None:
-            raise ValueError("the data do not tell the batch size that the optimizer's η belongs to: give lr by k")
-        power = 0.5 if is_adaptive(task) else 1.0
-        return {k: float(f"{task.lr * (k / own) ** power:.2g}") for k in sizes}
-    return dict.fromkeys(sizes, task.lr)
-
-
-def is_adaptive(task: Task) -> bool:
-    """Whether the optimizer divides by the gradient's size, so that its η goes with the square root of k."""
-    names = [base.__name__ for optimizer in task.optimizers.values() for base in type(optimizer).__mro__]
-    return any(part.casefold() in name.casefold() for name in names for part in ADAPTIVE)
-
-
-def _held_out_loader(task: Task, validation: Any) -> tuple[Iterable[Any], int] | None:
-    """Held-out data as a loader, and how many of its batches hold at most ``HELD_OUT_SAMPLES``."""
-    if validation is None:
-        return None
-    loader = task.loader_of(validation)
-    size, samples = batches.batch_size_of(loader), samples_in(loader)
-    if isinstance(validation, torch.utils.data.DataLoader) or samples is None:
-        return loader, max(1, HELD_OUT_SAMPLES // (size or HELD_OUT_SAMPLES))
-    # Whole batches of one size, so that their mean is the samples' mean.
-    kept = min(samples, HELD_OUT_SAMPLES)
-    count = -(-kept // HELD_OUT_BATCH)
-    return reordered(loader, kept // count, 0), count
-
-
-def _caveats(task: Task, settings: ComparisonSettings) -> list[str]:
-    found = list(task.caveats)
-    if settings.seeds > 1 and not is_shuffled(task.loader):
-        found.append("The loader does not shuffle, so the seeds differ in the model's own random numbers alone.")
-    if getattr(task.loader, "num_workers", 0):
-        found.append("The data are loaded in this process, not by the loader's workers: the seconds include it.")
-    if any(isinstance(p, UninitializedParameter) for p in task.parameters):
-        found.append("The model's lazy parameters are drawn in each run, so seeds do not start from the same weights.")
-    return found

@@ -57,7 +57,6 @@ class TrainingRun:
         held_out: Batches that are evaluated at every second point.
     Attributes:
         is_copy: Whether it trains a copy; else no other run may be open.
-        note: What the lack of memory has led to, a sentence, or "".
         ended: Why it has ended, as in ``LossStep``; "" before.
         error: What η made a step raise, where that ended it.
     """
@@ -76,7 +75,7 @@ class TrainingRun:
         self._task, self._device = task, task.device
         self._undo = ExitStack()
         workpiece = self._undo.enter_context(lent(task, backups=backups))
-        self.is_copy, self.note = workpiece.is_copy, workpiece.note
+        self.is_copy = workpiece.is_copy
         try:
             self.trainer = Trainer(
                 task, workpiece, LoaderFeed(task.loader, loader_state), run.seed, is_fenced=is_fenced

@@ -26,8 +26,8 @@ from ..training.copies import Workpiece
 from ..training.feeds import SharedBatches
 from ..training.holdings import training_bytes
 from ..training.loader_state import LoaderState
+from ..training.modes import put_in_training
 from ..training.room import free_text
-from ..training.trainer import put_in_training
 from ..training.workpiece import borrowed, ledger_of
 from .hessian import Hessian, Method, NoSecondDerivativeError
 from .lanczos import Eigenvalue, largest_eigenvalue

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...formats import format_lr
-from ..checks import events, shown
+from ..checks import choice, events, shown
 from ..plain_data import json_ready
 from ..small_print import small_print
 from ..task.task import Task, checked_task
 from .curve import LRCurve, LRFold
-from .events import Ended, LRStep, Noted, RaceStep
+from .events import Ended, LRStep, RaceStep
 from .settings import LRSettings
 
 LEAST_MOVE = 2.0
@@ -49,16 +49,20 @@ class LRByBatchSize:
     sign: int = 1
 
     @classmethod
-    def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings) -> LRByBatchSize:
+    def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings, sign: int = 1) -> LRByBatchSize:
         """The result of any number of events, in order.
 
+        Args:
+            steps: Events of one search.
+            settings: Those of the search.
+            sign: As of ``LRCurve.from_steps``.
         Raises:
-            TypeError: For anything else.
+            TypeError, ValueError: For anything else.
         """
         if not isinstance(settings, LRSettings):
             raise TypeError(f"settings must be an nbtune.LRSettings, not {shown(settings)}")
-        fold = BySizeFold(settings)
-        for step in events("steps", steps, (LRStep, RaceStep, Noted, Ended)):
+        fold = BySizeFold(settings, sign=choice("sign", sign, (1, -1)))
+        for step in events("steps", steps, (LRStep, RaceStep, Ended)):
             fold.add(step)
         return fold.result()
 
@@ -122,7 +126,7 @@ class BySizeFold:
 
     def __init__(self, settings: LRSettings, *, sign: int = 1) -> None:
         self._settings, self._sign = settings, sign
-        self._ended, self._notes = dict[int, str](), dict[str, None]()
+        self._ended = dict[int, str]()
         self._folds: dict[int, LRFold] = {}
 
     def add(self, step: Any) -> None:
@@ -130,9 +134,6 @@ class BySizeFold:
         size = step.batch_size or 0
         if isinstance(step, Ended):
             self._ended[size] = step.reason
-            return
-        if isinstance(step, Noted):
-            self._notes[step.note] = None
             return
         if size not in self._folds:
             self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size, sign=self._sign)
@@ -146,10 +147,9 @@ class BySizeFold:
         is_whole = all(k in ended or (k in curves and curves[k].outcome != "stopped") for k in settings.batch_sizes)
         exponent = _exponent(answers)
         verdict, reason = _words(curves, answers, exponent)
-        limit = " ".join(filter(None, [_limit(settings, curves, ended), *self._notes]))
         return LRByBatchSize(
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
-            limit=limit, outcome="finished" if is_whole else "stopped", sign=self._sign,
+            limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped", sign=self._sign,
         )  # fmt: skip
 
     @property

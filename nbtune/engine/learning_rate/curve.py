@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...formats import format_lr
-from ..checks import events, instance, whole_number
+from ..checks import choice, events, instance, whole_number
 from ..curvature.estimate import Curvature
-from ..direction import Direction, direction_of
+from ..direction import direction_of
 from ..plain_data import json_ready
 from ..small_print import small_print
 from ..task.task import Task, checked_task
-from .events import Ended, LRStep, Noted, RaceStep, is_training_step
+from .events import Ended, LRStep, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
 from .reading import Confidence, Outcome, Reading
 from .settings import LRSettings
-from .sweep import rules as sweep_rules
+from .sweep import reading as sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,10 @@ class LRCurve:
         orders: Of a search over several data orders: the curve of each, from the second on. Rates are then medians
             over the orders; losses are means over those in which a rate stayed longest, or medians of a sweep.
         curvature: 2/λmax at the start, where it was asked for.
-        caveats: What a reader should know besides, in sentences: what was done with losses, batches and modes.
+        caveats: What a reader should know besides, in sentences: what was done with losses, batches and modes, and
+            what the lack of memory has led to.
         sign: −1 where the losses here are minus what the user's code returns, since its optimizer maximizes; else 1.
         data_form: How the data were taken, such as "1 797 samples, batches of 32, shuffled"; "" where nobody said.
-        notes: What the lack of memory has led to, in sentences; they are in ``limit`` too.
     """
 
     steps: tuple[LRStep | RaceStep, ...]
@@ -51,7 +51,6 @@ class LRCurve:
     caveats: tuple[str, ...] = field(default=(), compare=False)
     data_form: str = field(default="", compare=False)
     sign: int = 1
-    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_steps(
@@ -60,6 +59,7 @@ class LRCurve:
         *,
         settings: LRSettings | None = None,
         batch_size: int | None = None,
+        sign: int = 1,
     ) -> LRCurve:
         """The curve of any number of steps, so that a stopped run is a valid, shorter result.
 
@@ -67,13 +67,15 @@ class LRCurve:
             steps: Events of one race or one sweep, in order, possibly none.
             settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
             batch_size: Samples behind one update.
+            sign: −1 for the losses of an optimizer that maximizes, which the steps have with their sign reversed.
         Raises:
             TypeError, ValueError: For anything else.
         """
         if batch_size is not None:
             batch_size = whole_number("batch_size", batch_size)
-        fold = LRFold(instance("settings", settings, LRSettings), batch_size)
-        for step in events("steps", steps, (LRStep, RaceStep, Noted, Ended, Curvature)):
+        sign = choice("sign", sign, (1, -1))
+        fold = LRFold(instance("settings", settings, LRSettings), batch_size, sign=sign)
+        for step in events("steps", steps, (LRStep, RaceStep, Ended, Curvature)):
             fold.add(step)
         return fold.result()
 
@@ -222,9 +224,6 @@ class LRCurve:
         # Without the data: they would be copied, and are no result.
         plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
         reading = plain.pop("reading")
-        del plain["notes"]  # they are in the limit
-        for order in plain["orders"]:
-            order.pop("notes", None)
         answer = reading.pop("answer")
         # They follow from the steps, or from the candidates.
         del reading["lrs"], reading["losses"], plain["settings"]["validation"]
@@ -242,7 +241,7 @@ class LRCurve:
         return (
             f"LRCurve(suggestion={suggestion}{usable}, {taken}, "
             f"{self.outcome})\n  {self.verdict}{'' if self.verdict.endswith('.') else ':'} {self.reason}"
-            f"{small_print(self)}" + "".join(f"\n  {note}" for note in self.notes)
+            f"{small_print(self)}"
         )
 
 
@@ -253,16 +252,15 @@ class LRFold:
         settings: Those of the run; without them the steps are taken for a whole sweep (a race needs them).
         batch_size: Samples behind one update.
         sign: As of ``LRCurve``.
+    Attributes:
+        taken: Training steps so far; those of the control, which does not train, are not among them.
     """
 
-    def __init__(
-        self, settings: LRSettings | None = None, batch_size: int | None = None, *, sign: int = 1
-    ) -> None:  # fmt: skip
+    def __init__(self, settings: LRSettings | None = None, batch_size: int | None = None, *, sign: int = 1) -> None:
         self._settings, self._batch_size, self._sign = settings, batch_size, sign
         self._steps: list[LRStep | RaceStep] = []
-        self._taken = 0
+        self.taken = 0
         self._curvature: Curvature | None = None
-        self._notes: dict[str, None] = {}
         self._standings = None if settings is None or settings.mode == "quick" else _standings(settings)
         self._orders: dict[int, LRFold] = {}
         self._known: LRCurve | None = None
@@ -271,11 +269,9 @@ class LRFold:
         """Take the next event; those of kinds that say nothing of one curve are passed over."""
         if isinstance(step, Curvature):
             self._curvature = self._curvature or step
-        elif isinstance(step, Noted):
-            self._notes[step.note] = None
         elif isinstance(step, LRStep | RaceStep):
             self._steps.append(step)
-            self._taken += is_training_step(step)
+            self.taken += is_training_step(step)
             if self._settings is not None and self._settings.repeats > 1:
                 self._order(step.repeat, self._settings).add(step)
             # The first order's own standings are those of a race over one order.
@@ -289,19 +285,13 @@ class LRFold:
     def result(self) -> LRCurve:
         """What is known now."""
         if self._known is None:
-            settings = self._settings or _settings_of(self._steps)
+            settings = self._settings or sweep.settings_of(self._steps)
             orders = tuple(fold.result() for fold in self._orders.values())
             self._known = LRCurve(
                 steps=tuple(self._steps), settings=settings, batch_size=self._batch_size, curvature=self._curvature,
-                reading=_with_notes(self._reading(orders, settings), self._notes),
-                orders=orders if len(orders) > 1 else (), notes=tuple(self._notes), sign=self._sign,
+                reading=self._reading(orders, settings), orders=orders if len(orders) > 1 else (), sign=self._sign,
             )  # fmt: skip
         return self._known
-
-    @property
-    def taken(self) -> int:
-        """Training steps so far; those of the control, which does not train, are not among them."""
-        return self._taken
 
     def _order(self, repeat: int, settings: LRSettings) -> LRFold:
         if repeat not in self._orders:
@@ -309,41 +299,16 @@ class LRFold:
         return self._orders[repeat]
 
     def _reading(self, orders: tuple[LRCurve, ...], settings: LRSettings) -> Reading:
+        way = direction_of(self._sign)
         if len(orders) > 1:
             return pooled([curve.reading for curve in orders], settings.repeats)
         if orders:
-            return orders[0].reading
+            return replace(orders[0].reading, outcome="stopped")  # others were to come
         if self._standings is not None:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
-            return race_rules.reading_of(
-                self._standings, is_replayed=is_replayed, way=direction_of(self._sign)
-            )  # fmt: skip
-        return _of_sweep(self._steps, settings, direction_of(self._sign))
+            return race_rules.reading_of(self._standings, is_replayed=is_replayed, way=way)
+        return sweep.reading_of(self._steps, settings, way)
 
 
 def _standings(settings: LRSettings) -> Standings:
     return Standings(settings.race_lrs, most_steps=settings.max_steps)
-
-
-def _with_notes(reading: Reading, notes: Iterable[str]) -> Reading:
-    limit = " ".join(filter(None, [reading.answer.limit, *notes]))
-    return replace(reading, answer=replace(reading.answer, limit=limit))
-
-
-def _of_sweep(steps: Sequence[Any], settings: LRSettings, way: Direction) -> Reading:
-    outcome: Outcome = "finished" if len(steps) >= settings.steps else "stopped"
-    if steps and steps[-1].diverged:
-        outcome = "diverged"
-    losses = [s.loss if s.validation_loss is None else s.validation_loss for s in steps]
-    lrs = [s.lr for s in steps]
-    reading = sweep_rules.read(lrs, losses, settings.lr_min, settings.lr_max, outcome=outcome, way=way)
-    if not steps or not steps[-1].error:
-        return reading
-    said = f"At η = {format_lr(steps[-1].lr)}: {steps[-1].error.rstrip('.')}."
-    return replace(reading, answer=replace(reading.answer, limit=f"{reading.answer.limit} {said}".strip()))
-
-
-def _settings_of(steps: Sequence[Any]) -> LRSettings:
-    if len(steps) < 10:
-        return LRSettings(mode="quick")
-    return LRSettings(mode="quick", lr_min=steps[0].lr, lr_max=steps[-1].lr, steps=len(steps))

@@ -80,20 +80,6 @@ class RaceStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """What the lack of memory has led to.
-
-    Attributes:
-        note: A sentence.
-        batch_size, repeat: As of ``LRStep``.
-    """
-
-    note: str
-    batch_size: int | None = None
-    repeat: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A race or a sweep of a search over batch sizes ended before its time.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,15 +14,15 @@ from ..device import out_of_memory
 from ..errors import first_line
 from ..run import GeneratorRun
 from ..task.loaders import check_within_data
-from ..task.order import cut_of, is_shuffled, reordered
+from ..task.order import cut_of, exceeds_own, is_shuffled, reordered
 from ..task.task import Task
 from ..training.notes import Notes, told
-from .events import Ended, LRStep, Noted, RaceStep
+from .events import Ended, LRStep, RaceStep
 from .race.run import LRRace, race_lr
 from .settings import LRSettings
 from .sweep.run import LRSweep, sweep_lr
 
-Event = LRStep | RaceStep | Noted | Ended | Curvature
+Event = LRStep | RaceStep | Ended | Curvature
 
 
 def search_lr(task: Task, settings: LRSettings | None = None) -> LRSearch:
@@ -68,8 +68,8 @@ class LRSearch(GeneratorRun[Event]):
         settings.check(task)
         self.parts, self.at = _parts(task, settings), 0
         self.task, self._settings = task, settings
+        self._taken, self._noted = 0, list[list[Notes]]()  # of each part begun, the live list
         self._run: LRRace | LRSweep = self._begun(settings.max_seconds)
-        self._taken, self._noted = 0, list[Notes]()
         self._theory: TheoryRun | None = None
         super().__init__(self._events())
 
@@ -90,8 +90,8 @@ class LRSearch(GeneratorRun[Event]):
 
     @property
     def notes(self) -> set[str]:
-        """What was done with the user's losses and batches, in sentences."""
-        return told([*self._noted, *self._run.noted])
+        """What is to be said besides, in sentences; readable from any thread."""
+        return told(notes for of_part in self._noted.copy() for notes in of_part)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -117,10 +117,11 @@ class LRSearch(GeneratorRun[Event]):
                 return
             if index:
                 self._taken += self._run.total
-                self._noted += self._run.noted
                 self.at = index
                 self._run = self._begun(left)
-            yield from self._through(part, before)
+            has_memory = yield from self._through(part, before)
+            if not has_memory:
+                return
         taken = time.perf_counter() - begun
         left = self._seconds_left(taken)
         if self._settings.curvature and (left is None or left > 0):
@@ -135,10 +136,12 @@ class LRSearch(GeneratorRun[Event]):
         settings = replace(self._settings, max_seconds=seconds)
         part = self.parts[self.at]
         begin = race_lr if settings.mode == "race" else sweep_lr
-        # The user's own batches are known to fit, larger ones are not.
-        return begin(part.task, settings, is_fenced=(part.batch_size or 0) > (self.task.samples_per_update or 0))
+        run = begin(part.task, settings, is_fenced=exceeds_own(self.task, part.batch_size))
+        self._noted.append(run.noted)
+        return run
 
-    def _through(self, part: Part, before: float) -> Iterator[Event]:
+    def _through(self, part: Part, before: float) -> Generator[Event, None, bool]:
+        """The events of a part; False where it found no memory at the task's own batch size, as the next would not."""
         failure: Exception | None = None
         with closing(self._run) as run:
             try:
@@ -146,18 +149,22 @@ class LRSearch(GeneratorRun[Event]):
                     if part.is_all:
                         yield step
                         continue
-                    changes: dict[str, Any] = {"batch_size": part.batch_size, "repeat": part.repeat}
-                    if not isinstance(step, Noted):
-                        changes["seconds"] = before + step.seconds
-                    yield replace(step, **changes)
+                    seconds = before + step.seconds
+                    yield replace(step, batch_size=part.batch_size, repeat=part.repeat, seconds=seconds)
             except Exception as error:
-                # A batch size that does not fit must not cost what was found at the others.
-                if part.batch_size is None or out_of_memory.kind_of(error) != "out of memory":
+                # What does not fit must not cost what was found before it, or at other batch sizes.
+                is_alone = part.batch_size is None and not self.at
+                if is_alone or out_of_memory.kind_of(error) != "out of memory":
                     raise
                 failure = error
-        if failure is not None:
-            out_of_memory.released(self.task.device, 0, failure)
-            yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
+        if failure is None:
+            return True
+        out_of_memory.released(self.task.device, 0, failure)
+        if part.batch_size is None:
+            self._noted[0][-1].said.add(f"Ended early: {first_line(failure).rstrip('.')}.")
+            return False
+        yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
+        return True
 
 
 class TheoryRun(GeneratorRun[Curvature]):

@@ -154,6 +154,18 @@ def capacity_name(capacity: str | int) -> str:
     return read_capacity(capacity).name
 
 
+def placed(name: str) -> str:
+    """The name of a capacity in the middle of a sentence.
+
+    Examples:
+        >>> placed("8 GB card"), placed("this GPU (H100)"), placed("this machine's memory")
+        ('on the 8 GB card', 'on this GPU (H100)', "in this machine's memory")
+    """
+    if name.endswith("memory"):
+        return f"in {name}"
+    return f"on {name}" if name.startswith("this ") else f"on the {name}"
+
+
 def context_bytes_of(architecture: Architecture) -> int:
     """What the driver and its kernels take on such a card, where it can't be asked."""
     return HOPPER_CONTEXT_BYTES if architecture.code == "9.0" else CONTEXT_BYTES

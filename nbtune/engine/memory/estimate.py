@@ -28,6 +28,8 @@ MARGIN_OF_RETRIES = 0.06
 TRACED_ELSEWHERE = "Attention is counted as on the card before: this estimate was pickled, and can't be traced again."
 LARGEST_SEARCHED, LARGEST_TRACED = 2**24, 2**12
 
+CHANGES = ("image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach")
+
 __all__ = ["MemoryEstimate", "NotPredictableError", "Parts", "estimate_memory", "parts_of"]
 
 
@@ -36,6 +38,7 @@ def estimate_memory(
     capacity: str | int | None = None,
     *,
     image_size: int | None = None,
+    sequence_length: int | None = None,
     amp: torch.dtype | Literal[False] | None = None,
     checkpointing: bool | None = None,
     optimizer: str | None = None,
@@ -55,6 +58,7 @@ def estimate_memory(
             None: what is free on the task's GPU now, and without one the host's memory. A name also says which
             attention kernels and workspaces the card has; a bare size stands for the task's GPU, or one of Hopper's.
         image_size: Height in pixels the images are scaled to; None for their own.
+        sequence_length: Tokens in each sample, of data that are tokens; None for as many as they have.
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
         optimizer: One of ``nbtune.engine.memory.parts.OPTIMIZERS`` instead of the task's; None for the task's.
@@ -63,7 +67,7 @@ def estimate_memory(
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
     Raises:
         NotPredictableError: When no rung of the ladder works, saying why.
-        ValueError: For a capacity or an image size that can't be.
+        ValueError: For a capacity, an image size or a length that can't be.
         Exception: Whatever the user's own code raises in a real step.
 
     Examples:
@@ -76,12 +80,17 @@ def estimate_memory(
         >>> estimate.fits(512)
         True
     """
-    _check_plan(task, optimizer, image_size, amp, checkpointing, device)
+    _check_task(task, optimizer, device)
+    check_plan(
+        image_size=image_size, sequence_length=sequence_length, amp=amp, checkpointing=checkpointing,
+        optimizer=optimizer,
+    )  # fmt: skip
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
     plan = Plan(
-        image_size, wanted_amp, checkpointing, optimizer, is_cuda=not is_host, architecture=room.architecture
+        image_size, sequence_length, wanted_amp, checkpointing, optimizer, is_cuda=not is_host,
+        architecture=room.architecture,
     )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)
@@ -94,8 +103,8 @@ def estimate_memory(
     return MemoryEstimate(
         capacity_bytes=room.size_bytes, capacity_name=room.name, context_bytes=room.context_bytes,
         device="cpu" if is_host else "cuda", caveats=caveats, samples=samples, _source=source, _room=room,
-        image_size=image_size or (samples.image_size or (None,))[0], method=source.method,
-        data_form=task.data_form,
+        image_size=image_size or (samples.image_size or (None,))[0],
+        sequence_length=sequence_length or samples.sequence_length, method=source.method, data_form=task.data_form,
     )  # fmt: skip
 
 
@@ -106,6 +115,8 @@ def _prepared(task: Task, samples: Samples, plan: Plan) -> Source:
     except Exception as error:
         if plan.image_size is not None:
             error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
+        if plan.sequence_length is not None:
+            error.add_note(f"nbtune: the sequences were made {plan.sequence_length} tokens long")
         raise
     return source
 
@@ -119,13 +130,10 @@ def _held_bytes(task: Task) -> int:
     return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
 
 
-def _check_plan(
-    task: Task, optimizer: str | None, image_size: int | None, amp: Any, checkpointing: Any, device: str | None
-) -> None:
+def _check_task(task: Task, optimizer: str | None, device: Any) -> None:
     checked_task(task, "estimate_memory")
     if any(isinstance(p, UninitializedParameter) for p in task.parameters):
         raise ValueError("the model has lazy layers without a shape yet: call it once with a batch first")
-    check_plan(image_size=image_size, amp=amp, checkpointing=checkpointing, optimizer=optimizer)
     name = str(device) if isinstance(device, torch.device) else device
     choice("device", name, ("cpu", "cuda", None), told='"cpu" (the host), "cuda" or None')
     if optimizer is not None and task.update is not None:
@@ -143,6 +151,7 @@ class MemoryEstimate:
             which is counted by its parts.
         device: "cuda" or "cpu".
         image_size: Height in pixels of the images it is for; None for other data.
+        sequence_length: Tokens of the sequences it is for; None for other data.
         method: How it was traced: "meta", "fake" or "real steps".
         caveats: What it does not know, in sentences.
         samples: What its batches are made of.
@@ -154,6 +163,7 @@ class MemoryEstimate:
     context_bytes: int
     device: str
     image_size: int | None
+    sequence_length: int | None
     method: str
     caveats: tuple[str, ...]
     samples: Samples = field(repr=False, compare=False)
@@ -269,17 +279,22 @@ class MemoryEstimate:
         """The same card and data under another plan. Takes about a second for each k that is asked for.
 
         Args:
-            **changes: ``image_size``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``; see ``Plan``.
+            **changes: ``image_size``, ``sequence_length``, ``amp``, ``checkpointing``, ``optimizer`` or ``foreach``;
+                see ``Plan``.
         Raises:
+            TypeError: For another name.
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
+        if unknown := set(changes) - set(CHANGES):
+            raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
         check_plan(**changes)
         if self._source.task is None or self.method == "real steps":
             raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")
         if "amp" in changes:  # as in estimate_memory: False for none, None for as it is
             changes["amp"] = self.plan.amp if changes["amp"] is None else (changes["amp"] or None)
         source = self._source.changed(**changes)
-        return replace(self, image_size=changes.get("image_size", self.image_size), _source=source)
+        sizes = {name: changes.get(name, getattr(self, name)) for name in ("image_size", "sequence_length")}
+        return replace(self, **sizes, _source=source)
 
     def accumulating(self) -> MemoryEstimate:
         """The same where several batches make one update, so that gradients wait for the next batch.
@@ -354,11 +369,12 @@ class MemoryEstimate:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak      free"]
+        lines = [f"Memory of each batch size k on {self.capacity_name} (predicted)", "      k      peak         free"]
         for k in [2**i for i in range(10)]:
             free = self.headroom_bytes(k)
             left = "" if free is None else format_memory(free) if free >= 0 else "too big"
-            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>9}")
+            left = "with retries" if left and not self.fits(k) and self.fits_with_retries(k) else left
+            lines.append(f"{k:7} {format_memory(self.peak_bytes(k)):>9} {left:>12}")
         return "\n".join(lines) + small_print(self)
 
 

@@ -18,7 +18,12 @@ STEPS = 2
 
 
 def real_peak(
-    task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None
+    task: Task,
+    k: int,
+    *,
+    image_size: int | None = None,
+    sequence_length: int | None = None,
+    samples: Samples | None = None,
 ) -> tuple[Parts, int]:
     """What two real training steps at batch size ``k`` would have a CUDA card reserve.
 
@@ -29,16 +34,16 @@ def real_peak(
     Raises:
         Exception: Whatever a step raises, memory errors included.
     """
-    tape = Tape.fixed(record_steps(task, k, image_size=image_size, samples=samples))
+    batch = (samples or Samples(task)).real_batch_of(k, image_size, sequence_length)
+    tape = Tape.fixed(record_steps(task, batch))
     moment = replay(tape, k)
     parts = parts_of(tape.recording, moment)
     return parts, sum(size for _, size in parts)
 
 
 @held_back()
-def record_steps(task: Task, k: int, *, image_size: int | None = None, samples: Samples | None = None) -> Recording:
-    """Every allocation of two real training steps at batch size ``k``, with the workspaces a CUDA card would add."""
-    batch = (samples or Samples(task)).real_batch_of(k, image_size)
+def record_steps(task: Task, batch: Any) -> Recording:
+    """Every allocation of two real training steps on ``batch``, with the workspaces a CUDA card would add."""
     on_batch = task.with_(data=[batch], collate_fn=None)
     recorder = Recorder(task.device.type, None if task.device.type == "cuda" else cuda_workspaces)
     with trainer(on_batch) as made:

@@ -18,6 +18,7 @@ PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activatio
 def check_plan(
     *,
     image_size: Any = None,
+    sequence_length: Any = None,
     amp: Any = None,
     checkpointing: Any = None,
     optimizer: Any = None,
@@ -30,6 +31,8 @@ def check_plan(
     """
     if image_size is not None:
         whole_number("image_size", image_size)
+    if sequence_length is not None:
+        whole_number("sequence_length", sequence_length)
     choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
     choice("checkpointing", checkpointing, (True, False, None))
     choice("foreach", foreach, (True, False, None))

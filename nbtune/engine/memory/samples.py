@@ -19,6 +19,7 @@ from ..training.random_streams import RandomStreams
 from .batch_law import MEASURED_AT, Measure, dimensions_that_grow, in_memory_of_its_own, stretched, with_leaves
 from .images import image_size_of_batch, with_image_size
 from .ready_made import batch_length, resized
+from .sequences import sequence_length_of_batch, with_sequence_length
 from .worst_sample import WorstSample
 
 MOST_SAMPLES = 1000
@@ -48,6 +49,7 @@ class Samples:
         caveats: What was done, in sentences.
         count: How many samples the data have; None where they do not tell.
         image_size: (height, width) of image data, else None.
+        sequence_length: Tokens of the sample, where the data are tokens, else None.
     Raises:
         NotPredictableError: When it cannot be told from a batch how it grows.
         ValueError: When the data yield nothing, as a used-up iterator does.
@@ -67,18 +69,20 @@ class Samples:
             if self._samples:
                 self._measure_growth()
         self.image_size = image_size_of_batch(self.batch_of(1))
+        self.sequence_length = sequence_length_of_batch(self.batch_of(1))
 
-    def batch_of(self, k: int, image_size: int | None = None) -> Any:
-        """A batch of ``k`` samples on the host, images scaled to ``image_size`` pixels in height.
+    def batch_of(self, k: int, image_size: int | None = None, sequence_length: int | None = None) -> Any:
+        """A batch of ``k`` samples on the host, with images of that height in pixels, sequences of that many tokens.
 
         Its tensors may share one sample's memory; see ``real_batch_of`` for steps that are really run.
         """
         batch = self._repeated(k)
-        return batch if image_size is None else with_image_size(batch, image_size)
+        batch = batch if image_size is None else with_image_size(batch, image_size)
+        return batch if sequence_length is None else with_sequence_length(batch, sequence_length)
 
-    def real_batch_of(self, k: int, image_size: int | None = None) -> Any:
+    def real_batch_of(self, k: int, image_size: int | None = None, sequence_length: int | None = None) -> Any:
         """The same with memory of its own for every sample, as a real batch has."""
-        return with_leaves(self.batch_of(k, image_size), in_memory_of_its_own)
+        return with_leaves(self.batch_of(k, image_size, sequence_length), in_memory_of_its_own)
 
     def _look_at(self, task: Task) -> None:
         loader = task.loader
@@ -226,16 +230,24 @@ def batch_of(task: Task, k: int, image_size: int | None = None) -> Any:
 
 def image_size_of(task: Task) -> int | None:
     """Height in pixels of the task's images, by one sample; None where the data are no images, or can't be rewound."""
+    found = image_size_of_batch(_first_batch(task))
+    return None if found is None else found[0]
+
+
+def sequence_length_of(task: Task) -> int | None:
+    """Tokens of the task's first sample; None where the data are no tokens, or can't be rewound."""
+    return sequence_length_of_batch(_first_batch(task))
+
+
+def _first_batch(task: Task) -> Any:
+    """None where the data can't be rewound."""
     dataset = getattr(task.loader, "dataset", None)
     with _left_alone(task), let_through():
         if isinstance(task.loader, (list, tuple)):
-            first = task.loader[0]
-        elif dataset is None or isinstance(dataset, IterableDataset):
+            return task.loader[0]
+        if dataset is None or isinstance(dataset, IterableDataset):
             return None
-        else:
-            first = _collated(task.loader)([dataset[0]])
-    found = image_size_of_batch(first)
-    return None if found is None else found[0]
+        return _collated(task.loader)([dataset[0]])
 
 
 def _collates(loader: DataLoader[Any]) -> bool:

@@ -239,7 +239,9 @@ class Source:
         if changed or not self.plan.is_training or not _is_room_for_real_steps(self.task):
             raise NotPredictableError.because(reasons[0])
         try:
-            first, second = (record_steps(self.task, k, image_size=self.plan.image_size) for k in TRACED_AT)
+            sizes = self.plan.image_size, self.plan.sequence_length
+            batches = [self.samples.real_batch_of(k, *sizes) for k in TRACED_AT]
+            first, second = (record_steps(self.task, batch) for batch in batches)
         except Exception as error:
             if is_without_cuda(error):
                 raise _cuda_is_needed(error) from error

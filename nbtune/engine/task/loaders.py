@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset
 
-from .batches import as_tensor, batch_size_of
+from .arrays import arrays_in, is_array, sliced
+from .batches import batch_size_of
 from .items import collated, kind_in_list, kind_of, shapes
 
 DEFAULT_BATCH_SIZE = 32
@@ -53,8 +54,8 @@ def _loader_of(data: Any, collate_fn: Any, batch_size: int | None) -> Iterable[A
         loader = DataLoader(
             data, batch_size=size, collate_fn=collate_fn or collated, generator=torch.Generator().manual_seed(0)
         )
-    elif (arrays := _arrays_in(data)) is not None:
-        loader = _sliced(arrays, size)
+    elif (arrays := arrays_in(data)) is not None:
+        loader = sliced(arrays, size)
     elif isinstance(data, Dataset) or _are_samples(data, collate_fn):
         loader = _shuffled(data, collate_fn or collated, size)
     else:
@@ -67,9 +68,7 @@ def takes_collate_fn(data: Any) -> bool:
     """Whether batches are made of the data's items, one by one."""
     if isinstance(data, DataLoader):
         return False
-    return isinstance(data, Dataset) or (
-        _has_index(data) and not isinstance(data, Mapping) and _arrays_in(data) is None
-    )
+    return isinstance(data, Dataset) or (_has_index(data) and not isinstance(data, Mapping) and arrays_in(data) is None)
 
 
 def rebuilt(loader: DataLoader[Any], batch_size: int) -> DataLoader[Any]:
@@ -137,71 +136,6 @@ def _unchanged(loader: DataLoader[Any]) -> dict[str, Any]:
     }
 
 
-class Named(Dataset[Any]):
-    """Tensors by name, one row a sample.
-
-    Args:
-        tensors: Each of shape (samples, ...).
-    """
-
-    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
-        self.tensors = tensors
-
-    def __len__(self) -> int:
-        return len(next(iter(self.tensors.values())))
-
-    def __getitem__(self, index: Any) -> dict[str, torch.Tensor]:
-        return {name: tensor[index] for name, tensor in self.tensors.items()}
-
-
-def _arrays_in(data: Any) -> dict[Any, Any] | None:
-    """Tensors and arrays of which each row is a sample, by place or by name; None for data of another form."""
-    if isinstance(data, Mapping):
-        return dict(data) if data and all(map(_is_array, data.values())) else None
-    if not isinstance(data, (tuple, list)) or not data or not _is_array(data[0]):
-        return None
-    if isinstance(data, list) and len(data) != 2:
-        return None
-    if not all(_is_array(part) or _is_column(part, data[0]) for part in data):
-        return None
-    is_cut = len(data) > 2 and len({len(part) for part in data}) > 1 and len({part.shape[1:] for part in data}) == 1
-    return None if is_cut else dict(enumerate(data))
-
-
-def _is_array(data: Any) -> bool:
-    return isinstance(data, (torch.Tensor, np.ndarray)) or (hasattr(data, "__array__") and hasattr(data, "shape"))
-
-
-def _is_column(part: Any, inputs: Any) -> bool:
-    """Targets as a list of numbers."""
-    is_long = isinstance(part, list) and inputs.ndim > 0 and len(part) == len(inputs)
-    return is_long and bool(part) and isinstance(part[0], (int, float))
-
-
-def _sliced(arrays: dict[Any, Any], batch_size: int) -> DataLoader[Any]:
-    tensors = {name: as_tensor(array) for name, array in arrays.items()}
-    if any(tensor.is_meta for tensor in tensors.values()):
-        raise ValueError("the data are on the meta device, so they hold no numbers: load them first")
-    if any(tensor.ndim == 0 for tensor in tensors.values()) or len({len(t) for t in tensors.values()}) > 1:
-        names = "inputs and targets" if len(tensors) == 2 else "the arrays of the data"
-        raise ValueError(
-            f"{names} must have as many samples: "
-            f"their shapes are {' and '.join(str(tuple(tensor.shape)) for tensor in tensors.values())}"
-        )
-    if any(tensor.is_meta for tensor in tensors.values()):
-        raise ValueError("the data are on the meta device, so they hold no numbers")
-    count = len(next(iter(tensors.values())))
-    if not count:
-        raise ValueError("the data are empty: inputs and targets have 0 samples")
-    is_named = not isinstance(next(iter(tensors)), int)
-    dataset: Dataset[Any] = Named(tensors) if is_named else TensorDataset(*tensors.values())
-    order = RandomSampler(dataset, generator=torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-    return DataLoader(
-        dataset, batch_size=None, sampler=BatchSampler(order, batch_size, drop_last=count >= batch_size),
-        generator=order.generator,
-    )  # fmt: skip
-
-
 def _are_samples(data: Any, collate_fn: Any) -> bool:
     """Whether batches are to be made of a list's items, or of those of whatever else is asked by index.
 
@@ -243,7 +177,7 @@ def _shuffled(dataset: Any, collate_fn: Any, batch_size: int) -> DataLoader[Any]
 
 def _as_batches(data: Any, batch_size: int | None) -> Iterable[Any]:
     is_text = isinstance(data, (str, bytes))
-    if is_text or isinstance(data, Mapping) or _is_array(data) or not (isinstance(data, Iterable) or _has_index(data)):
+    if is_text or isinstance(data, Mapping) or is_array(data) or not (isinstance(data, Iterable) or _has_index(data)):
         raise TypeError(
             f"data must be a DataLoader, a Dataset, (inputs, targets) or a list, not {type(data).__name__}{_hint(data)}"
         )
@@ -259,7 +193,7 @@ def _hint(data: Any) -> str:
     if isinstance(data, Mapping):
         first = next(iter(data), "train")
         return f": give one of its parts, such as data[{first!r}]"
-    if _is_array(data):
+    if is_array(data):
         return ": give (inputs, targets), or a tuple of this one with training_step"
     return ": give data.train_dataloader()" if hasattr(data, "train_dataloader") else ""
 

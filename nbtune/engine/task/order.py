@@ -64,6 +64,16 @@ class HasBatches(Protocol):
     accumulate: int
 
 
+def exceeds_own(task: HasBatches, batch_size: int | None) -> bool:
+    """Whether k is more than the user trains with: that much is known to fit in memory, more is not.
+
+    Args:
+        task: Whose.
+        batch_size: k; None for the task's own.
+    """
+    return (batch_size or 0) > (task.batch_size or 0) * task.accumulate
+
+
 def cut_of(task: HasBatches, batch_size: int) -> Cut:
     """One batch of k; where the task accumulates, micro-batches no larger than its own, which may be all that fits.
 

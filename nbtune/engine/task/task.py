@@ -9,19 +9,18 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
-from ..checks import choice, number, shown, whole_number
-from ..small_print import warn_of
+from ..checks import choice, number, whole_number
+from ..small_print import collected, warn_of
 from .batches import batch_size_of, what_cannot_be_rewound
 from .form import form_of
+from .ingredients import check_choices, check_functions, check_kinds, check_ownership, device_of, parameters_of
 from .loaders import as_loader, past_data, takes_collate_fn
 from .rates import does_maximize, lr_setter, reference_lr
 
-_KEEP = object()
 NO_NUMBERS = (
     "the model is on the meta device and holds no numbers, so it cannot be trained: what predicts works with it "
     "(estimate_memory, what_fits, largest_image_size, and find_batch_size for a named card), the rest once it is loaded"
 )
-_ORDER = ": the order is Task(model, optimizer, loss_fn, data)"
 
 
 class Task:
@@ -85,15 +84,20 @@ class Task:
     ) -> None:
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.training_step, self.update = training_step, update
-        self.amp, self.accumulate, self.longest = amp, accumulate, longest
+        self.amp, self.longest = amp, longest
         self._data, self._collate_fn = data, collate_fn
         self.preserve = tuple(preserve) if isinstance(preserve, (list, tuple, set)) else (preserve,)
-        _check_kinds(self)
-        _check_choices(self)
+        check_kinds(self)
+        check_functions(
+            {"loss_fn": loss_fn, "training_step": training_step, "update": update, "collate_fn": collate_fn}
+        )
+        self.accumulate = whole_number("accumulate", accumulate, most=10**6)
+        check_choices(self)
         if data is None:
             raise TypeError("data is missing: give a DataLoader, a Dataset or (inputs, targets)")
-        self.device = _one_device(self, device)
-        _check_ownership(self)
+        self.device = device_of(self, device)
+        warn_of([NO_NUMBERS] if self.is_meta else [])
+        check_ownership(self)
         self.loader = as_loader(data, collate_fn)
 
     @property
@@ -107,10 +111,14 @@ class Task:
         return dict(self.optimizer) if isinstance(self.optimizer, Mapping) else {"": self.optimizer}
 
     @property
+    def is_meta(self) -> bool:
+        """Whether the model holds no numbers, only their shapes."""
+        return self.device.type == "meta"
+
+    @property
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the models, the loss and the optimizers once, trainable or not."""
-        held = [p for o in self.optimizers.values() for group in o.param_groups for p in group["params"]]
-        return list({id(p): p for p in (*_module_parameters(self), *held)}.values())
+        return list({id(p): p for p in parameters_of(self)}.values())
 
     @property
     def batch_size(self) -> int | None:
@@ -184,9 +192,11 @@ class Task:
             "accumulate": self.accumulate, "collate_fn": self._collate_fn, "longest": self.longest,
             "preserve": self.preserve,
         }  # fmt: skip
-        if "model" in changes:
+        if "model" in changes or self.is_meta:  # of one without numbers no device may be named
             arguments["device"] = None
-        task = Task(**{**arguments, **changes})
+        with collected() as doubts:
+            task = Task(**{**arguments, **changes})
+        warn_of(doubt for doubt in doubts if doubt != NO_NUMBERS or not self.is_meta)  # once is enough
         if batch_size is not None:
             batch_size = whole_number("batch_size", batch_size)
             task.loader = as_loader(task._data, task._collate_fn, batch_size)
@@ -240,99 +250,3 @@ def checked_task(task: Any, taker: str) -> Task:
             f"{taker} takes an nbtune.Task, not {type(task).__name__}: Task(model, optimizer, loss_fn, data) makes one"
         )
     return task
-
-
-def _check_kinds(task: Task) -> None:
-    for name, module in task.models.items():
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"model{f'[{name!r}]' if name else ''} must be a torch.nn.Module, not {type(module).__name__}{_ORDER}"
-            )
-    for name, optimizer in task.optimizers.items():
-        if any(group["lr"] is None for group in getattr(optimizer, "param_groups", ())):
-            raise ValueError(f"{type(optimizer).__name__} chooses its own rate (lr=None); give it an lr to tune")
-        if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
-            raise TypeError(
-                f"optimizer{f'[{name!r}]' if name else ''} must be a torch.optim.Optimizer, "
-                f"not {type(optimizer).__name__}{_ORDER}"
-            )
-    functions = {
-        "loss_fn": task.loss_fn, "training_step": task.training_step, "update": task.update,
-        "collate_fn": task._collate_fn,
-    }  # fmt: skip
-    for name, value in functions.items():
-        if value is not None and (not callable(value) or hasattr(value, "param_groups")):
-            hint = f"; data is the fourth argument{_ORDER}" if name == "loss_fn" else ""
-            raise TypeError(f"{name} must be callable, not {type(value).__name__}{hint}")
-        if isinstance(value, type):
-            raise TypeError(f"{name} must be an instance, not the class: write {value.__name__}()")
-    if getattr(task.training_step, "__self__", None) in task.models.values():
-        raise TypeError(
-            "training_step gets (model, batch), and a method of the model has its own idea of both: "
-            "write lambda model, batch: model.training_step(batch, 0)"
-        )
-    for thing in task.preserve:
-        has_state = hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")
-        if not has_state or isinstance(thing, type):
-            raise TypeError(f"preserve takes objects with state_dict and load_state_dict, not {shown(thing)}")
-
-
-def _check_choices(task: Task) -> None:
-    if sum(f is not None for f in (task.loss_fn, task.training_step, task.update)) > 1:
-        raise ValueError("give one of loss_fn, training_step and update: each of them says what a step is")
-    choice("amp", task.amp, (torch.bfloat16, torch.float16, None))
-    task.accumulate = whole_number("accumulate", task.accumulate, most=10**6)
-    if task.update is not None and (task.amp is not None or task.accumulate > 1):
-        raise ValueError("update does its own autocast and accumulation: leave amp and accumulate out")
-    if task.update is None and (isinstance(task.model, Mapping) or isinstance(task.optimizer, Mapping)):
-        raise ValueError("several models or optimizers need update=, since only you know the order of their steps")
-    if task.update is None and any(isinstance(o, torch.optim.LBFGS) for o in task.optimizers.values()):
-        raise ValueError("LBFGS calls a closure several times a step: give update= with your optimizer.step(closure)")
-
-
-def _module_parameters(task: Task) -> list[nn.Parameter]:
-    modules = [*task.models.values(), *([task.loss_fn] if isinstance(task.loss_fn, nn.Module) else [])]
-    return list({id(p): p for m in modules for p in m.parameters()}.values())
-
-
-def _one_device(task: Task, asked: torch.device | str | None) -> torch.device:
-    found = {p.device for p in task.parameters}
-    if len(found) > 1:
-        names = ", ".join(sorted(map(str, found)))
-        raise ValueError(f"the parameters are on several devices ({names}); nbtune tunes a model on one device")
-    if not found:
-        raise ValueError("the model has no parameters, so there is nothing to train")
-    device = found.pop()
-    if asked is not None:
-        asked = _device(asked)
-        if device.type == "meta":
-            raise ValueError("the model is on the meta device: leave device out, what predicts needs none")
-        if asked.type != device.type or asked.index not in (None, device.index):
-            raise ValueError(f"the model is on {device}, not on {asked}: move it before you build its optimizer")
-    if device.type == "meta":
-        warn_of([NO_NUMBERS], stacklevel=5)
-    return device
-
-
-def _device(asked: Any) -> torch.device:
-    try:
-        return torch.device(asked)
-    except (RuntimeError, TypeError, ValueError, OverflowError, SystemError):
-        torchs = 'one that torch knows, such as "cpu" or "cuda:0"'
-        raise ValueError(f"device must be {torchs}, not {shown(asked)}") from None
-
-
-def _check_ownership(task: Task) -> None:
-    own = {id(p): p.requires_grad for p in _module_parameters(task)}
-    trainable = {p for p, requires_grad in own.items() if requires_grad}
-    if not trainable:
-        raise ValueError("every parameter is frozen (requires_grad is False), so there is nothing to train")
-    held = {id(p) for o in task.optimizers.values() for group in o.param_groups for p in group["params"]}
-    if not held & trainable:
-        raise ValueError(
-            "the optimizer holds none of the model's trainable parameters: build it after the model, "
-            "e.g. torch.optim.Adam(model.parameters())"
-        )
-    if held - set(own) and trainable - held:
-        text = "the optimizer holds parameters the model no longer has, and misses others: was a layer replaced after "
-        warn_of([f"{text}the optimizer was built?"], stacklevel=5)

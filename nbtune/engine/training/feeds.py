@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -52,6 +53,24 @@ class LoaderFeed:
 
     def close(self) -> None:
         self._batches.close()  # type: ignore[attr-defined]
+
+
+def first_batches(loader: Any, count: int, streams: RandomStreams) -> list[Any]:
+    """The first ``count`` batches of a loader (all, if there are fewer), which is afterwards as it was.
+
+    Args:
+        loader: Of held-out data.
+        count: How many are wanted.
+        streams: Random numbers they are drawn with.
+    """
+    state = LoaderState(loader)
+    try:
+        with streams, waits.current().drawing(), let_through():
+            found = list(islice(batches.one_pass(loader), count))
+        state.mark()
+        return found
+    finally:
+        state.put_back()
 
 
 class Tape:

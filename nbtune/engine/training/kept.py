@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,10 @@ run out of memory, putting back must not."""
 
 DISK_MARGIN = 1.25
 """A file is begun only where this many times its size is free."""
+
+
+class NotEnoughMemoryError(MemoryError):
+    """A run was not begun, or ended, for want of memory; the message says what was needed, what is free, what to do."""
 
 
 class Kept(Protocol):
@@ -68,19 +73,22 @@ class OnDisk:
 
     Args:
         folder: Where it takes room (see ``folder_with``).
+    Raises:
+        NotEnoughMemoryError: Where no file can be made there.
     """
 
     is_on_disk = True
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        with _full_disk_told():
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self._end, self._buffer = 0, torch.zeros(PIECE_BYTES, dtype=torch.uint8)
 
     def keep(self, tensor: torch.Tensor) -> Kept:
         """A copy of a plain dense tensor; of another kind, which cannot be cut into bytes, in memory.
 
         Raises:
-            OSError: When the disk is full.
+            NotEnoughMemoryError: When the disk is full: what was free when the file was begun, others may have taken.
             KeyboardInterrupt: One that has waited; the copy is not whole then.
         """
         if not _is_plain(tensor):
@@ -88,7 +96,8 @@ class OnDisk:
         begin = self._end
         for piece in _pieces(tensor):
             raise_waiting()
-            self._write(_bytes_of(piece))
+            with _full_disk_told():
+                self._write(_bytes_of(piece))
         return _DiskCopy(self._file, self._buffer, begin, tensor)
 
     def close(self) -> None:
@@ -105,6 +114,17 @@ class OnDisk:
         os.fsync(self._file.fileno())
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotEnoughMemoryError(
+            f"what there is no room for in memory could not be written to disk: {error}; free some of either, or set "
+            "TMPDIR to a folder on a disk with room"
+        ) from error
 
 
 class _HostCopy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import torch
 
 from ..errors import text_of
 from ..task import batches
+from ..task.rates import does_maximize
 from ..task.task import Task
 from .notes import Notes
 
@@ -42,17 +43,17 @@ class Losses:
 
     Args:
         task: Whose.
-        is_reversed: Whether the optimizer goes up, so that the losses' signs are reversed.
+        optimizers: Those whose rate is looked for: where they go up, the losses' signs are reversed.
     Attributes:
         notes: What was done with losses and batches.
     """
 
-    def __init__(self, task: Task, *, is_reversed: bool) -> None:
+    def __init__(self, task: Task, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         self._name, self._in_a_row = _name_of_step(task), 0
         self.notes = Notes(self._name)
-        if is_reversed:
+        if does_maximize(optimizers):
             self.notes.said.add(f"maximize=True: of what {self._name} returns, higher is better.")
-        elif any(group.get("maximize", False) for o in task.optimizers.values() for group in o.param_groups):
+        elif any(group.get("maximize", False) for o in optimizers for group in o.param_groups):
             self.notes.said.add(MIXED)
 
     def is_skipped(self, returned: Any) -> bool:

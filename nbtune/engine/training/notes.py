@@ -1,4 +1,7 @@
-"""What is to be said of a run besides its answer: what was done with the user's losses and batches."""
+"""What is to be said of a run besides its answer, by whoever noticed: it becomes the result's ``caveats``.
+
+That is what was done with the user's losses and batches, and what the lack of memory has led to.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Notes:
-    """Of one trainer, as it goes.
+    """Of one trainer, as it goes; read from other threads meanwhile (see ``told``).
 
     Attributes:
         step: What returns the losses, such as "your training_step".
@@ -32,7 +35,7 @@ def told(notes: Iterable[Notes]) -> set[str]:
     """
     every = list(notes)
     skipped = sum(one.skipped for one in every)
-    found = {sentence for one in every for sentence in one.said}
+    found = set[str]().union(*(one.said.copy() for one in every))  # they grow in the thread that trains
     if skipped:
         asked = skipped + sum(one.taken for one in every)
         found.add(f"Batches for which {every[0].step} returned None were skipped: {skipped} of {asked}.")

@@ -64,7 +64,7 @@ def may_be_provoked(error: Exception, trainer: Trainer) -> bool:
 def goes_well_at_the_start(task: Task, given: list[Any], lr: float) -> bool:
     """Whether one step at η = ``lr`` on these batches raises nothing, on another copy of the task's present state.
 
-    Where there is no room for one, that is taken to be so.
+    Where there is no room for one, or for its step, that is taken to be so.
     """
     workpiece = copy_of(task)
     if workpiece is None:
@@ -72,11 +72,16 @@ def goes_well_at_the_start(task: Task, given: list[Any], lr: float) -> bool:
     fresh = Trainer(task, workpiece, GivenBatches(given), is_first=False)
     try:
         fresh.step(lr)
-    except Exception:
-        return False
+    except Exception as error:
+        return is_of_memory(error)
     finally:
         fresh.close()
     return True
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether a check of another error found no memory for itself, so that it says nothing against the steps before."""
+    return out_of_memory.kind_of(error) == "out of memory"
 
 
 def words_of(error: Exception) -> str:

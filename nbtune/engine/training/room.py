@@ -8,6 +8,7 @@ than a part of what is free when it begins (``PARTS``).
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import torch
 from ...formats import format_memory
 from ..device.capacity import free_bytes
 from ..device.out_of_memory import trim_heap
-from .kept import InMemory, Keeper, OnDisk, folder_with
+from .kept import InMemory, Keeper, NotEnoughMemoryError, OnDisk, folder_with
 
 HOST = torch.device("cpu")
 
@@ -31,19 +32,17 @@ LAST_BYTES, LOOK_SECONDS = 2**24, 0.25
 """A run that finds less than this left ends itself; and how often it looks."""
 
 
-class NotEnoughMemoryError(MemoryError):
-    """A run was not begun, or ended, for want of memory; the message says what was needed, what is free, what to do."""
-
-
 class Ledger:
     """What the runs on a model hold beside what training it would, on each kind of device.
 
     Attributes:
         state_bytes: What a copy of the model's state holds; None before somebody has looked.
+        looked_at: When a step of theirs last looked at what is left of the host's memory, in seconds of a clock.
     """
 
     def __init__(self) -> None:
         self.state_bytes: int | None = None
+        self.looked_at = -math.inf
         self._beside: defaultdict[str, int] = defaultdict(int)
 
     def has_room(self, device: torch.device, more_bytes: int) -> bool:
@@ -117,10 +116,15 @@ def check_training_fits(device: torch.device, needed_bytes: int) -> None:
 
 
 class Headroom:
-    """Looks at what is left of the host's memory while a run goes on, a few times a second."""
+    """Looks at what is left of the host's memory while a run goes on, a few times a second.
 
-    def __init__(self, device: torch.device) -> None:
-        self._is_host, self._next = device.type == "cpu", 0.0
+    Args:
+        device: Where steps are taken.
+        ledger: Of the run: its trainers look together, as a race has many, each of which may begin anew.
+    """
+
+    def __init__(self, device: torch.device, ledger: Ledger) -> None:
+        self._is_host, self._ledger = device.type == "cpu", ledger
 
     def check(self) -> None:
         """Whether another step may begin.
@@ -128,9 +132,10 @@ class Headroom:
         Raises:
             NotEnoughMemoryError: Where next to nothing is left.
         """
-        if not self._is_host or time.monotonic() < self._next:
+        now = time.monotonic()
+        if not self._is_host or now < self._ledger.looked_at + LOOK_SECONDS:
             return
-        self._next = time.monotonic() + LOOK_SECONDS
+        self._ledger.looked_at = now
         free = free_bytes(HOST)
         if free is not None and free < LAST_BYTES:
             trim_heap()

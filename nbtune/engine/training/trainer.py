@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
 
-from .. import waits
 from ..device.host_fence import fenced
 from ..interrupts import held_back, let_through
 from ..task import batches
@@ -18,13 +15,14 @@ from ..task.rates import does_maximize, lr_setter
 from ..task.task import Task
 from .copies import Workpiece
 from .copy_watch import CopyWatch, check_graph
-from .feeds import Feed, LoaderFeed
+from .feeds import Feed, LoaderFeed, first_batches
 from .loader_state import LoaderState
 from .losses import Losses, explained, raw_loss
+from .modes import Modes
 from .notes import Notes
 from .random_streams import RandomStreams
 from .room import Headroom
-from .workpiece import borrowed
+from .workpiece import borrowed, ledger_of
 
 LOADING, STEPPING = "the next batch from the data loader", "the training step"
 _NO_AUTOCAST = nullcontext()
@@ -76,27 +74,26 @@ class Trainer:
         self._task, self._workpiece, self._feed = task, workpiece, feed
         self._is_watched, self._is_fenced = is_first and workpiece.is_copy, is_fenced
         self._optimizers = workpiece.optimizers
-        self._tuned = tuned
-        self._set_lr = lr_setter(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
+        self._tuned, asked = tuned, workpiece.optimizers if tuned is None else [workpiece.optimizer[tuned]]
+        self._set_lr, self._is_reversed = lr_setter(asked), does_maximize(asked)
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
+        self._seed = seed
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
-        self._is_reversed = does_maximize(self._optimizers if tuned is None else [workpiece.optimizer[tuned]])
-        self._losses = Losses(task, is_reversed=self._is_reversed)
+        self._losses = Losses(task, asked)
+        self.notes.said.update(filter(None, [workpiece.note]))
         self._dtype = next((p.dtype for p in task.parameters), None)
-        self._headroom = Headroom(task.device)
+        self._headroom = Headroom(task.device, ledger_of(task))
         self._steps_taken = 0
         self._lr = 0.0
         self._of_this_step: list[Any] = []
         self._again: list[Any] = []
         self._is_in_step = False
         self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
-        for model in workpiece.models:
-            put_in_training(model)
-        self._modes = [(m, m.training) for model in workpiece.models for m in model.modules()]
+        self._modes = Modes(workpiece.models)
 
     @property
     def notes(self) -> Notes:
-        """What was done with the user's losses and batches: skipped, summed, reversed."""
+        """What was done with the user's losses and batches (skipped, summed, reversed), and for want of memory."""
         return self._losses.notes
 
     def step(self, lr: float) -> torch.Tensor:
@@ -206,19 +203,16 @@ class Trainer:
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
-        # Streams of their own: what is drawn here must not move the training's.
-        with self._held_out_streams, torch.no_grad():
-            try:
-                for model in self._workpiece.models:
-                    model.eval()
-                with let_through():
-                    losses = [self._loss(b, needs_graph=False) for b in held_out]
-                    return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
-            finally:
-                for model in self._workpiece.models:
-                    put_in_training(model)  # a train() of the user's own may undo more than the modes
-                for module, mode in self._modes:
-                    module.training = mode
+        return self.losses_on(held_out).mean()
+
+    def losses_on(self, held_out: list[Any]) -> torch.Tensor:
+        """The loss on each of ``held_out`` in eval mode, shape (batches,) without those skipped; modes are put back."""
+        # Streams of their own, from their beginning: what is drawn here must not move the training's, and two looks
+        # are compared.
+        self._held_out_streams = RandomStreams(self._task.device, self._seed)
+        with self._held_out_streams, torch.no_grad(), self._modes.evaluating(), let_through():
+            losses = [self._loss(b, needs_graph=False) for b in held_out]
+            return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]))
 
     def fixed_batches(self, loader: Any, count: int) -> list[Any]:
         """The first ``count`` batches of a loader (all, if there are fewer), on the task's device.
@@ -226,13 +220,7 @@ class Trainer:
         Raises:
             ValueError: When there is none.
         """
-        state = LoaderState(loader)
-        try:
-            with self._held_out_streams, waits.current().drawing(), let_through():
-                found = list(islice(batches.one_pass(loader), count))
-            state.mark()
-        finally:
-            state.put_back()
+        found = first_batches(loader, count, self._held_out_streams)
         if not found:
             raise ValueError("the validation data yield no batch (an iterator that is used up?)")
         return [batches.to_device(batch, self._task.device) for batch in found]
@@ -313,21 +301,3 @@ class Trainer:
             if self._is_watched:
                 check_graph(loss, {id(p) for p in self._task.parameters}, self._task)
         return loss
-
-
-def put_in_training(model: nn.Module) -> None:
-    """The modes that a loop's ``model.train()`` leads to, called only where it is wanted.
-
-    That is where the model was evaluated last, or ``train`` is the user's own, such as one that keeps BatchNorm in
-    evaluation mode. Where it is torch's, and only parts are in eval mode, that was on purpose.
-    """
-    if not model.training or _has_own_train(model):
-        model.train()
-        return
-    for part in model.children():
-        if part.training:
-            put_in_training(part)
-
-
-def _has_own_train(module: nn.Module) -> bool:
-    return getattr(module.train, "__func__", None) is not nn.Module.train

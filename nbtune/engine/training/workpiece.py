@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from ..interrupts import held_back
+from ..task.ingredients import parameters_of
 from ..task.task import NO_NUMBERS, Task
 from .backup import Backup, optimizer_backup, put_back_groups
 from .copies import Workpiece, copied, is_copyable
 from .holdings import bytes_in, gradient_bytes, state_bytes, training_bytes
 from .kept import tree_of
-from .room import HOST, Ledger, NotEnoughMemoryError, check_training_fits, free_text, keeper_for
+from .room import HOST, Ledger, check_training_fits, free_text, keeper_for
 
 _held: dict[int, Ledger] = {}  # by the ids of the parameters that runs of this process work on: what those runs hold
 _held_lock = threading.Lock()
@@ -72,9 +73,10 @@ def lent(
         NotEnoughMemoryError: Where there is room neither for a copy nor for a backup.
     """
     with held_back(), torch.inference_mode(False):
-        workpiece = None if in_place else copy_of(task, has_room=has_room)
+        beside = 0 if in_place else _beside_of_copy(task)
+        workpiece = None if in_place else _copied(task, beside, has_room=has_room)
     if workpiece is not None:
-        with ledger_of(task).holding(task.device, _beside_of_copy(task)):
+        with ledger_of(task).holding(task.device, beside):
             yield workpiece
         return
     with ExitStack() as undo:
@@ -91,16 +93,19 @@ def lent(
             backup.put_back()
 
 
-def copy_of(task: Task, *, has_room: bool = False) -> Workpiece | None:
+def copy_of(task: Task) -> Workpiece | None:
     """Deep copies of everything that holds parameters, made together so that they still refer to each other.
 
     Args:
         task: Held.
-        has_room: Whether it is known that a copy fits; else that is counted.
     Returns:
         None where there is no room for them, or they cannot be made.
     """
-    if not is_copyable(task) or not (has_room or ledger_of(task).has_room(task.device, _beside_of_copy(task))):
+    return _copied(task, _beside_of_copy(task), has_room=False)
+
+
+def _copied(task: Task, beside_bytes: int, *, has_room: bool) -> Workpiece | None:
+    if not is_copyable(task) or not (has_room or ledger_of(task).has_room(task.device, beside_bytes)):
         return None
     return copied(task)
 
@@ -134,10 +139,7 @@ class Backups:
     def _made(self, task: Task) -> Backup:
         what, needed, free = "a backup of your model's state", _backup_bytes(task), free_text()
         keeper = self._undo.enter_context(closing(keeper_for(needed, ledger_of(task), what, _grads_beside(task))))
-        try:
-            backup = Backup(task, keeper)
-        except OSError as error:
-            raise NotEnoughMemoryError(f"{what} could not be written to disk: {error}") from error
+        backup = Backup(task, keeper)
         if backup.is_on_disk:
             self.note = f"Your own model was trained, with a backup on disk: {free} of memory were free."
         else:
@@ -162,7 +164,7 @@ def copies_at_once(task: Task) -> int:
 
 def ledger_of(task: Task) -> Ledger:
     """What the runs on a held task's parameters hold; an empty one where nobody holds it."""
-    return next((_held[id(p)] for p in task.parameters if id(p) in _held), None) or Ledger()
+    return next((_held[id(p)] for p in parameters_of(task) if id(p) in _held), None) or Ledger()
 
 
 def _state_bytes(task: Task) -> int:

@@ -2,7 +2,7 @@
  * What the kernel says, checked. Nothing here is trusted: a message of another shape is refused as a whole, texts and
  * lists are cut to a length that can be shown, and nobody guesses at a version of the contract that is not known.
  *
- * The names are those of the JSON (see nbtune/monitor.py).
+ * The names are those of the JSON (see nbtune/monitor/plain.py).
  */
 
 export const TARGET = 'nbtune.monitor';

@@ -40,3 +40,28 @@ def table(rows: Sequence[Sequence[float]], names: Sequence[str]) -> Columns:
     """Rows as named columns, also where there are none."""
     numbers = np.array(rows, dtype=np.float64).reshape(-1, len(names))
     return {name: numbers[:, i].copy() for i, name in enumerate(names)}
+
+
+@dataclass(frozen=True, slots=True)
+class WordAt:
+    """A word or a number at a place in data units."""
+
+    x: float
+    y: float
+    text: str
+    align: str = "left"
+    is_bold: bool = False
+
+
+def placed_words(words: Iterable[WordAt], *, size: int = 12, box_alpha: float = 0.0) -> Columns:
+    """The columns of ``marks.LABEL`` for words that stand where they are put, all of one size in px."""
+    words = list(words)
+    return {
+        "x": floats(word.x for word in words),
+        "y": floats(word.y for word in words),
+        "text": [word.text for word in words],
+        "align": [word.align for word in words],
+        "weight": ["bold" if word.is_bold else "normal" for word in words],
+        "size": [f"{size}px" for _ in words],
+        "box_alpha": floats(box_alpha for _ in words),
+    }

@@ -29,6 +29,15 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An answer made for a picture, where the result itself holds none."""
+
+    verdict: str
+    reason: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of the sentence, ``x`` px from the left in line ``line``."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bokeh.plotting import figure
 
 from ...formats import format_gib, format_memory
-from ..base.columns import Columns, View, floats, table
+from ..base.columns import Columns, View, WordAt, placed_words, table
 from ..base.live import live
 from ..base.marks import LABEL, Axis, Hatch, Mark, Marks, Panel, Part, Words
 from ..base.picture import WIDTH
@@ -143,26 +142,15 @@ def _columns(found: WhatFits, rows: tuple[ChangeRow, ...], end: float) -> dict[s
     bars = {kind: [(0.0, x, y + HALF, y - HALF) for y, row, x in at if row.kind == kind] for kind in KINDS.values()}
     whole = [(0.0, end, y + 0.5, y - 0.5) for y, row, _ in at if row.is_smallest]
     free = end * 0.635
-    fitting = [(free, y, f"{row.free} free", row.is_smallest) for y, row, _ in at if row.kind == "fits"]
+    fitting = [WordAt(free, y, f"{row.free} free", "right", row.is_smallest) for y, row, _ in at if row.kind == "fits"]
+    sizes = [WordAt(x + 0.008 * end, y, row.gib, "left", row.is_smallest) for y, row, x in at]
+    others = [WordAt(free, y, row.free, "right") for y, row, _ in at if row.kind != "fits"]
     return {
         **{kind: table(edges, EDGES) for kind, edges in bars.items()},
         "smallest": table(whole, EDGES),
         "capacity": table([(card, count - 0.5, -0.5)] if rows else [], SOURCES["capacity"]),
-        "sizes": _words([(x + 0.008 * end, y, row.gib, row.is_smallest) for y, row, x in at], "left", 0.8),
-        "left_over": _words(fitting, "right"),
-        "lacking": _words([(free, y, row.free, False) for y, row, _ in at if row.kind != "fits"], "right"),
-        "effects": _words([(0.66 * end, y, row.effect, False) for y, row, _ in at], "left"),
-    }
-
-
-def _words(placed: Iterable[tuple[float, float, str, bool]], align: str, box_alpha: float = 0.0) -> Columns:
-    words = list(placed)
-    return {
-        "x": floats(x for x, *_ in words),
-        "y": floats(y for _, y, *_ in words),
-        "text": [text for *_, text, _ in words],
-        "align": [align for _ in words],
-        "weight": ["bold" if is_bold else "normal" for *_, is_bold in words],
-        "size": ["12px" for _ in words],
-        "box_alpha": floats(box_alpha for _ in words),
+        "sizes": placed_words(sizes, box_alpha=0.8),
+        "left_over": placed_words(fitting),
+        "lacking": placed_words(others),
+        "effects": placed_words(WordAt(0.66 * end, y, row.effect) for y, row, _ in at),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bokeh.plotting import figure
 
-from ..base.columns import Columns, View, floats, table
+from ..base.columns import Columns, View, WordAt, placed_words, table
 from ..base.live import live
 from ..base.marks import LABEL, Axis, Hatch, Mark, Marks, Panel, Part, Words
 from ..base.picture import WIDTH
@@ -32,7 +32,7 @@ MARKS: Marks = (
 )
 
 
-Placed = tuple[int, int, GridCell]
+PlacedCell = tuple[int, int, GridCell]
 
 
 def grid_figure(grid: MemoryGrid) -> figure:
@@ -71,13 +71,13 @@ def _names_axis(title: str, names: list[int], ends: tuple[float, float]) -> Axis
     return Axis(title, ends, ticks=ticks, texts=texts, has_line=False, has_ticks=False)
 
 
-def _cells(rows: list[GridRow], sizes: list[int]) -> Iterable[Placed]:
+def _cells(rows: list[GridRow], sizes: list[int]) -> Iterable[PlacedCell]:
     for y, row in enumerate(rows):
         for k, cell in zip(row.batch_sizes, row.cells, strict=True):
             yield sizes.index(k), y, cell
 
 
-def _columns(cells: list[Placed]) -> dict[str, Columns]:
+def _columns(cells: list[PlacedCell]) -> dict[str, Columns]:
     columns = {name: _boxes([c for c in cells if c[2].fits and c[2].step == step]) for step, name in enumerate(STEPS)}
     columns["too_big"] = _boxes([cell for cell in cells if not cell[2].fits])
     columns["largest"] = _boxes([cell for cell in cells if cell[2].is_largest])
@@ -86,18 +86,11 @@ def _columns(cells: list[Placed]) -> dict[str, Columns]:
     return columns
 
 
-def _boxes(cells: list[Placed]) -> Columns:
+def _boxes(cells: list[PlacedCell]) -> Columns:
     rows = [(x - HALF_WIDTH, x + HALF_WIDTH, y + HALF_HEIGHT, y - HALF_HEIGHT) for x, y, _ in cells]
     return table(rows, EDGES)
 
 
-def _numbers(cells: list[Placed], box_alpha: float) -> Columns:
-    return {
-        "x": floats(x for x, _, _ in cells),
-        "y": floats(y for _, y, _ in cells),
-        "text": [cell.text for *_, cell in cells],
-        "align": ["center" for _ in cells],
-        "weight": ["bold" if cell.is_largest else "normal" for *_, cell in cells],
-        "size": ["13px" for _ in cells],
-        "box_alpha": floats(box_alpha for _ in cells),
-    }
+def _numbers(cells: list[PlacedCell], box_alpha: float) -> Columns:
+    words = (WordAt(x, y, cell.text, "center", cell.is_largest) for x, y, cell in cells)
+    return placed_words(words, size=13, box_alpha=box_alpha)

@@ -105,10 +105,10 @@ class _Words:
         return self.x(bar), middle if self._has_room(bar) else self.capacity_y - 13, "center"
 
     def _needs(self, bar: Bar) -> Label:
-        text = format_gib(bar.peak_bytes or 0)
+        text, colour = format_gib(bar.peak_bytes or 0), "ink" if bar.is_slower else "danger"
         top = max(0.0, self.y(self.scene.height(bar)))
         places = tuple((self.x(bar), top + below, "center") for below in (13, 33, -11))
-        return Label(text, "danger", places, bold=True, boxed=True, droppable=True)
+        return Label(text, colour, places, bold=True, boxed=True, droppable=True)
 
     def _total(self, bar: Bar) -> Label:
         above = (self.x(bar), self.y(self.scene.height(bar)) - 11, "center")
@@ -123,7 +123,9 @@ class _Words:
     def _too_big(self, bar: Bar) -> Iterator[Label]:
         x, y = self.x(bar), 0.58 * FRAME_HEIGHT
         look: dict[str, Any] = {"boxed": True, "droppable": True}
-        if self.slot >= text_px("too big"):
+        if bar.is_slower:
+            yield Label("slower", "ink", ((x, y, "center"),), **look)
+        elif self.slot >= text_px("too big"):
             yield Label("too big", "danger", ((x, y, "center"),), **look)
         else:
             yield Label("too", "danger", ((x, y - LINE_PX / 2, "center"),), **look)

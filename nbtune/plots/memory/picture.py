@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..base.marks import Mark, Part
 from ..base.page import Cell, Drawn, page
 from ..base.picture import WIDTH
-from ..base.sentence import sentence_png
+from ..base.sentence import Told, sentence_png
 from .bars import bars_part
 from .grid import grid_png
 from .layers import Y_RANGE, treemap_panel, treemap_view
@@ -35,6 +35,7 @@ PLACE = (56.0, 26.0, BARS - 66.0, HEIGHT - 46.0)
 
 ROW = 18
 KEY = "solid: measured   ·   striped: predicted   ·   crossed: does not fit"
+SLOWER = "   ·   sparse: with retries, slower"
 MIDDLE, UNIT = 285, 110
 """px of the middle between the shares of layers, and of the room on either side."""
 
@@ -57,7 +58,8 @@ def memory_parts(limit: BatchLimit) -> list[Part]:
     """Bars, speed, and what takes the memory at the answer's k."""
     sizes, left = sizes_of(limit.settings), BARS + 14
     is_host = limit.estimate is not None and limit.estimate.device == "cpu"
-    heads = [Cell(56, 13, KEY, "muted"), Cell(left, 13, "Speed, samples/s by k")]
+    key = KEY + (SLOWER if any(trial.is_slower for trial in limit.latest) else "")
+    heads = [Cell(56, 13, key, "muted"), Cell(left, 13, "Speed, samples/s by k")]
     return [
         bars_part(scene_of(limit, False), PLACE),
         Part(replace(speed_panel(sizes), caption=""), speed_view(limit), (left + 26, 26, WIDTH - left - 34, 70)),
@@ -75,13 +77,14 @@ def estimate_png(estimate: MemoryEstimate) -> bytes | None:
     scene = scene_of_estimate(estimate)
     head, _, rest = view_of(scene).label.partition(". ")
     caveats = " ".join(f"{caveat.rstrip('.')}." for caveat in estimate.caveats)
-    return sentence_png(estimate_parts(estimate), HEIGHT + 30, _Answer(f"{head}.", rest, caveats))
+    return sentence_png(estimate_parts(estimate), HEIGHT + 30, Told(f"{head}.", rest, caveats))
 
 
 def estimate_parts(estimate: MemoryEstimate) -> list[Part]:
     """Its bars, and what takes the memory at the largest k that fits."""
     scene = scene_of_estimate(estimate)
-    key = Cell(56, 13, "striped: predicted   ·   crossed: does not fit", "muted")
+    slower = SLOWER if any(bar.is_slower for bar in scene.bars) else ""
+    key = Cell(56, 13, f"striped: predicted   ·   crossed: does not fit{slower}", "muted")
     table = _parts_table(_explained(scene.bars, scene.best), estimate.device == "cpu", (TABLE[0], 26))
     return [bars_part(scene, PLACE), page([key], (0, 0, WIDTH, HEIGHT + 30)), table]
 
@@ -123,18 +126,11 @@ def _part(row: PartRow, y: float) -> Iterator[Cell]:
     yield Cell(right, y, row.percent, align="right", weight=weight)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    verdict: str
-    reason: str
-    limit: str
-
-
 def layers_png(estimate: MemoryEstimate, k: int) -> bytes | None:
     """The light picture of what takes the memory at batch size ``k``; None where matplotlib is not installed."""
     rows = layer_rows(estimate, k)
     parts = layers_parts(estimate, k)
-    return sentence_png(parts, int(Y_RANGE[0]) + 30, _Answer(rows.verdict, rows.label, f"At k = {k}."))
+    return sentence_png(parts, int(Y_RANGE[0]) + 30, Told(rows.verdict, rows.label, f"At k = {k}."))
 
 
 def layers_parts(estimate: MemoryEstimate, k: int) -> list[Part]:

@@ -36,6 +36,7 @@ class Bar:
         batch_size: k.
         fits: Within the capacity.
         is_measured: Whether steps were really run.
+        is_slower: Whether it gets through only where the allocator gives back its cache and tries again.
         peak_bytes: Measured, else predicted; None where neither is known.
         predicted_bytes: None where nothing could be predicted.
         parts: (name, bytes) from below; they add up to ``peak_bytes``, or are empty.
@@ -49,6 +50,7 @@ class Bar:
     predicted_bytes: int | None
     parts: tuple[tuple[str, int], ...]
     why: str = "predicted"
+    is_slower: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,10 @@ def scene_of(limit: BatchLimit, running: bool) -> MemoryScene:
 def _bar(trial: MemoryTrial) -> Bar:
     peak = trial.predicted_bytes if trial.peak_bytes is None else trial.peak_bytes
     parts = in_order(trial.parts)
-    return Bar(trial.batch_size, trial.fits, trial.is_measured, peak, trial.predicted_bytes, parts, trial.why)
+    return Bar(
+        trial.batch_size, trial.fits, trial.is_measured, peak, trial.predicted_bytes, parts, trial.why,
+        trial.is_slower,
+    )  # fmt: skip
 
 
 def scene_of_estimate(estimate: MemoryEstimate) -> MemoryScene:
@@ -141,7 +146,9 @@ def scene_of_estimate(estimate: MemoryEstimate) -> MemoryScene:
     bars = []
     for k in sizes:
         peak = estimate.peak_bytes(k)
-        bars.append(Bar(k, estimate.fits(k), False, peak, peak, in_order(estimate.parts(k))))
+        fits = estimate.fits(k)
+        is_slower = not fits and estimate.fits_with_retries(k)
+        bars.append(Bar(k, fits, False, peak, peak, in_order(estimate.parts(k)), is_slower=is_slower))
     best = None if estimate.capacity_bytes is None else estimate.largest_batch_size() or None
     return MemoryScene(sizes, tuple(bars), estimate.capacity_bytes, estimate.capacity_name, best, False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ import numpy as np
 from bokeh.plotting import figure
 
 from ...formats import format_gib, format_memory
-from ..base.columns import Columns, View, floats, table
+from ..base.columns import Columns, View, WordAt, floats, placed_words, table
 from ..base.live import live
 from ..base.marks import LABEL, Axis, Mark, Marks, Panel, Part, Words
 from ..base.picture import WIDTH
-from ..base.sentence import sentence_png
+from ..base.sentence import Told, sentence_png
 from .scene import MANTISSAS
 
 if TYPE_CHECKING:
@@ -41,13 +41,6 @@ MARKS: Marks = (
     Words("names", "muted"),
     Words("said", "ink"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    verdict: str
-    reason: str
-    limit: str
 
 
 def timeline_panel() -> Panel:
@@ -109,7 +102,7 @@ def timeline_part(timeline: MemoryTimeline, capacity_bytes: int | None = None) -
 def timeline_png(timeline: MemoryTimeline, capacity_bytes: int | None = None) -> bytes | None:
     """The light picture of a step with its sentence below; None where matplotlib is not installed."""
     peak = format_memory(timeline.allocated_bytes[timeline.peak])
-    answer = _Answer(f"{peak} in use at the peak with k = {timeline.batch_size}.", timeline.where, "Predicted.")
+    answer = Told(f"{peak} in use at the peak with k = {timeline.batch_size}.", timeline.where, "Predicted.")
     return sentence_png([timeline_part(timeline, capacity_bytes)], HEIGHT + 2, answer)
 
 
@@ -128,27 +121,15 @@ def _behind(timeline: MemoryTimeline, phase: str, top: float) -> Columns:
 
 
 def _words(timeline: MemoryTimeline, top: float, count: int) -> dict[str, Columns]:
-    named = [
-        ((a + b) / 2, 0.955 * top, NAMES[name], "center") for name, a, b in timeline.phases if b - a > 0.06 * count
-    ]
+    phases = [(NAMES[name], (a + b) / 2) for name, a, b in timeline.phases if b - a > 0.06 * count]
+    named = [WordAt(middle, 0.955 * top, name, "center") for name, middle in phases]
     size = format_gib(timeline.allocated_bytes[timeline.peak])
     is_right = timeline.peak > 0.6 * count
     y = max(timeline.reserved_bytes) / GIB + 0.055 * top
     where = f"{size} GiB" + (f" · {timeline.peak_module}" if timeline.peak_module else "")
-    said = (timeline.peak + (-0.012 if is_right else 0.012) * count, y, where, "right" if is_right else "left")
-    return {"names": _labels(named, "normal"), "said": _labels([said], "bold")}
-
-
-def _labels(placed: list[tuple[float, float, str, str]], weight: str) -> Columns:
-    return {
-        "x": floats(x for x, *_ in placed),
-        "y": floats(y for _, y, *_ in placed),
-        "text": [text for *_, text, _ in placed],
-        "align": [align for *_, align in placed],
-        "weight": [weight for _ in placed],
-        "size": ["12px" for _ in placed],
-        "box_alpha": floats(0.8 for _ in placed),
-    }
+    x = timeline.peak + (-0.012 if is_right else 0.012) * count
+    said = WordAt(x, y, where, "right" if is_right else "left", is_bold=True)
+    return {"names": placed_words(named, box_alpha=0.8), "said": placed_words([said], box_alpha=0.8)}
 
 
 def _nothing(columns: tuple[str, ...]) -> Columns:

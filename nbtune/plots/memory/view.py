@@ -49,7 +49,8 @@ def _bar_columns(scene: MemoryScene) -> dict[str, Columns]:
         columns[name] = _stacks(scene, [bar for bar in split if bar.is_measured is is_measured])
         columns[f"{name}_whole"] = _boxes(scene, [bar for bar in whole if bar.is_measured is is_measured])
     columns["outline"] = _boxes(scene, [bar for bar in scene.bars if bar.fits and not bar.is_measured])
-    columns["too_big"] = _boxes(scene, [bar for bar in scene.bars if not bar.fits])
+    columns["slower"] = _boxes(scene, [bar for bar in scene.bars if bar.is_slower])
+    columns["too_big"] = _boxes(scene, [bar for bar in scene.bars if not bar.fits and not bar.is_slower])
     columns["partings"] = _partings(scene, split)
     return columns
 
@@ -107,13 +108,17 @@ def _hit_columns(scene: MemoryScene) -> Columns:
 
 def _head(scene: MemoryScene, bar: Bar) -> str:
     if bar.peak_bytes is None:
-        return f"k {bar.batch_size} · {'fits' if bar.fits else 'does not fit'}"
+        return f"k {bar.batch_size} · {'fits' if bar.fits else _why_not(bar)}"
     size = format_gib(bar.peak_bytes)
     if scene.capacity_bytes is None:
         return f"k {bar.batch_size} · {size} GiB"
     headroom = scene.headroom_bytes(bar)
-    ending = "does not fit" if headroom is None else f"{format_gib(headroom)} free"
+    ending = _why_not(bar) if headroom is None else f"{format_gib(headroom)} free"
     return f"k {bar.batch_size} · {size} of {format_gib(scene.capacity_bytes)} GiB, {ending}"
+
+
+def _why_not(bar: Bar) -> str:
+    return "fits with retries, slower" if bar.is_slower else "does not fit"
 
 
 def _detail(bar: Bar) -> str:
@@ -161,6 +166,7 @@ def _answer_in_words(scene: MemoryScene) -> str:
         clauses.append(
             f"{too_big[0].batch_size} " + ("does not fit" if needs is None else f"needs {format_gib(needs)}")
         )
+    clauses += [f"{bar.batch_size} may get through, slower" for bar in too_big if bar.is_slower][-1:]
     return ("" if fitting else "Nothing fits: ") + "; ".join(clauses) + "."
 
 

@@ -38,7 +38,7 @@ class ProberAct(Act[ProberEvent]):
     def draw_start(self) -> None:
         """The card alone; a sweep over image sizes leaves the bars of the search before it."""
         stage = self._stage
-        stage.rows, stage.grid, stage.changes, stage.found = [], None, [], None
+        stage.rows, stage.grid, stage.changes, stage.found, stage.refusal = [], None, [], None, ""
         if self.run.probe is not None:
             stage.trials, stage.limit = [], None
             stage.draw_blank(self._settings, running=True)
@@ -71,6 +71,7 @@ class ProberAct(Act[ProberEvent]):
             stage.grid = run.sweep.grid(stage.rows, "stopped" if is_stopped else "finished")
         if run.fits is not None:
             stage.found = run.fits.result(stage.changes, "stopped" if is_stopped else "finished")
+        stage.refusal = run.refusal
         assert stage.limit is not None
         stage.draw_known(stage.limit)
         return stage.limit

@@ -8,11 +8,12 @@ from typing import Any
 
 from ...engine import Task
 from ...engine.batch_size.grid import MemoryGrid, sweep_image_sizes
+from ...engine.batch_size.limit import BatchLimit
 from ...engine.batch_size.probe import probe_batch_sizes
 from ...engine.batch_size.settings import BatchSettings
 from ...engine.batch_size.what_fits.result import WhatFits
 from ...engine.checks import made_of
-from ...engine.memory.samples import image_size_of
+from ...engine.memory.samples import image_size_of, sequence_length_of
 from ...engine.task.task import checked_task
 from ...plots.memory.changes import changes_png
 from ...plots.memory.picture import grid_png, layers_png, memory_png
@@ -66,7 +67,7 @@ class BatchProber(Panel):
         self._stage = Stage(self, task)
         image_size = image_size_of(task)
         super().__init__(
-            fields=fields_of(task, image_size),
+            fields=fields_of(task, image_size, sequence_length_of(task)),
             values=texts_of(self.settings, task),
             modes=[mode for mode in _MODES if mode[0] != "grid" or image_size is not None],
             mode="k",
@@ -91,7 +92,9 @@ class BatchProber(Panel):
         settings = settings_from(self.values, self.settings, self.task)
         known, wants_more = self._stage.limit, self.mode in MADE_OF_THE_PREDICTION
         wanted = wanted_from(self.values) if self.mode == "fits" else None
-        is_known = known is not None and _plan(known.settings) == _plan(settings)
+        if wanted is not None:  # changes are to training
+            settings = replace(settings, evaluation=False)
+        is_known = known is not None and _plan(known.settings) == _plan(settings) and _is_of(known, self.task)
         seconds = 0.0 if is_preview or wants_more else settings.measure_seconds
         needs_probe = not (is_known and wants_more)
         probe = probe_batch_sizes(self.task, replace(settings, measure_seconds=seconds)) if needs_probe else None
@@ -118,7 +121,8 @@ class BatchProber(Panel):
     def _apply(self) -> Sentence:
         found = self.found if self.mode == "fits" else None
         try:
-            self.task = (self.result if found is None else found).apply(self.task)
+            # To the task that was judged: a second click sets the same again, not four times as many batches.
+            self.task = self.result.apply(self.task) if found is None else found.apply(self.result.estimate.task)
         except ValueError as error:
             return [["Not applied:", "danger"], [f" {error}", ""]]
         return applied_sentence(self._name("prober"), self.settings, self.task)
@@ -191,6 +195,12 @@ class BatchProber(Panel):
 def _plan(settings: BatchSettings) -> BatchSettings:
     """What a prediction depends on."""
     return replace(settings, strategy="estimate", measure_seconds=0, target_batch_size=None)
+
+
+def _is_of(limit: BatchLimit, task: Task) -> bool:
+    """Whether it holds for what the task has become: another batch size is only a row, these two train otherwise."""
+    judged_for = None if limit.estimate is None else limit.estimate.task
+    return judged_for is None or (judged_for.accumulate, judged_for.amp) == (task.accumulate, task.amp)
 
 
 def _at(sizes: tuple[int, ...], place: Any) -> int | None:

@@ -35,6 +35,7 @@ class ProberRun(GeneratorRun[ProberEvent]):
         estimate: The prediction, where there is no search.
     Attributes:
         fits: The search for what makes it fit, once it has begun.
+        refusal: Why no change can be estimated, in words; "" where one can.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ProberRun(GeneratorRun[ProberEvent]):
     ) -> None:
         self.probe, self.sweep = probe, sweep
         self.fits: WhatFitsSearch | None = None
+        self.refusal = ""
         self._wanted, self._estimate = wanted, estimate
         self._part: BatchProbe | ImageSizeSweep | WhatFitsSearch | None = probe or sweep
         super().__init__(self._events())
@@ -68,10 +70,20 @@ class ProberRun(GeneratorRun[ProberEvent]):
             with closing(self.sweep):
                 yield from self.sweep
         estimate = self._estimate if self.probe is None else self.probe.estimate
-        if self._wanted is not None and estimate is not None:
-            self._part = self.fits = WhatFitsSearch(estimate, self._wanted)
+        self._part = self.fits = None if self._wanted is None else self._search_of(estimate, self._wanted)
+        if self.fits is not None:
             with closing(self.fits):
                 yield from self.fits
+
+    def _search_of(self, estimate: MemoryEstimate | None, wanted: int) -> WhatFitsSearch | None:
+        if estimate is None:
+            self.refusal = "the memory of this model is not predictable"
+            return None
+        try:
+            return WhatFitsSearch(estimate, wanted)
+        except ValueError as error:
+            self.refusal = str(error)
+            return None
 
 
 def is_played(trial: MemoryTrial) -> bool:
@@ -102,7 +114,10 @@ def judged(limit: BatchLimit, capacity: str | int | None) -> BatchLimit:
 def _judged(trial: MemoryTrial, estimate: Any, capacity_before: int | None) -> MemoryTrial | None:
     if not trial.is_measured:
         k = trial.batch_size
-        return replace(trial, fits=estimate.fits(k), predicted_bytes=estimate.peak_bytes(k), parts=estimate.parts(k))
+        return replace(
+            trial, fits=estimate.fits(k), predicted_bytes=estimate.peak_bytes(k), parts=estimate.parts(k),
+            fits_with_retries=estimate.fits_with_retries(k),
+        )  # fmt: skip
     now = estimate.capacity_bytes
     if trial.peak_bytes is not None:
         return replace(trial, fits=now is None or trial.peak_bytes <= now)

@@ -7,41 +7,43 @@ from typing import Any
 
 from ...engine import Task
 from ...engine.batch_size.settings import BatchSettings
-from ...engine.memory.cards import CARDS, COMMON, read_capacity
+from ...engine.checks import whole_number
+from ...engine.memory.cards import read_capacity
 from ...engine.memory.parts import OPTIMIZERS
 from ...formats import format_memory
+from ..panel.card_list import card_field
 from ..panel.numbers import number_in
 
-OTHER, EXAMPLE = "other size …", "10 GB, RTX 3080"
 SHRUNK = (("½", 2), ("¼", 4))
 STRATEGIES = ("estimate", "halve", "double")
-PLANNED = {"image", "optimizer", "amp", "checkpointing"}
+PLANNED = {"image", "tokens", "optimizer", "amp", "checkpointing", "evaluation"}
 """The fields that change what is predicted; the card only judges it, the strategy only tries it."""
 
 Field = dict[str, Any]
 
 
-def fields_of(task: Task, image_size: int | None) -> list[Field]:
+def fields_of(task: Task, image_size: int | None, sequence_length: int | None = None) -> list[Field]:
     """The panel's fields for this task.
 
     Args:
         task: Its device and optimizer name what the first entries stand for.
         image_size: Side of its images in pixels; None where the data are no images.
+        sequence_length: Tokens of a sample; None where the data are no tokens.
     """
-    # Batch sizes and layers belong to one image size, the grid shows several.
-    image: Field = {"name": "image", "label": "image", "kind": "segments", "row": 2, "short": " · {}"}
-    image |= {"modes": ["k", "layers", "step"], "options": [] if image_size is None else _sizes(image_size)}
+    # Batch sizes and layers belong to one size of the samples, the grid shows several.
+    one: Field = {"kind": "segments", "row": 2, "short": " · {}", "modes": ["k", "layers", "step"]}
     return [
-        {
-            "name": "capacity", "label": "card", "kind": "choice", "short": "{}", "options": _cards(task),
-            "other": OTHER, "example": EXAMPLE,
-        },
+        card_field("this GPU" if task.device.type == "cuda" else "this machine", short="{}"),
         {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
         {"name": "wanted", "label": "k wanted", "kind": "integer", "modes": ["fits"], "short": " · k = {}"},
-        *([] if image_size is None else [image]),
+        *([] if image_size is None else [{**one, "name": "image", "label": "image", "options": _sizes(image_size)}]),
+        *([] if sequence_length is None else [
+            {**one, "name": "tokens", "label": "tokens", "options": _sizes(sequence_length, "")}
+        ]),
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
         _switch("amp", "mixed precision"),
         _switch("checkpointing", "gradient checkpointing"),
+        {**_switch("evaluation", "evaluation"), "modes": ["k", "layers", "step"]},
     ]  # fmt: skip
 
 
@@ -53,16 +55,19 @@ def texts_of(settings: BatchSettings, task: Task) -> dict[str, str]:
         "strategy": settings.strategy,
         "wanted": str(settings.target_batch_size or task.batch_size or ""),
         "image": "" if settings.image_size is None else str(settings.image_size),
+        "tokens": "" if settings.sequence_length is None else str(settings.sequence_length),
         "optimizer": "" if settings.optimizer in (None, own_optimizer(task)) else settings.optimizer or "",
         "amp": "on" if amp else "",
         "checkpointing": "on" if settings.checkpointing else "",
+        "evaluation": "on" if settings.evaluation else "",
     }
 
 
 def texts_of_changes(changes: dict[str, Any]) -> dict[str, str]:
     """What stands in the fields where a prediction is changed so."""
     texts = {"amp": "on", "checkpointing": "on"}
-    named = {"image" if name == "image_size" else name: str(value) for name, value in changes.items()}
+    fields = {"image_size": "image", "sequence_length": "tokens"}
+    named = {fields.get(name, name): str(value) for name, value in changes.items()}
     return {name: texts.get(name, text) for name, text in named.items()}
 
 
@@ -83,6 +88,10 @@ def settings_from(texts: dict[str, str], before: BatchSettings, task: Task) -> B
 def _changes(name: str, text: str, task: Task, card: str) -> dict[str, Any]:
     if name == "image":
         return {"image_size": number_in(text, "image", int, "a whole number such as 64") if text else None}
+    if name == "tokens":
+        return {"sequence_length": number_in(text, "tokens", int, "a whole number such as 128") if text else None}
+    if name == "evaluation":
+        return {"evaluation": bool(text)}
     if name == "wanted":
         return {}  # asked of the prediction, see ``wanted_from``
     if name == "amp":
@@ -100,10 +109,11 @@ def wanted_from(texts: dict[str, str]) -> int:
     Raises:
         ValueError: For anything but a whole number ≥ 1.
     """
-    text = texts["wanted"].strip()
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"k wanted must be a whole number ≥ 1, not {text!r}")
-    return int(text)
+    return number_in(texts["wanted"], "k wanted", _batch_size, "a whole number ≥ 1 and ≤ 10⁹")
+
+
+def _batch_size(text: str) -> int:
+    return whole_number("k", int(text))  # its words are the field's, see ``number_in``
 
 
 def own_optimizer(task: Task) -> str:
@@ -121,20 +131,9 @@ def _half(task: Task, card: str) -> Any:
     return none.bfloat16().dtype if has_bfloat16 else none.half().dtype
 
 
-def _cards(task: Task) -> list[list[str]]:
-    here = "this GPU" if task.device.type == "cuda" else "this machine"
-    return [["", here], *named_cards()]
-
-
-def named_cards() -> list[list[str]]:
-    """The usual sizes and cards as a list's entries; every other card can be typed below it."""
-    # A size is its own name; any other name is told with its size.
-    return [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(CARDS[n])})"] for n in COMMON]
-
-
-def _sizes(image_size: int) -> list[list[str]]:
-    smaller = [(sign, image_size // divisor) for sign, divisor in SHRUNK]
-    return [["", f"×1 · {image_size}²"], *([str(side), f"{sign} · {side}²"] for sign, side in smaller if side >= 8)]
+def _sizes(full: int, unit: str = "²") -> list[list[str]]:
+    smaller = [(sign, full // divisor) for sign, divisor in SHRUNK]
+    return [["", f"×1 · {full}{unit}"], *([str(size), f"{sign} · {size}{unit}"] for sign, size in smaller if size >= 8)]
 
 
 def _optimizers(task: Task) -> list[list[str]]:

@@ -53,6 +53,7 @@ class Stage:
         found: What makes the batch size wanted fit, likewise.
         timeline: Of one step at the size shown; None where nothing is known, and during a run.
         trials, rows, changes: Those the three are made of.
+        refusal: Why no change can be estimated; "" where one can.
     """
 
     def __init__(self, face: Face, task: Task) -> None:
@@ -63,6 +64,7 @@ class Stage:
         self.rows: list[MemoryGridRow] = []
         self.found: WhatFits | None = None
         self.changes: list[MemoryChange] = []
+        self.refusal = ""
         self._is_on_gpu = task.device.type == "cuda"
         self._shown: BatchLimit | None = None
         self._picked: int | None = None
@@ -107,9 +109,12 @@ class Stage:
         k = size_shown(limit)
         estimate = None if k is None else limit.estimate
         plots["treemap"].update(treemap_view(estimate, k))
-        self.timeline = None if estimate is None or k is None or running else estimate.timeline(k)
+        is_seen = self.face.mode == "step" and not running
+        self.timeline = estimate.timeline(k) if is_seen and estimate is not None and k is not None else None
         plots["timeline"].update(timeline_view(self.timeline, limit.capacity_bytes))
-        self._put(key=bars_key(self.place, is_played=self._is_played(limit.trials)), layers=layers_table(estimate, k))
+        has_slower = any(trial.is_slower for trial in limit.latest)
+        key = bars_key(self.place, is_played=self._is_played(limit.trials), has_slower=has_slower)
+        self._put(key=key, layers=layers_table(estimate, k))
         self._shown = limit
         self._draw_parts(limit)
 
@@ -140,12 +145,14 @@ class Stage:
         if self.face.mode == "fits" and self.found is not None:
             smallest = self.found.smallest
             return "" if smallest is None or not smallest.is_the_tasks else f"Apply {smallest.short}"
-        return "" if limit.batch_size is None else f"Apply k = {limit.batch_size}"
+        return "" if limit.batch_size is None or limit.settings.evaluation else f"Apply k = {limit.batch_size}"
 
     def _sentence(self, limit: BatchLimit) -> Sentence:
         mode = self.face.mode
         if mode == "fits" and self.found is not None:
             return changes_sentence(self.found)
+        if mode == "fits" and self.refusal:
+            return [["No change can be estimated:", "strong"], [f" {self.refusal}.", ""]]
         if mode == "step" and limit.trials:
             return NO_ESTIMATE if self.timeline is None else timeline_sentence(self.timeline)
         if mode == "grid" and self.grid is not None:

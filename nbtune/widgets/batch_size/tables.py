@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...engine.memory.cards import placed
 from ...plots.memory.changes import ChangeRow, capacity_share, change_rows
 from ...plots.memory.rows import GridCell, LayerRow, grid_rows, layer_rows, parts_rows
 
@@ -92,7 +93,7 @@ def _heat(cell: GridCell) -> Cell:
 
 
 MARKS = {"fits": "striped", "slower": "sparse", "too_big": "crossed"}
-TRIED = {"amp", "checkpointing", "optimizer", "image_size"}
+TRIED = {"amp", "checkpointing", "optimizer", "image_size", "sequence_length"}
 """What the fields can be set to."""
 
 
@@ -111,7 +112,7 @@ def changes_table(found: WhatFits | None) -> Table:
     ]
     rows = zip(change_rows(found), found.changes, strict=True)
     body = [_change(row, change, index, card) for index, (row, change) in enumerate(rows)]
-    caption = f"To make k = {found.batch_size} fit on the {found.capacity_name}, the smallest change first"
+    caption = f"To make k = {found.batch_size} fit {placed(found.capacity_name)}, the smallest change first"
     return {"caption": caption, "head": [head], "body": body}
 
 
@@ -136,9 +137,11 @@ def grid_key() -> list[list[str]]:
     return [["", "GiB at the peak, predicted"], *steps, ["hatched", "does not fit"], ["framed", "largest 2ⁿ that fits"]]
 
 
-def bars_key(place: str, *, is_played: bool) -> list[list[str]]:
+def bars_key(place: str, *, is_played: bool, has_slower: bool = False) -> list[list[str]]:
     """What the marks of the bars mean; ``place`` is where steps are run, such as "this CPU"."""
     key = [["solid", f"measured on {place}"], ["striped", "predicted"], ["crossed", "does not fit"]]
+    if has_slower:  # four of them need the room
+        key = [["solid", "measured"], key[1], ["sparse", "with retries"], key[2]]
     if is_played:  # one line holds no more words
         return [*key, ["", "played: no GPU here"]]
     return [[mark, f"{mark}: {text}"] for mark, text in key]

@@ -118,6 +118,7 @@ def _planned(settings: BatchSettings, task: Task) -> list[str]:
     amp = (settings.amp or None) if settings.amp is not None else task.amp
     return [
         *([f"images of {settings.image_size}²"] if settings.image_size else []),
+        *([f"sequences of {settings.sequence_length}"] if settings.sequence_length else []),
         *([settings.optimizer] if settings.optimizer else []),
         *([] if amp == task.amp else ["mixed precision" if amp else "no mixed precision"]),
         *(["gradient checkpointing"] if settings.checkpointing else []),

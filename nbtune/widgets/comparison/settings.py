@@ -11,8 +11,9 @@ from ...engine import Task
 from ...engine.comparison.budget import DEFAULT_EPOCHS, Budget
 from ...engine.comparison.run import ComparisonRun
 from ...engine.comparison.settings import FULL, ComparisonSettings
-from ...engine.memory.cards import CARDS, COMMON, parse_capacity
+from ...engine.memory.cards import parse_capacity
 from ...formats import format_lr, format_memory
+from ..panel.card_list import card_field
 from ..panel.numbers import number_in
 
 AXES = ("samples", "updates", "seconds")
@@ -43,10 +44,7 @@ def fields_of(task: Task, settings: ComparisonSettings) -> list[Field]:
         },
         {"name": "budget", "label": "budget", "kind": "text", "row": 2, "short": " · {}"},
         {"name": "seeds", "label": "seeds", "kind": "integer", "row": 2, "short": " · seeds: {}"},
-        {
-            "name": "capacity", "label": "card", "kind": "choice", "row": 2, "short": " · {}", "options": _cards(),
-            "other": "other size …", "example": "10 GB, RTX 3080",
-        },
+        card_field("no card", row=2, short=" · {}"),
     ]  # fmt: skip
 
 
@@ -129,9 +127,3 @@ def _budget_text(budget: str | int | None, run: ComparisonRun) -> str:
 def _rates(task: Task, settings: ComparisonSettings) -> list[list[str]]:
     own = [[FIXED, f"fixed: {format_lr(task.lr)}"], ["scaled", "scaled with k"], ["found", "found for each k"]]
     return [*own, *([[GIVEN, "given for each k"]] if isinstance(settings.lr, Mapping) else [])]
-
-
-def _cards() -> list[list[str]]:
-    # A size is its own name; any other name is told with its size.
-    named = [[n, f"{n} (named)" if n.endswith("GB") else f"{n} ({format_memory(CARDS[n])})"] for n in COMMON]
-    return [["", "no card"], *named]

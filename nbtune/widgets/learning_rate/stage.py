@@ -44,7 +44,7 @@ class Stage:
         self.face, self._sign, self._pace = face, sign, WordPace()
 
     def set_up(self, settings: LRSettings, mode: str, *, has_new_axis: bool = False) -> None:
-        """Make the plots of the mode when it first comes into sight: the two of a race take half a second."""
+        """Make the plots of the mode when it first comes into sight: few readers look at all modes."""
         face = self.face
         is_made = all(name in face.plots for name in _plots_in(mode))
         if is_made and not has_new_axis:
@@ -74,7 +74,7 @@ class Stage:
 
         if not running:
             self._pace.restart()
-        for name, view in (self._pace.views(draw) if running else draw(True)).items():
+        for name, view in self._pace.views(draw).items():
             self.face.plots[name].update(view)
 
     def _views(self, curve: LRCurve | LRByBatchSize, *, running: bool, words: bool) -> dict[str, View]:

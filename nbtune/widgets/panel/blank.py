@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Blank:
     """All that is known of a figure once it was read.
 
-    Making a figure and reading it take Bokeh a third of a second. Tools keep what they read (``lru_cache``), so that
-    only the first widget of a kernel waits for it.
+    Making a figure and reading it takes Bokeh far longer than all else that making a widget is. Tools keep what they
+    read (``lru_cache``), so that only the first widget of a kind in a kernel waits for it.
 
     Attributes:
         document: Bokeh's JSON, for any number of widgets: nobody changes it.

@@ -10,7 +10,7 @@ export const WORDS = {
 /** What becomes of a kernel's widgets with each of its states in JupyterLab; of those left out, nothing. */
 const GONE = { autorestarting: "died", dead: "died", terminating: "ended" };
 
-const LATER_MS = 100;
+export const LATER_MS = 100;
 
 /** What is said of a kernel that is not there: pieces [text, style] of a sentence. */
 export function farewell(fate, wasRunning) {

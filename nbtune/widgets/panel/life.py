@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from ...engine.interrupts import Interrupted
+from ...engine.interrupts import Interrupted, has_failed_to_put_back
 from ...engine.training.workpiece import ModelBusyError
 from ...jobs import BOARD, Finding, Forecast, Job, reference_to
 from ...session import Session
@@ -104,8 +104,9 @@ class Life:
         """Wait a little for the end of a run that was asked to; not in its own thread."""
         session, deadline = self._session, time.monotonic() + CLOSING_SECONDS
         if session is not None and not session.is_own_thread:
-            while not session.is_closed and time.monotonic() < deadline:
-                session.wait(0.02)  # its end is the picture's, which nobody has to wait for
+            # A closed run's end is the picture's, which nobody has to wait for; one that could not be closed has ended.
+            while not (session.is_closed or session.has_ended) and time.monotonic() < deadline:
+                session.wait(0.02)
 
     def run(self, new_act: NewAct) -> Any:
         """Start, unless a run is under way, and wait for the end; an interrupt stops the run and waits as well.
@@ -239,7 +240,8 @@ class Life:
 
     def _draw_error(self, act: Act[Any], session: Session[Any]) -> None:
         assert session.error is not None
-        self._view.fail(session.error, act.error_title, is_put_back=session.is_closed)
+        is_put_back = session.is_closed and not has_failed_to_put_back(session.error)
+        self._view.fail(session.error, act.error_title, is_put_back=is_put_back)
         act.draw_failure()
         self._face.state = "failed"
         if isinstance(session.error, ModelBusyError) and not self._other.look():

@@ -6,7 +6,7 @@ import threading
 
 from ...formats import format_remaining
 from ...jobs import BOARD, Job
-from .view import Face, Sentence, View
+from .view import IS_RUNNING, Face, Sentence, View
 
 LOOK_SECONDS = 1.0
 """Between two looks at it. Words that change faster can neither be read nor heard."""
@@ -72,7 +72,7 @@ class OtherRun:
 
     def _draw(self, job: Job) -> None:
         with self._view.drawing():
-            if self._face.state not in ("running", "stopping") and not job.has_ended.is_set():
+            if self._face.state not in IS_RUNNING and not job.has_ended.is_set():
                 self._face.other_run = {"is_stopping": job.is_stopping}
                 self._face.sentence = [["Another run is using this model:", "strong"], [f" {_words(job)}", ""]]
                 self._draw_bar(job.progress.share or 0.0, "running")

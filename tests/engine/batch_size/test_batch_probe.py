@@ -23,6 +23,7 @@ from nbtune.engine.batch_size.rules import is_still_rising, knee
 from nbtune.engine.batch_size.settings import BatchSettings
 from nbtune.engine.batch_size.strategies import Attempt, PlayedCard, Search, doubling, estimating, halving, tried
 from nbtune.engine.batch_size.trial import MemoryTrial
+from nbtune.engine.batch_size.what_fits.search import WhatFitsSearch
 from nbtune.engine.device.capacity import free_bytes
 from nbtune.engine.memory import MemoryEstimate, estimate_memory
 
@@ -446,3 +447,66 @@ def test_a_model_that_another_run_works_on_is_not_probed() -> None:
 def test_a_task_that_is_none_is_refused() -> None:
     with pytest.raises(TypeError, match="takes an nbtune"):
         find_batch_size(nn.Linear(2, 2), progress=False)  # type: ignore[arg-type]
+
+
+def test_what_gets_through_with_retries_is_a_second_limit_and_never_the_answer() -> None:
+    limit = limit_of(
+        trial(16, 6), trial(32, 8.1, fits=False, fits_with_retries=True),
+        trial(64, 12, fits=False, fits_with_retries=False),
+    )  # fmt: skip
+    assert (limit.batch_size, limit.largest_with_retries) == (16, 32)
+    assert limit.limit == "k = 32 may get through, slower, as the allocator gives back its cache and tries again."
+    assert [line.split()[-2:] for line in repr(limit).splitlines()[4:6]] == [
+        ["retries", "predicted"],
+        ["big", "predicted"],
+    ]
+    assert limit.to_dict()["trials"][1]["fits_with_retries"] is True
+
+
+def test_a_second_limit_is_neither_told_where_there_is_none_nor_where_nobody_knows() -> None:
+    assert limit_of(trial(16, 6)).largest_with_retries is None
+    none = limit_of(trial(16, 6, fits_with_retries=True), trial(32, 9, fits=False, fits_with_retries=False))
+    assert none.largest_with_retries == 16 and none.limit == ""
+
+
+def test_a_size_that_ran_out_of_memory_is_not_said_to_get_through() -> None:
+    failed = trial(32, 8.1, fits=False, fits_with_retries=True, is_measured=True, why="out of memory", device="cuda")
+    limit = limit_of(trial(16, 6, fits_with_retries=True), failed)
+    assert not failed.is_slower and limit.largest_with_retries == 16 and limit.limit == ""
+
+
+def test_a_search_predicts_both_limits() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2)
+    )
+    data = (torch.zeros(1, 3, 64, 64).expand(1024, 3, 64, 64), torch.zeros(1024).long())
+    task = Task(model, torch.optim.AdamW(model.parameters()), nn.functional.cross_entropy, data)
+    limit = find_batch_size(task, BatchSettings(capacity="1139 MB", measure_seconds=0), progress=False)
+    for made in limit.trials:
+        assert made.fits_with_retries is limit.estimate.fits_with_retries(made.batch_size)
+    assert limit.largest_with_retries == max(t.batch_size for t in limit.trials if t.fits_with_retries)
+
+
+def test_an_evaluation_is_searched_as_its_estimate_says_and_never_run_or_applied() -> None:
+    task = plain_task()
+    limit = find_batch_size(task, replace(CARD, evaluation=True), progress=False)
+    evaluation = estimate_memory(task, "8 GB").evaluation()
+    assert [t.predicted_bytes for t in limit.trials] == [evaluation.peak_bytes(t.batch_size) for t in limit.trials]
+    assert not any(t.is_measured for t in limit.trials) and limit.reason.startswith("(an evaluation, predicted")
+    assert any("an evaluation is predicted alone" in caveat for caveat in limit.caveats)
+    with pytest.raises(ValueError, match="an evaluation's: give it to the loader"):
+        limit.apply(task)
+    with pytest.raises(ValueError, match="changes are to training"):
+        WhatFitsSearch(evaluation, 4)
+    with pytest.raises((TypeError, ValueError), match="evaluation"):
+        BatchSettings(evaluation=1)  # type: ignore[arg-type]
+
+
+def test_sequences_of_another_length_are_planned_and_not_run() -> None:
+    model = nn.Sequential(nn.Embedding(50, 16), nn.Flatten(0, 1), nn.Linear(16, 50))
+    words = torch.zeros(64, 32).long()
+    loss = lambda scores, words: nn.functional.cross_entropy(scores, words.flatten())  # noqa: E731
+    task = Task(model, torch.optim.AdamW(model.parameters()), loss, (words, words))
+    limit = find_batch_size(task, replace(CARD, sequence_length=16), progress=False)
+    assert limit.estimate.sequence_length == 16 and not any(t.is_measured for t in limit.trials)
+    assert any("sequences of another length" in caveat for caveat in limit.caveats)

@@ -54,3 +54,13 @@ def test_what_cannot_be_asked() -> None:
     )
     with pytest.raises(ValueError, match="no images"):
         largest_image_size(words, "8 GB")
+
+
+def test_where_only_the_rounded_own_size_is_refused_it_says_what_to_write() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 26 * 26, 2))
+    data = torch.randn(8, 1, 28, 28), torch.zeros(8).long()
+    task = Task(model, torch.optim.SGD(model.parameters()), nn.functional.cross_entropy, data)
+    with pytest.raises(ValueError, match=r"no images of 32 pixels .*: give multiple="):
+        largest_image_size(task, "8 GB")
+    assert largest_image_size(task, "8 GB", multiple=28) == 28

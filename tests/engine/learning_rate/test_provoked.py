@@ -17,6 +17,8 @@ import nbtune as nt
 from nbtune.engine import LRSettings, Task, find_lr
 from nbtune.engine.learning_rate.race.rules import reading_of
 from nbtune.engine.learning_rate.race.standings import Standings
+from nbtune.engine.training import room
+from nbtune.engine.training.room import NotEnoughMemoryError
 
 INPUTS = 3 * torch.randn(256, 10, generator=torch.Generator().manual_seed(0))
 MODES = [LRSettings(), LRSettings(mode="quick")]
@@ -234,6 +236,52 @@ def test_an_error_of_all_runs_of_a_comparison_hints_at_the_rate() -> None:
     with pytest.raises(ValueError, match="stopping training") as raised:
         nt.compare_batch_sizes(task_of(guarded, lr=100.0), [8, 32], budget="2000 samples", progress=False)
     assert any("every run raised" in note for note in raised.value.__notes__)
+
+
+class Guarding:
+    """Raises where the loss has blown up; from then on whoever checks that finds no memory."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error, self.has_raised, self.checks = error, False, 0
+
+    def __call__(self, model: nn.Module, batch: Any) -> torch.Tensor:
+        loss = functional.mse_loss(model(batch[0]), batch[0])
+        if not loss < 15:
+            self.has_raised = True
+            raise ValueError("blown up")
+        if self.has_raised and self.error is not None:
+            self.has_raised, self.checks = False, self.checks + 1
+            raise self.error
+        return loss
+
+
+OUT = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize("error", [OUT, MemoryError(), NotEnoughMemoryError("only 3 MiB were left")], ids=type)
+def test_a_check_that_finds_no_memory_itself_says_nothing_against_the_rate(error: Exception) -> None:
+    step = Guarding(error)
+    curve = find_lr(task_of(step), mode="quick", progress=False)
+    assert step.checks == 1 and "blown up" in curve.steps[-1].error and curve.outcome == "diverged"
+    step = Guarding(error)
+    rates = {8: 1e-3, 16: 100.0}
+    duel = nt.compare_batch_sizes(task_of(step), [8, 16], budget="640 samples", lr=rates, progress=False)
+    assert step.checks == 1 and [row["outcome"] for row in duel.table()] == ["finished", "failed"]
+    assert "blown up" in duel.by_batch_size[1].why
+
+
+def test_a_check_for_which_there_is_no_room_says_nothing_against_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Guarding(None)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 30 if step.has_raised else None)
+    task = task_of(step)
+    before = everything(task)
+    curve = find_lr(task, mode="quick", progress=False)
+    assert "blown up" in curve.steps[-1].error and curve.outcome == "diverged" and everything(task) == before
+
+
+def test_a_check_that_finds_another_fault_still_tells_against_the_rate() -> None:
+    with pytest.raises(ValueError, match="blown up"):
+        find_lr(task_of(Guarding(KeyError("mine"))), mode="quick", progress=False)
 
 
 def test_what_sounds_like_a_card_is_a_rates_all_the_same_on_the_host() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from nbtune import compare_batch_sizes, estimate_curvature
-from nbtune.engine import LRSettings, Task, find_lr
+from nbtune.engine import LRCurve, LRSettings, Task, find_lr
+from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
+from nbtune.engine.learning_rate.find import lr_result
 from nbtune.engine.learning_rate.search import search_lr
 from nbtune.engine.training.trainer import trainer
 
@@ -213,6 +216,32 @@ def test_a_comparison_and_a_curvature_go_up_as_well() -> None:
 def test_that_losses_are_reversed_is_said() -> None:
     said = "maximize=True: of what your loss_fn returns, higher is better."
     assert notes_of(maximizing(-1)) == {said} and notes_of(maximizing(1)) == set()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("changes", [{}, {"mode": "quick"}, {"repeats": 2}], ids=["race", "sweep", "repeats"])
+def test_a_curve_folded_again_from_its_steps_is_the_same_whichever_way_is_up(sign: int, changes: Any) -> None:
+    curve = find_lr(maximizing(sign), progress=False, **changes)
+    again = LRCurve.from_steps(curve.steps, settings=curve.settings, batch_size=curve.batch_size, sign=sign)
+    assert again == curve and again.sign == sign and all(order.sign == sign for order in again.orders)
+    assert "sign" in curve.to_dict() and again.to_dict()["sign"] == sign
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_result_by_batch_size_folded_again_is_the_same_too(sign: int) -> None:
+    task, settings = maximizing(sign), LRSettings(mode="quick", steps=12, batch_sizes=(8, 16))
+    with closing(search_lr(task, settings)) as run:
+        events = list(run)
+    again = LRByBatchSize.from_steps(events, settings=settings, sign=sign)
+    assert again == lr_result(events, task, settings) and [c.sign for c in again.curves.values()] == [sign, sign]
+
+
+@pytest.mark.parametrize("sign", [0, 2, "up", None])
+def test_a_wrong_sign_is_told(sign: Any) -> None:
+    with pytest.raises(ValueError, match="sign must be 1 or -1"):
+        LRCurve.from_steps([], sign=sign)
+    with pytest.raises(ValueError, match="sign must be 1 or -1"):
+        LRByBatchSize.from_steps([], settings=LRSettings(batch_sizes=(8,)), sign=sign)
 
 
 def test_a_forgotten_loss_is_called_that() -> None:

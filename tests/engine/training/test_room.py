@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ from nbtune.engine.comparison.compare import compare_batch_sizes
 from nbtune.engine.device import host_fence
 from nbtune.engine.learning_rate.race import run as race
 from nbtune.engine.training import feeds, kept, room, workpiece
+from nbtune.engine.training import trainer as trainer_module
 from nbtune.engine.training.backup import Backup
+from nbtune.engine.training.feeds import LoaderFeed
 from nbtune.engine.training.holdings import state_bytes, training_bytes
 from nbtune.engine.training.kept import InMemory, OnDisk
+from nbtune.engine.training.loader_state import LoaderState
 from nbtune.engine.training.room import HOST, Ledger, NotEnoughMemoryError
+from nbtune.engine.training.trainer import Trainer
 
 CARD = torch.device("cuda")
 MIB = 2**20
@@ -162,8 +166,8 @@ def test_every_tool_leaves_all_as_it_was_with_a_backup_on_disk_and_says_so(
     result = run(how, task)
     assert everything(task) == before
     assert all(p.grad is g for p, g in zip(task.parameters, gradients, strict=True))
-    assert "with a backup on disk: " in " ".join([result.limit, *getattr(result, "caveats", ())])
-    assert how == "compare" or "with a backup on disk: " in repr(result)
+    assert sum("with a backup on disk: " in caveat for caveat in result.caveats) == 1
+    assert repr(result).count("with a backup on disk: ") == 1
 
 
 def test_a_race_with_a_backup_on_disk_gives_the_same_losses_and_writes_it_once(
@@ -175,7 +179,7 @@ def test_a_race_with_a_backup_on_disk_gives_the_same_losses_and_writes_it_once(
     monkeypatch.setattr(room, "OnDisk", lambda folder: begun.append(OnDisk(folder)) or begun[-1])
     in_place = find_lr(plain_task(), rates=4, progress=False)
     assert [c.losses for c in in_place.candidates] == [c.losses for c in together.candidates] and len(begun) == 1
-    assert in_place.suggestion == together.suggestion and "on disk" not in together.limit
+    assert in_place.suggestion == together.suggestion and "on disk" not in " ".join([*together.caveats, together.limit])
 
 
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt, MemoryError])
@@ -245,6 +249,50 @@ def test_a_disk_that_is_full_after_all_is_told_as_such(little: None, monkeypatch
     monkeypatch.setattr(OnDisk, "_write", refused)
     with pytest.raises(NotEnoughMemoryError, match=r"could not be written to disk: .* No space left"):
         run("race", task)
+    assert everything(task) == before
+
+
+@pytest.mark.filterwarnings("ignore:The data are an IterableDataset")
+def test_a_disk_that_fills_up_ends_a_race_on_data_that_come_once_with_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tape of the batches grows while the race goes on."""
+    monkeypatch.setattr(race, "copies_at_once", lambda task: 1)
+    monkeypatch.setattr(feeds, "COUNTED_BYTES", 400)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 1500)
+    written, original = [0], OnDisk._write
+
+    def limited(self: OnDisk, piece: torch.Tensor) -> None:
+        written[0] += piece.numel()
+        if written[0] > 1500:
+            raise OSError(28, "No space left on device")
+        original(self, piece)
+
+    monkeypatch.setattr(OnDisk, "_write", limited)
+    task = plain_task(data=DataLoader(Stream(), 8))
+    before = everything(task)
+    found = find_lr(task, rates=4, progress=False)
+    assert everything(task) == before and found.outcome == "stopped" and found.updates
+    assert re.search(r"Ended early: .* could not be written to disk: .* No space left", " ".join(found.caveats))
+    assert "Ended early: " in repr(found)
+
+
+@pytest.mark.parametrize("fails", ["_write", "TemporaryFile"])
+@pytest.mark.parametrize("how", ["quick", "race", "compare"])
+def test_a_disk_that_is_full_is_told_as_such_of_what_preserve_names_too(
+    little: None, monkeypatch: pytest.MonkeyPatch, how: str, fails: str
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    task = hard_task()
+    average = Average(task.model)
+    average.kept["more"] = torch.randn(2000)
+    task = Task(task.model, task.optimizer, task.loss_fn, task.loader, preserve=average)
+    before = everything(task)
+    monkeypatch.setattr(*((OnDisk, fails) if fails == "_write" else (kept.tempfile, fails)), refused)
+    with pytest.raises(NotEnoughMemoryError, match=r"could not be written to disk: .* No space left"):
+        run(how, task)
     assert everything(task) == before
 
 
@@ -401,7 +449,102 @@ def test_a_run_that_comes_near_the_limit_ends_with_what_it_has_and_says_so(
     found = run(how, task) if how == "race" else find_lr(task, mode="quick", steps=100, progress=False)
     assert everything(task) == before
     assert found.outcome == "stopped" and 10 < found.updates <= 52
-    assert "Ended early: only " in found.limit and "the system ends a kernel" in found.limit
+    said = [note for note in found.caveats if "Ended early: only " in note and "the system ends a kernel" in note]
+    assert len(said) == 1 and f"Note: {said[0]}" in repr(found)
+
+
+class Clock:
+    """Goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_all_trainers_of_a_run_look_together_at_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A race has many, and where memory is short each begins anew for every round."""
+    looks: list[int] = []
+    clock = Clock()
+    monkeypatch.setattr(room, "time", clock)
+    task = plain_task()
+    with workpiece.held(task):
+        for _ in range(5):
+            with workpiece.lent(task) as lent:
+                made = Trainer(task, lent, LoaderFeed(task.loader, LoaderState(task.loader)))
+                with monkeypatch.context() as patch:
+                    patch.setattr(room, "free_bytes", lambda device: looks.append(1) or 10**9)
+                    made.step(0.1)
+                    made.step(0.1)
+                made.close()
+        assert len(looks) == 1
+        clock.now += room.LOOK_SECONDS
+        with monkeypatch.context() as patch, workpiece.lent(task) as lent:
+            made = Trainer(task, lent, LoaderFeed(task.loader, LoaderState(task.loader)))
+            patch.setattr(room, "free_bytes", lambda device: looks.append(1) or 10**9)
+            made.step(0.1)
+            made.close()
+    assert len(looks) == 2
+
+
+def test_the_next_run_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "time", Clock())
+    for _ in range(2):
+        looks: list[int] = []
+        with trainer_module.trainer(plain_task()) as made, monkeypatch.context() as patch:
+            patch.setattr(room, "free_bytes", lambda device, looks=looks: looks.append(1) or 10**9)
+            made.step(0.1)
+        assert len(looks) == 1
+
+
+@pytest.mark.parametrize("most", [100, 1])
+def test_the_fence_goes_around_the_first_step_of_a_race_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Also where each rate begins anew for every round: it looks before each operation, which doubles a race."""
+    entered: list[int] = []
+
+    @contextmanager
+    def fenced(device: torch.device) -> Iterator[None]:
+        entered.append(1)
+        yield
+
+    monkeypatch.setattr(trainer_module, "fenced", fenced)
+    monkeypatch.setattr(race, "copies_at_once", lambda task: most)
+    found = find_lr(plain_task().with_(batch_size=8), rates=4, batch_sizes=[8, 64], progress=False)
+    assert set(found.curves) == {8, 64} and len(entered) == 1
+    assert any(step.is_replayed for step in found.curves[64].steps) == (most == 1)
+
+
+class Layered(nn.Sequential):
+    """Counts how many of its parameters somebody has asked for."""
+
+    asked = 0
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        for parameter in super().parameters(recurse):
+            type(self).asked += 1
+            yield parameter
+
+
+def test_what_a_run_holds_is_found_without_a_walk_through_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Layered(nn.Linear(4, 4), *(nn.Linear(4, 4) for _ in range(9)), nn.Linear(4, 2))
+    task = Task(model, torch.optim.SGD(model.parameters(), 0.1), nn.functional.cross_entropy, blobs())
+    with workpiece.held(task):
+        Layered.asked = 0
+        ledger = workpiece.ledger_of(task)
+        assert Layered.asked == 1 and ledger is workpiece.ledger_of(task)
+        tied = Task(model[3], torch.optim.SGD(model[3].parameters(), 0.1), nn.functional.cross_entropy, blobs())
+        assert workpiece.ledger_of(tied) is ledger
+    assert workpiece.ledger_of(task) is not ledger
+
+
+def test_what_a_copy_takes_is_counted_once_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(workpiece, "gradient_bytes", lambda task: counted.append(1) or 40)
+    task = plain_task()
+    with workpiece.held(task), workpiece.lent(task) as lent:
+        assert lent.is_copy and len(counted) == 1
+        assert workpiece.ledger_of(task).held_bytes(HOST) == state_bytes(task) + 40
 
 
 def test_an_estimate_of_the_curvature_without_room_for_its_vectors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,7 +588,7 @@ try:
         said = " ".join(nt.compare_batch_sizes(task, [4], budget="8 samples", progress=False).caveats)
     else:
         mode = "race" if how.startswith("race") else "quick"
-        said = nt.find_lr(task, mode=mode, steps=10, rates=4, max_seconds=2, progress=False).limit
+        said = " ".join(nt.find_lr(task, mode=mode, steps=10, rates=4, max_seconds=2, progress=False).caveats)
     print("answered:", said)
 except MemoryError as error:
     print("refused:", error)

@@ -88,7 +88,8 @@ def by_size(*sizes: int) -> LRByBatchSize:
 def limits() -> list[BatchLimit]:
     """Measured and predicted, in parts and as a whole, on a card and on none."""
     whole = [trial_of(1, measured=True, parts=()), trial_of(2, parts=())]
-    return [densenet(), densenet(8, capacity=None), limit_of(whole)]
+    slower = trial_of(256, fits=False, fits_with_retries=True)
+    return [densenet(), densenet(8, capacity=None), limit_of(whole), limit_of([*whole, slower])]
 
 
 def comparisons() -> list[Comparison]:

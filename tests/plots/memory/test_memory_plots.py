@@ -436,3 +436,14 @@ def test_without_matplotlib_there_is_no_picture(monkeypatch: pytest.MonkeyPatch)
     assert memory_png(densenet()) is None
     assert grid_png(grid()) is None
     assert layers_png(MemoryEstimate(), 8) is None
+
+
+def test_a_size_that_needs_retries_is_neither_a_fitting_bar_nor_a_crossed_one() -> None:
+    slower = trial_of(256, fits=False, fits_with_retries=True)
+    limit = limit_of([trial_of(k) for k in (1, 64, 128)] + [slower, trial_of(512, fits=False)])
+    view = memory_view(limit)
+    places = {name: list(view.columns[name]["x"]) for name in ("slower", "too_big", "predicted")}
+    assert places == {"slower": [8.0], "too_big": [9.0], "predicted": [0.0, 6.0, 7.0]}
+    assert "slower" in [text for name in ("labels_ink",) for text in view.columns[name]["text"]]
+    assert "256 may get through, slower" in view.label
+    assert "fits with retries, slower" in view.columns["hit"]["head"][3]

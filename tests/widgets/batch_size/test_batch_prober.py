@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import nbformat
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, click, done, ended, fields, is_picture_kept, said, session_of
+from executed import executed
 from ipywidgets import Widget
-from nbclient import NotebookClient
 from tasks import everything, hard_task, plain_task
 from torch import nn
 from torch.nn import functional
 
 from nbtune.engine import Task
+from nbtune.engine.memory.estimate import MemoryEstimate
 from nbtune.widgets.batch_size import run as _prober_run
 from nbtune.widgets.batch_size.prober import BatchProber
 
@@ -261,11 +261,73 @@ def test_accumulation_is_applied_to_a_new_task() -> None:
     assert f"accumulate={found.smallest.accumulate}" in said(prober)
 
 
-@pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5"])
+def test_applying_twice_sets_the_same_again_and_what_follows_is_judged_anew() -> None:
+    prober = done(fits_prober())
+    click(click(prober, "apply"), "apply")
+    first = prober.found.smallest  # type: ignore[union-attr]
+    assert prober.task.accumulate == first.accumulate  # type: ignore[union-attr]
+    before = prober.result
+    ended(click(prober, "start"))
+    assert prober.result is not before and prober.result.estimate.task is prober.task
+
+
+def test_where_no_change_can_be_estimated_that_is_a_sentence() -> None:
+    def step(model: Any, batch: Any) -> torch.Tensor:
+        images = torch.from_numpy(batch[0].numpy().copy())  # numbers, which only real steps have
+        return nn.functional.cross_entropy(model(images), batch[1])
+
+    task = image_task(loss_fn=None, training_step=step)
+    prober = done(click(prober_of(task, capacity="1 GB"), "set", mode="fits"))
+    assert prober.result.estimate.method == "real steps" and prober.found is None
+    assert said(prober).startswith("No change can be estimated: this model was traced in real steps")
+
+
+def test_what_a_step_takes_is_worked_out_only_where_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    whole = MemoryEstimate.timeline
+    monkeypatch.setattr(MemoryEstimate, "timeline", lambda self, k: asked.append(k) or whole(self, k))
+    prober = done(prober_of())
+    assert not asked
+    click(prober, "set", mode="step")
+    assert asked == [prober.result.batch_size]
+
+
+def words_task() -> Task:
+    model = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 50), nn.Flatten(0, 1))
+    words = torch.zeros(64, 32).long()
+
+    def loss_fn(scores: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(scores, words.flatten())
+
+    return Task(model, torch.optim.AdamW(model.parameters()), loss_fn, (words, words))
+
+
+def test_sequences_may_be_halved_and_quartered() -> None:
+    prober = prober_of(words_task())
+    assert [text for _, text in fields(prober)["tokens"]["options"]] == ["×1 · 32", "½ · 16", "¼ · 8"]
+    assert "tokens" not in fields(prober_of())
+    ended(click(prober, "start", values={"tokens": "16"}))
+    assert prober.result.estimate.sequence_length == 16
+    assert "for sequences of 16" in said(click(prober, "apply"))
+
+
+def test_an_evaluation_has_larger_batches_and_nothing_of_it_is_applied() -> None:
+    prober = done(prober_of())
+    trained = prober.result
+    ended(click(prober, "set", values={"evaluation": "on"}))
+    assert not prober.result.estimate.plan.is_training and "an evaluation" in said(prober)
+    assert trained.estimate.peak_bytes(4096) > prober.result.estimate.peak_bytes(4096)
+    task = prober.task
+    assert prober.apply_label == "" and click(prober, "apply").task is task
+    ended(click(prober, "set", mode="fits"))
+    assert prober.found is not None and prober.result.estimate.plan.is_training
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5", "9" * 12])
 def test_a_wanted_size_that_is_none_is_told_in_words(wanted: str) -> None:
     prober = click(fits_prober(wanted), "start")
     assert prober.state == "idle" and prober.problem is not None
-    assert "k wanted must be a whole number ≥ 1" in prober.problem["text"]
+    assert f"“k wanted” must be a whole number ≥ 1 and ≤ 10⁹, not “{wanted}”" in prober.problem["text"]
 
 
 def test_while_it_runs_settings_are_locked_and_the_view_may_change() -> None:
@@ -366,9 +428,7 @@ prober
 
 @pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "limit = await prober")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, store_widget_state=True).execute()
+    notebook = executed(UNATTENDED, "limit = await prober")
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert output.data["text/plain"].startswith("k = ")

@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 import driver
-import nbformat
 import pytest
 import torch
 from driver import (
@@ -23,7 +22,7 @@ from driver import (
     said,
     session_of,
 )
-from nbclient import NotebookClient
+from executed import executed
 from tasks import blobs, everything, hard_task, plain_task
 
 from nbtune.engine import Task
@@ -313,9 +312,7 @@ comparison
 
 @pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "duel = await comparison")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, store_widget_state=True).execute()
+    notebook = executed(UNATTENDED, "duel = await comparison")
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert "k = " in output.data["text/plain"]

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import driver
-import nbformat
 import pytest
 from driver import ended, said, saved
+from executed import executed
 from ipywidgets import Widget
-from nbclient import NotebookClient
 
 from nbtune.engine.descent.path import DescentPath
 from nbtune.engine.descent.settings import DescentSettings
@@ -206,9 +205,7 @@ explorer
 
 @pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "path = await explorer")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, store_widget_state=True).execute()
+    notebook = executed(UNATTENDED, "path = await explorer")
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert output.data["text/plain"].startswith("η = 0.19 is above the limit 2/λmax = 0.167")

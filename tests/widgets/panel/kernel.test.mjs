@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { farewell, KernelWatch } from "../../../nbtune/widgets/panel/kernel.js";
-import { listener } from "../page.mjs";
+import { farewell, KernelWatch, LATER_MS } from "../../../nbtune/widgets/panel/kernel.js";
+import { listener, stopClocks } from "../page.mjs";
 
 /** A signal of Lumino's. */
 function lumino() {
@@ -32,16 +32,16 @@ function watched(more = {}) {
   return { kernel, session, part, heard, told, ended, fates: () => told.calls.flat() };
 }
 
-const moment = () => new Promise((resolve) => setTimeout(resolve, 200));
-
-test("a restart by hand and a death that the server mends are told apart, and stay", async () => {
+test("a restart by hand and a death that the server mends are told apart, and stay", (t) => {
+  const pass = stopClocks(t);
   const restarted = watched();
   restarted.kernel.statusChanged.emit("restarting");
-  await moment();
+  assert.deepEqual(restarted.fates(), []);
+  pass(LATER_MS);
   const died = watched();
   died.kernel.statusChanged.emit("restarting");
   died.kernel.statusChanged.emit("autorestarting");
-  await moment();
+  pass(LATER_MS);
   for (const { kernel } of [restarted, died]) {
     kernel.statusChanged.emit("idle");
     kernel.connectionStatusChanged.emit("connected");
@@ -76,14 +76,15 @@ test("a connection that is lost may come back", () => {
   assert.deepEqual(fates(), ["away", ""]);
 });
 
-test("a model that its manager has marked tells it where nothing is known of kernels", async () => {
+test("a model that its manager has marked tells it where nothing is known of kernels", async (t) => {
+  const pass = stopClocks(t);
   const { part, heard, fates } = watched();
   await heard.get("comm_live_update")();
-  await moment();
+  pass(LATER_MS);
   assert.deepEqual(fates(), []);
   part.comm_live = false;
   await heard.get("comm_live_update")();
-  await moment();
+  pass(LATER_MS);
   assert.deepEqual(fates(), ["restarted"]);
 });
 

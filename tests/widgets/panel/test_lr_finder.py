@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import bokeh
-import nbformat
 import numpy as np
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, session_of
+from executed import executed
 from ipywidgets import Widget
-from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from tasks import blobs, everything, hard_task, plain_task
 from torch.nn import functional
@@ -338,9 +337,7 @@ finder
 
 @pytest.mark.slow
 def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    cells = [nbformat.v4.new_code_cell(code) for code in (UNATTENDED, "curve = await finder")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120, store_widget_state=True).execute()
+    notebook = executed(UNATTENDED, "curve = await finder")
     (output,) = notebook.cells[0].outputs
     assert set(output.data) == {"image/png", "text/plain"}
     assert output.data["text/plain"].startswith("Use η = ")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, said, wait_for
+from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, said, task_that_hangs, wait_for
 from tasks import plain_task
 
 from nbtune.engine import Task
-from nbtune.engine.learning_rate.search import TheoryRun
+from nbtune.engine.training.workpiece import held as in_use
 from nbtune.jobs import BOARD
 from nbtune.widgets import BatchComparison, BatchProber, LRFinder
 
@@ -64,14 +64,18 @@ def test_a_start_while_another_run_goes_on_is_no_failure_of_the_model_and_shows_
     second = PANELS[name](first.task)
     second.start()
     ended(second)
-    if second.state == "done":  # a prediction needs no model
-        return
     assert "another nbtune run is using this model" in second.problem["title"] and second.other_run is not None
     assert said(second).startswith("Another run is using this model") and not is_as_it_was(second)
     gate.opened.set()
     ended(first)
     assert wait_for(lambda: second.other_run is None) and second.problem is None
     assert done(second).error is None
+
+
+def test_a_prediction_does_not_need_the_model_that_is_in_use(held: Any) -> None:
+    first, _ = held
+    prober = BatchProber(first.task, capacity="8 GB", max_batch_size=8, measure_seconds=0)
+    assert done(prober).result is not None and prober.problem is None and first.state == "running"
 
 
 def test_a_run_on_another_task_with_the_same_model_counts_and_one_on_another_model_does_not(held: Any) -> None:
@@ -98,19 +102,13 @@ def test_what_the_other_run_found_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_run_that_is_on_no_board_is_named_without_a_stop() -> None:
-    gate = Gate()
-    task = at_step(3, gate)
-    holding = TheoryRun(task, 60)
-    from nbtune.engine.training.workpiece import held as holds
-
-    with holds(task):
-        panel = LRFinder(task, mode="quick")
+    task = plain_task()
+    panel = LRFinder(task, mode="quick")
+    with in_use(task):
         panel.start()
         ended(panel)
-    holding.close()
     assert said(panel) == "Not started: another run is using this model. Press Start when it has ended."
     assert panel.other_run is None
-    gate.opened.set()
     assert done(panel).result is not None
 
 
@@ -127,17 +125,7 @@ def test_a_loader_that_hangs_is_named_before_stop_is_pressed(monkeypatch: pytest
     monkeypatch.setattr("nbtune.session.QUIET_SECONDS", 0.05)
     monkeypatch.setattr("nbtune.engine.waits.LONG_SECONDS", 0.05)
     gate = Gate()
-
-    class Hanging:
-        def __len__(self) -> int:
-            return 64
-
-        def __getitem__(self, index: int) -> Any:
-            if index == 60:
-                gate()
-            return plain_task().loader.dataset[0]
-
-    finder = LRFinder(plain_task(data=Hanging()), mode="quick", steps=20)
+    finder = LRFinder(task_that_hangs(gate), mode="quick", steps=20)
     finder.start()
     assert gate.reached.wait(PATIENCE_SECONDS)
     assert wait_for(lambda: said(finder).startswith("Waiting for the data: no batch for "))

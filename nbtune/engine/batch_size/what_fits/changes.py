@@ -9,11 +9,17 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ...memory.estimate import MemoryEstimate
 from ...memory.images import SMALLEST_IMAGE
+from ...memory.sequences import SHORTEST_SEQUENCE
 
-SAME, ROUNDED, OTHER_RATE, LESS_DETAIL = "same numbers", "16-bit rounding", "needs another η", "less detail"
+SAME, ROUNDED, OTHER_RATE = "same numbers", "16-bit rounding", "needs another η"
+LESS_DETAIL, LESS_CONTEXT = "less detail", "less context"
+OF_A_MEAN = "Accumulated batches make the same update where the loss is a mean over the batch, not a sum."
+AVERAGED_TWICE = "BatchNorm averages twice"
+"""The forward pass is run again, and with it BatchNorm's running averages."""
 LESS_STATE = (("SGD with momentum", 1.0), ("Adafactor", 0.1), ("SGD", 0.0))
 """Optimizers, and the values they keep for each parameter."""
-FRACTIONS = (3 / 4, 1 / 2, 1 / 4)
+HALF = 1 / 2
+FRACTIONS = (3 / 4, HALF, 1 / 4)
 CHECKPOINTING, MIXED, ONE_AT_A_TIME = "gradient checkpointing", "mixed precision", "optimizer without foreach"
 
 
@@ -45,9 +51,8 @@ class Change:
 
     @property
     def cost(self) -> str:
-        """What it costs in time."""
-        told = [cost for cost in self.costs if cost]
-        return ", ".join(dict.fromkeys(told)) or ("same" if self.costs else "")
+        """What it costs in time; "" where that is not known."""
+        return ", ".join(dict.fromkeys(cost for cost in self.costs if cost))
 
     def __add__(self, other: Change) -> Change:
         return Change(
@@ -60,20 +65,24 @@ class Change:
 def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
     """Every change by itself that is open to a task, the smallest first; accumulation is apart, see ``accumulations``.
 
+    A step of the user's own has its own optimizer and its own autocast, which no plan reaches.
+
     Args:
         estimate: Of the task as it is.
         batch_size: k wanted.
     """
-    plan = estimate.plan
+    plan, again = estimate.plan, AVERAGED_TWICE if _has_norm(estimate) else SAME
     usual = [
         (_has_lists(estimate), Change(ONE_AT_A_TIME, {"foreach": False}, (SAME,), ("slower updates",), rank=1)),
         (not plan.checkpointing, Change(
-            CHECKPOINTING, {"checkpointing": True}, (SAME,), ("one more forward",), rank=2
+            CHECKPOINTING, {"checkpointing": True}, (again,), ("one more forward",), rank=2
         )),
-        (plan.amp is None, Change(MIXED, {"amp": estimate.half_dtype}, (ROUNDED,), ("needs the GPU",), rank=4)),
+        (plan.amp is None and estimate.task.update is None, Change(
+            MIXED, {"amp": estimate.half_dtype}, (ROUNDED,), rank=4
+        )),
     ]  # fmt: skip
     singles = [change for is_open, change in usual if is_open]
-    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate)]
+    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate), *_shorter_sequences(estimate)]
 
 
 def _has_lists(estimate: MemoryEstimate) -> bool:
@@ -87,36 +96,55 @@ def _has_lists(estimate: MemoryEstimate) -> bool:
 def _optimizers(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
     if not estimate.can_change_optimizer:
         return []
-    sizes = estimate.breakdown(batch_size)
-    kept = sizes["optimizer"] / max(1, sizes["gradients"] or sizes["parameters"])
+    trained = sum(p.numel() * p.element_size() for p in estimate.task.parameters if p.requires_grad)
+    kept = estimate.breakdown(batch_size)["optimizer"] / max(1, trained)
     return [
-        Change(f"optimizer {name}", {"optimizer": name}, (OTHER_RATE,), ("",), rank=5)
+        Change(f"optimizer {name}", {"optimizer": name}, (OTHER_RATE,), rank=5)
         for name, values in LESS_STATE
         if values < 0.9 * kept
     ]
 
 
 def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
-    side = estimate.image_size
-    sides = [] if side is None else [round(side * fraction) for fraction in FRACTIONS]
+    side = estimate.image_size or 0
+    smaller = [(6 + i / 10, round(side * fraction)) for i, fraction in enumerate(FRACTIONS)]
     return [
-        Change(
-            f"images of {s}²", {"image_size": s}, (LESS_DETAIL,), (f"about {(s / side) ** 2:.1g}×",), rank=6 + i / 10
-        )
-        for i, s in enumerate(sides)
-        if side is not None and s >= SMALLEST_IMAGE
+        Change(f"images of {s}²", {"image_size": s}, (LESS_DETAIL,), (f"{(s / side) ** 2:.2g}× pixels",), rank=rank)
+        for rank, s in smaller
+        if s >= SMALLEST_IMAGE
     ]
 
 
+def _shorter_sequences(estimate: MemoryEstimate) -> list[Change]:
+    length = estimate.sequence_length or 0
+    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS)]
+    return [
+        Change(
+            f"sequences of {n}", {"sequence_length": n}, (LESS_CONTEXT,), (f"{n / length:.2g}× tokens",), rank=rank
+        )
+        for rank, n in shorter
+        if n >= SHORTEST_SEQUENCE
+    ]  # fmt: skip
+
+
 def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
-    """The same update from 2, 4, 8 … smaller batches, down to one sample each; none where the user's step updates."""
+    """The same update from ever more, ever smaller batches of one size; none where the user's step updates.
+
+    Each count divides ``batch_size``, so that the update has as many samples as before, and is at least twice the last.
+    """
     if not estimate.can_change_optimizer:
         return []
-    counts = [2**i for i in range(1, batch_size.bit_length()) if 2**i <= batch_size]
-    has_norm = any(isinstance(m, BatchNorm) for model in estimate.task.models.values() for m in model.modules())
-    return [_accumulation(count, -(-batch_size // count), has_norm) for count in counts]
+    counts = list[int]()
+    for count in range(2, batch_size + 1):
+        if batch_size % count == 0 and count >= 2 * (counts[-1] if counts else 1):
+            counts.append(count)
+    return [_accumulation(count, batch_size // count, _has_norm(estimate)) for count in counts]
 
 
 def _accumulation(count: int, each: int, has_norm: bool) -> Change:
     effect = f"BatchNorm sees {each}" if has_norm else SAME
-    return Change(f"accumulation {count} × {each}", {}, (effect,), ("",), accumulate=count, rank=3)
+    return Change(f"accumulation {count} × {each}", {}, (effect,), (f"{count} passes",), accumulate=count, rank=3)
+
+
+def _has_norm(estimate: MemoryEstimate) -> bool:
+    return any(isinstance(m, BatchNorm) for model in estimate.task.models.values() for m in model.modules())

@@ -18,9 +18,9 @@ def what_fits(
 ) -> WhatFits:
     """What to change so that a batch size fits on a card, each change estimated by itself, the smallest first.
 
-    Mixed precision, checkpointing, smaller images, accumulation, an optimizer with less state, and one that updates a
-    tensor at a time; then pairs of them. Nothing is run and nothing is changed, and no GPU is needed. Each estimate
-    takes about a second.
+    Mixed precision, checkpointing, smaller images or shorter sequences, accumulation, an optimizer with less state, and
+    one that updates a tensor at a time; then pairs of them. Nothing is run and nothing is changed, and no GPU is
+    needed. Each estimate takes about a second.
 
     Args:
         task: What is to be trained.

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ....formats import format_memory
+from ...memory.cards import placed
+from ...small_print import small_print
 
 if TYPE_CHECKING:
     from ...task.task import Task
@@ -20,9 +22,9 @@ class MemoryChange:
 
     Attributes:
         name: In words; "" for training as it is.
-        effect, cost: On what is learned and in time, in words.
+        effect, cost: On what is learned and in time, in words; "" where that is not known.
         changes: (argument of ``estimate_memory``, value) of what was estimated.
-        batch_size, accumulate: Samples at once, and how many such batches make one update.
+        batch_size, accumulate: Samples in a batch, and how many such batches make one update.
         peak_bytes: The peak.
         needed_bytes: The peak and its margin.
         free_bytes: What the peak leaves of the card; below 0 if it is too big.
@@ -74,6 +76,7 @@ class WhatFits:
         outcome: "finished" or "stopped".
         left_out: What could not be estimated, and why.
         caveats: What the estimates do not know.
+        data_form: How the data were taken.
     """
 
     changes: tuple[MemoryChange, ...]
@@ -87,6 +90,7 @@ class WhatFits:
     outcome: Literal["finished", "stopped"]
     left_out: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+    data_form: str = ""
 
     @classmethod
     def from_changes(
@@ -98,6 +102,7 @@ class WhatFits:
         outcome: Literal["finished", "stopped"] = "finished",
         left_out: Iterable[str] = (),
         caveats: Iterable[str] = (),
+        data_form: str = "",
     ) -> WhatFits:
         """What any number of rows says, so that a stopped search is a valid, shorter result.
 
@@ -112,7 +117,7 @@ class WhatFits:
         return cls(
             changes=rows, smallest=smallest, batch_size=batch_size, capacity_bytes=card[0], capacity_name=card[1],
             verdict=verdict, reason=reason, limit=limit, outcome=outcome, left_out=tuple(left_out),
-            caveats=tuple(caveats),
+            caveats=tuple(caveats), data_form=data_form,
         )  # fmt: skip
 
     def apply(self, task: Task) -> Task:
@@ -132,7 +137,7 @@ class WhatFits:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields."""
         plain = asdict(self)
         for row in (*plain["changes"], *([plain["smallest"]] if plain["smallest"] else [])):
-            row["changes"] = {name: str(value).removeprefix("torch.") for name, value in row["changes"]}
+            row["changes"] = {name: _plain(value) for name, value in row["changes"]}
         return {"kind": "what_fits", "schema": 1, **plain}
 
     def __repr__(self) -> str:
@@ -144,8 +149,14 @@ class WhatFits:
             "  ".join([*(c.ljust(w) for c, w in zip(row[:3], widths, strict=False)), row[3].rjust(widths[3]), row[4]])
             for row in rows
         ]
-        notes = [*(f"Left out: {what}." for what in self.left_out), *self.caveats]
-        return "\n  ".join([head, sentence, *(line.rstrip() for line in lines if self.changes), *notes])
+        left_out = [f"Left out: {what}." for what in self.left_out]
+        table = "\n  ".join([head, sentence, *(line.rstrip() for line in lines if self.changes), *left_out])
+        return f"{table}{small_print(self)}"
+
+
+def _plain(value: Any) -> Any:
+    """A dtype as JSON can hold it."""
+    return str(value).removeprefix("torch.") if type(value).__module__ == "torch" else value
 
 
 def _row(row: MemoryChange) -> tuple[str, str, str, str, str]:
@@ -158,20 +169,23 @@ def _told(
 ) -> tuple[str, str, str]:
     if not rows:
         return "Stopped before anything was known." if is_stopped else "", "", ""
+    place = placed(card)
     as_it_is = next((row for row in rows if not row.name), rows[0])
     peak = format_memory(as_it_is.peak_bytes)
     if smallest is not None and not smallest.name:
         return (
-            f"k = {k} fits on the {card} as it is",
+            f"k = {k} fits {place} as it is",
             f"({peak} predicted, {format_memory(smallest.free_bytes)} free).",
             "",
         )
+    if smallest is None and len(rows) == 1 and is_stopped:
+        return f"k = {k} does not fit {place} as it is:", f"it takes {peak} (predicted). No change was tried.", ""
     if smallest is None:
         least = min(rows, key=lambda row: row.peak_bytes)
-        verdict = f"Nothing tried makes k = {k} fit on the {card}:"
+        verdict = f"Nothing tried makes k = {k} fit {place}:"
         with_it = f"with {least.name} it is {format_memory(least.peak_bytes)}" if least.name else "nothing takes less"
         return verdict, f"{peak} as it is, {with_it} (predicted).", _slower(rows)
-    verdict = f"With {smallest.name}, k = {k} fits on the {card}"
+    verdict = f"With {smallest.name}, k = {k} fits {place}"
     reason = f"({format_memory(smallest.peak_bytes)} predicted, {format_memory(smallest.free_bytes)} free)."
     return verdict, f"{reason} As it is, it takes {peak}.", "" if as_it_is.how == TOO_BIG else _slower((as_it_is,))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Literal
 
+from ...errors import first_line
 from ...memory.estimate import MemoryEstimate
+from ...memory.rehearsal.replica import NO_BLOCKS
 from ...run import GeneratorRun
-from .changes import CHECKPOINTING, MIXED, Change, accumulations, single_changes
+from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, single_changes
 from .result import MemoryChange, WhatFits
 
 HELPS = 0.97
@@ -35,9 +37,12 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
             raise ValueError('nobody says how much memory there is: name a card, e.g. capacity="8 GB"')
         if estimate.method == "real steps":
             raise ValueError("this model was traced in real steps, so that no change can be estimated")
+        if not estimate.plan.is_training:
+            raise ValueError("changes are to training: give the estimate that the evaluation was made of")
         self._estimate, self._k = estimate, batch_size
         self._card = estimate.capacity_bytes, estimate.capacity_name
         self._waiting_for = "the estimate as it is"
+        self._has_split = False
         self.left_out: tuple[str, ...] = ()
         super().__init__(self._events())
 
@@ -50,7 +55,8 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
         """What the rows so far say, with what the search knows beside them."""
         return WhatFits.from_changes(
             changes, batch_size=self._k, card=self._card, outcome=outcome, left_out=self.left_out,
-            caveats=(*self._estimate.caveats, *self._shortage()),
+            caveats=(*self._estimate.caveats, *self._shortage(), *((OF_A_MEAN,) if self._has_split else ())),
+            data_form=self._estimate.task.data_form,
         )  # fmt: skip
 
     def _shortage(self) -> list[str]:
@@ -73,11 +79,16 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
 
     def _estimated(self, change: Change) -> Iterator[MemoryChange]:
         self._waiting_for = f"the estimate with {change.name}"
+        changed = self._estimate.changed(**change.plan)
         try:
-            yield self._row(change, self._estimate.changed(**change.plan))
+            row = self._row(change, changed)
         except Exception as error:  # the model takes no other image, an optimizer no such parameters
-            first = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            self.left_out = (*self.left_out, f"{change.name} ({first})")
+            self.left_out = (*self.left_out, f"{change.name} ({first_line(error).rstrip('.')})")
+            return
+        if NO_BLOCKS in changed.traced_caveats:
+            self.left_out = (*self.left_out, f"{change.name} (the model has no list of blocks to put it around)")
+            return
+        yield row
 
     def _accumulated(self, change: Change, alone: MemoryChange) -> Iterator[MemoryChange]:
         """Down to the first split that fits; none, where the smallest does not take less."""
@@ -95,6 +106,7 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
             except Exception:  # BatchNorm takes no single value
                 return
             if row.peak_bytes < alone.peak_bytes:
+                self._has_split = True
                 yield row
             if row.fits:
                 return

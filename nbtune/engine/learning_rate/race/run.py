@@ -16,15 +16,16 @@ from ...run import GeneratorRun
 from ...task import batches
 from ...task.task import Task
 from ...training.feeds import LoaderFeed, SharedBatches, Tape
+from ...training.kept import NotEnoughMemoryError
 from ...training.loader_state import LoaderState
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
 from ...training.provoked import Failure
-from ...training.room import NotEnoughMemoryError
 from ...training.trainer import LOADING
 from ...training.workpiece import Backups, copies_at_once, held, ledger_of
-from ..events import Noted, RaceStep
+from ..events import RaceStep
 from ..settings import LRSettings
+from .fixed import FixedBatches
 from .runner import Runner
 from .standings import CONTROL, Standings
 
@@ -37,11 +38,6 @@ been left is no longer in the processor's caches, so turns are long where steps 
 
 REPLAY_BYTES = 2**20
 """The same where memory is short."""
-
-
-FIXED_SAMPLES, FIXED_BATCHES = 256, (8, 64)
-"""So many samples are looked at where steps cannot tell rates apart, in at least and at most so many batches: their
-differences give the error."""
 
 
 def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool = False) -> LRRace:
@@ -59,13 +55,13 @@ def race_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool =
     return LRRace(task, made_of(LRSettings, settings, {}, taker="race_lr"), is_fenced=is_fenced)
 
 
-class LRRace(GeneratorRun[RaceStep | Noted]):
-    """A run of ``RaceStep``, each of which counts as one, and of ``Noted``.
+class LRRace(GeneratorRun[RaceStep]):
+    """A run of ``RaceStep``, each of which counts as one.
 
     Attributes:
         standings: The race as it is.
         is_replaying: Whether rates begin anew for every round, for want of memory.
-        noted: What was done with the user's losses and batches, by trainer.
+        noted: What is to be said besides, by trainer.
     """
 
     def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
@@ -79,12 +75,10 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         self._reader = LossReader(task.device)
         self._loader_state: LoaderState
         self._tape: Tape | None = None
-        self._backups, self._is_noted, self._is_fenced = Backups(), False, is_fenced
+        self._backups, self._is_fenced = Backups(), is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
-        # Drawn after the step _fixed_at; None before, [] where the user's code has no loss in evaluation mode.
-        self._fixed: list[Any] | None = None if self._held_out is None and task.update is None else []
-        self._fixed_at = self._fixed_count = 0
+        self._fixed = FixedBatches(task, self.standings, may_be=self._held_out is None and task.update is None)
         self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun, self._spare = 0.0, math.inf
@@ -100,7 +94,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         """How many training steps there are in all, as far as can be said now."""
         return self.standings.updates + self.standings.updates_left
 
-    def _events(self) -> Generator[RaceStep | Noted, None, None]:
+    def _events(self) -> Generator[RaceStep, None, None]:
         self._begun = time.perf_counter()
         with held(self._task), closing(self._backups):
             self._loader_state = LoaderState(self._task.loader)
@@ -120,7 +114,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             except NotEnoughMemoryError as error:
                 if not any(self.standings.losses.values()):
                     raise
-                yield Noted(note=f"Ended early: {error}.")
+                self.noted[-1].said.add(f"Ended early: {error}.")
             finally:
                 if self._tape is not None:
                     self._tape.close()
@@ -131,7 +125,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         limit = self._settings.max_seconds
         return self.standings.is_over or (limit is not None and time.perf_counter() - self._begun > limit)
 
-    def _side_by_side(self) -> Iterator[RaceStep | Noted]:
+    def _side_by_side(self) -> Iterator[RaceStep]:
         """All rates at once, each on a copy of its own; ends before its time where the memory is not enough."""
         standings = self.standings
         with ExitStack() as undo:
@@ -146,9 +140,9 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                     return
                 runners[lr] = runner
             while not self._is_done:
-                self._ask_for_fixed()
-                is_due = self._fixed_at and self._fixed_at == standings.taken
-                if is_due and self._guarded(self._draw_fixed, shared, runners[CONTROL]) is None:
+                self._fixed.ask()
+                is_due = standings.taken == self._fixed.at > 0
+                if is_due and self._guarded(self._fixed.draw, shared, runners[CONTROL]) is None:
                     return
                 count = self._turn(standings.end - standings.taken, TURN_BYTES)
                 self._advance(shared, count)
@@ -163,7 +157,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                 for lr in [lr for lr in runners if lr and lr not in standings.alive]:
                     runners.pop(lr).close()
 
-    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep | Noted, None, bool]:
+    def _take_turn(self, runner: Runner, count: int) -> Generator[RaceStep, None, bool]:
         """One rate through the batches that lie ready; False where the memory ran out."""
         taken = 0
         while taken < count and not self._is_done and self._goes_on(runner.lr):
@@ -178,11 +172,11 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             taken += part
         return True
 
-    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep | Noted]:
+    def _replayed(self, *, in_place: bool) -> Iterator[RaceStep]:
         """One rate after the other, from the first step to the end of each round."""
         standings = self.standings
         while not self._is_done:
-            self._ask_for_fixed()
+            self._fixed.ask()
             end = standings.end
             for lr in (*standings.alive, CONTROL):
                 if self._taken(lr) < end:
@@ -191,7 +185,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
                         return
             yield from self._left_by_failure()
 
-    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep | Noted, None, bool]:
+    def _from_the_start(self, lr: float, end: int, in_place: bool) -> Generator[RaceStep, None, bool]:
         """One rate to ``end``; False where memory or time did not suffice."""
         self._loader_state.put_back()
         with ExitStack() as undo:
@@ -201,17 +195,13 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             if runner is None:
                 return False
             undo.callback(runner.close)
-            if (note := runner.trainer.workpiece.note) and not self._is_noted:
-                self._is_noted = True
-                yield Noted(note=note)
             taken = 0
             while taken < end and self._goes_on(lr):
-                if taken and taken == self._fixed_at:
-                    drawn = self._guarded(self._draw_fixed, shared, runner, may_fail=not in_place)
-                    if drawn is None:
-                        return False
-                to = self._fixed_at if taken < self._fixed_at else end
-                count = min(self._turn(min(to, end) - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
+                is_due = taken == self._fixed.at > 0
+                if is_due and self._guarded(self._fixed.draw, shared, runner, may_fail=not in_place) is None:
+                    return False
+                to = min(end, self._fixed.at) if taken < self._fixed.at else end
+                count = min(self._turn(to - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
                 self._advance(shared, count)
                 made = self._guarded(self._slice, runner, count, may_fail=not in_place)
                 if made is None or self._is_done:
@@ -235,7 +225,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
             raise runner.failure.error  # nothing lower has gone well
         self._failures[runner.lr] = runner.failure
 
-    def _left_by_failure(self) -> Iterator[RaceStep | Noted]:
+    def _left_by_failure(self) -> Iterator[RaceStep]:
         """Rates whose step raised leave, unless several are in and all did at the same step: that is the user's fault.
 
         Of one that is alone the control tells, which took the same batches and raised nothing.
@@ -261,49 +251,12 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
     ) -> Runner:
         runner = Runner(
             lr, self._task, shared, in_place=in_place, backups=self._backups, is_first=is_first,
-            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced,
+            tuned=self._settings.optimizer, has_room=has_room, is_fenced=self._is_fenced and is_first,
         )  # fmt: skip
         self.noted.append(runner.trainer.notes)
         if self._held_out is not None and not self._kept:
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
-
-    def _ask_for_fixed(self) -> None:
-        if self.standings.wants_fixed and self._fixed is None and not self._fixed_at:
-            self._fixed_at = self.standings.taken
-
-    def _draw_fixed(self, shared: SharedBatches, runner: Runner) -> bool:
-        """The batches that come after the step ``_fixed_at`` are trained on by nobody; kept when drawn first."""
-        self._at_work = None
-        micro = self._updates * self._task.accumulate
-        if not self._fixed_count:
-            samples = (self._task.samples_per_update or 0) / self._task.accumulate
-            wanted = math.ceil(FIXED_SAMPLES / samples) if samples else 0
-            fits = int(min(TURN_BYTES, self._spare / 4) / max(self._bytes_per_step / micro, 1.0))
-            self._fixed_count = max(FIXED_BATCHES[0], min(FIXED_BATCHES[1], wanted, fits))
-        shared.advance(self._fixed_count)
-        if self._fixed is None:
-            self._fixed = shared.window
-            try:
-                runner.losses_on(self._fixed)
-            except Exception as error:
-                if out_of_memory.kind_of(error) in ("out of memory", "ambiguous"):
-                    raise
-                self._fixed = []  # a model that returns something else than a loss there, or needs a gradient
-        return True
-
-    def _looks(self, runner: Runner) -> torch.Tensor:
-        """The losses on the fixed batches, where the runner is at the end of a round; else none."""
-        is_due = self._fixed and runner.taken == self.standings.end and runner.failure is None
-        if not is_due or not self._fixed:
-            return torch.empty(0, dtype=torch.float64, device=self._task.device)
-        try:
-            return runner.losses_on(self._fixed)
-        except Exception as error:
-            if runner.lr == CONTROL or out_of_memory.kind_of(error) != "other":
-                raise
-            # It was possible before: this rate has blown up.
-            return torch.full((len(self._fixed),), math.nan, dtype=torch.float64, device=self._task.device)
 
     def _slice(self, runner: Runner, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The losses of so many steps, and those on the fixed batches after them."""
@@ -312,7 +265,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
         losses = runner.losses(count, self._updates, self._kept)
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
-        return losses, self._looks(runner).to(losses.device)
+        return losses, self._fixed.losses_of(runner).to(losses.device)
 
     def _advance(self, shared: SharedBatches, count: int) -> None:
         self._at_work = None
@@ -328,7 +281,7 @@ class LRRace(GeneratorRun[RaceStep | Noted]):
     def _steps_in(self, seconds: float) -> int:
         return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1
 
-    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep | Noted]:
+    def _arrived(self, *, everything: bool = False) -> Iterator[RaceStep]:
         for (lr, count), values in self._reader.ready(everything=everything):
             seconds = time.perf_counter() - self._begun
             first = self._taken(lr)

@@ -101,9 +101,15 @@ class Runner:
         return made if held_out or updates == 1 else made.reshape(whole, updates).mean(1)
 
     def losses_on(self, fixed: list[Any]) -> torch.Tensor:
-        """The loss on each of ``fixed`` batches as the model is now, in evaluation mode, shape (batches,)."""
-        own = (batches.with_own_containers(batch, clones=True) for batch in fixed)
-        return torch.stack([self.trainer.evaluate([batch]).double() for batch in own])
+        """The loss on each of ``fixed`` batches as the model is now, in evaluation mode, shape (batches,).
+
+        Raises:
+            ValueError: Where the user's code skips one.
+        """
+        losses = self.trainer.losses_on([batches.with_own_containers(batch, clones=True) for batch in fixed])
+        if len(losses) != len(fixed):
+            raise ValueError("a fixed batch was skipped")
+        return losses.double()
 
     def _train(self, count: int, losses: list[torch.Tensor]) -> None:
         take = self.trainer.look if self._only_looks else self.trainer.take_step

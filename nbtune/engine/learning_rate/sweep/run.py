@@ -11,12 +11,12 @@ import torch
 from ...checks import made_of
 from ...run import GeneratorRun
 from ...task.task import Task
+from ...training.kept import NotEnoughMemoryError
 from ...training.loss_reader import LossReader
 from ...training.notes import Notes
-from ...training.provoked import may_be_provoked, words_of
-from ...training.room import NotEnoughMemoryError
+from ...training.provoked import is_of_memory, may_be_provoked, words_of
 from ...training.trainer import LOADING, Trainer, trainer
-from ..events import LRStep, Noted
+from ..events import LRStep
 from ..settings import LRSettings
 from . import rules
 
@@ -36,11 +36,11 @@ def sweep_lr(task: Task, settings: LRSettings | None = None, *, is_fenced: bool 
     return LRSweep(task, made_of(LRSettings, settings, {}, taker="sweep_lr"), is_fenced=is_fenced)
 
 
-class LRSweep(GeneratorRun[LRStep | Noted]):
-    """A run of ``LRStep``, each of which counts as one, and of ``Noted``.
+class LRSweep(GeneratorRun[LRStep]):
+    """A run of ``LRStep``, each of which counts as one.
 
     Attributes:
-        noted: What was done with the user's losses and batches, by trainer.
+        noted: What is to be said besides, by trainer.
     """
 
     def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
@@ -49,7 +49,7 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         self._task, self._settings = task, settings
         self._trainer: Trainer | None = None
         self.noted: list[Notes] = []
-        self._is_hurried, self._is_fenced, self._ended = False, is_fenced, ""
+        self._is_hurried, self._is_fenced, self._is_out_of_room = False, is_fenced, False
         super().__init__(self._events())
 
     @property
@@ -66,19 +66,14 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         """Let the check of an error end after the step under way; see ``_comes_from_the_rate``."""
         self._is_hurried = True
 
-    def _events(self) -> Generator[LRStep | Noted, None, None]:
+    def _events(self) -> Generator[LRStep, None, None]:
         begun, settings = time.perf_counter(), self._settings
         events, failure = _Events(), None
         with trainer(self._task, tuned=settings.optimizer, is_fenced=self._is_fenced) as self._trainer:
             self.noted.append(self._trainer.notes)
-            if self._trainer.workpiece.note:
-                yield Noted(note=self._trainer.workpiece.note)
             reader, held_out = LossReader(self._task.device), self._fixed_held_out(settings)
             for index, lr in enumerate(settings.sweep_lrs):
                 loss, failure = self._tried(lr, held_out)
-                if self._ended:
-                    yield Noted(note=self._ended)
-                    break
                 if loss is not None:
                     reader.put((index, lr, time.perf_counter() - begun), loss)
                 for tag, values in reader.ready():
@@ -86,7 +81,7 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
                     if event.diverged:
                         return
                 is_late = settings.max_seconds is not None and time.perf_counter() - begun > settings.max_seconds
-                if failure is not None or is_late:
+                if failure is not None or is_late or self._is_out_of_room:
                     break
             for tag, values in reader.ready(everything=True):
                 yield (event := events.made(tag, values))
@@ -106,7 +101,8 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         except NotEnoughMemoryError as error:
             if self._trainer is None or not self._trainer.steps_taken:
                 raise
-            self._ended = f"Ended early: {error}."
+            self.noted[-1].said.add(f"Ended early: {error}.")
+            self._is_out_of_room = True
             return None, None
         except Exception as error:
             failure = error
@@ -116,16 +112,27 @@ class LRSweep(GeneratorRun[LRStep | Noted]):
         return None, failure
 
     def _comes_from_the_rate(self, steps: int) -> bool:
-        """Whether all steps to the one that raised, and that one, go well at the lowest rate."""
+        """Whether all steps to the one that raised, and that one, go well at the lowest rate.
+
+        Where there is no room for them, that is taken to be so.
+        """
         updates = (steps + 1) * (self._settings.updates_per_step or 1)
-        with trainer(self._task, tuned=self._settings.optimizer) as self._trainer:
-            for _ in range(updates):
-                if self._is_hurried:
-                    return True  # whoever stops the sweep wants what it found
-                try:
-                    self._trainer.step(self._settings.lr_min)
-                except Exception:
-                    return False
+        try:
+            with trainer(self._task, tuned=self._settings.optimizer) as self._trainer:
+                return self._goes_well(self._trainer, updates)
+        except Exception as error:
+            if not is_of_memory(error):
+                raise
+            return True
+
+    def _goes_well(self, checking: Trainer, updates: int) -> bool:
+        for _ in range(updates):
+            if self._is_hurried:
+                return True  # whoever stops the sweep wants what it found
+            try:
+                checking.step(self._settings.lr_min)
+            except Exception as error:
+                return is_of_memory(error)
         return True
 
     def _step(self, lr: float, updates: int, held_out: list[object]) -> torch.Tensor:

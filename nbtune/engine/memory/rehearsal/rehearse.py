@@ -48,6 +48,7 @@ class Plan:
     """What a rehearsal assumes beside the task itself; None means as the task has it.
 
     Attributes:
+        image_size, sequence_length: Height in pixels, and tokens, of the samples.
         foreach: Whether optimizers update all tensors at once, which takes memory; None for as CUDA's would.
         is_cuda: Emulate a CUDA device; else the host's own kernels.
         is_training: Training steps; else forward passes in eval mode without gradients.
@@ -55,6 +56,7 @@ class Plan:
     """
 
     image_size: int | None = None
+    sequence_length: int | None = None
     amp: torch.dtype | None = None
     checkpointing: bool | None = None
     optimizer: str | None = None
@@ -131,7 +133,9 @@ def _rehearsed(
     place = Place(stage.device, home, is_cuda=plan.is_cuda)
     on_cuda = CudaRoads(plan.amp, place, plan.architecture)
     roads: Roads = on_cuda if plan.is_cuda else HostRoads(plan.amp, place)
-    batch = samples.batch_of(k, plan.image_size)  # out here, where nothing watches or replaces its making
+    batch = samples.batch_of(
+        k, plan.image_size, plan.sequence_length
+    )  # out here, where nothing watches or replaces its making
 
     def next_batch() -> Any:
         return stage.put(batch, recorder)

@@ -15,6 +15,7 @@ from zoo import ZOO, optimizer_of, stacked
 
 import nbtune as nt
 from nbtune.engine import Task
+from nbtune.engine.batch_size.what_fits.changes import accumulations, single_changes
 from nbtune.engine.batch_size.what_fits.find import what_fits
 from nbtune.engine.batch_size.what_fits.result import WhatFits
 from nbtune.engine.batch_size.what_fits.search import WhatFitsSearch
@@ -220,3 +221,104 @@ def test_bad_input_is_told_in_a_sentence() -> None:
         what_fits(task, "a big one")
     with pytest.raises(ValueError, match="pickled"):
         pickle.loads(pickle.dumps(estimate_memory(task, "8 GB"))).changed(amp=torch.bfloat16)
+
+
+def test_accumulated_batches_are_of_one_size_and_at_least_halved() -> None:
+    splits = [change.accumulate for change in accumulations(estimate_memory(images_task(), "8 GB"), 12)]
+    assert splits == [2, 4, 12]
+    assert [c.accumulate for c in accumulations(estimate_memory(images_task(), "8 GB"), 7)] == [7]
+    assert not accumulations(estimate_memory(images_task(), "8 GB"), 1)
+
+
+def test_accumulation_is_the_same_of_a_mean_and_that_is_told() -> None:
+    found = what_fits(words_task(), "715 MB", batch_size=4096, progress=False)
+    assert any("where the loss is a mean" in caveat for caveat in found.caveats)
+    assert not any("is a mean" in c for c in what_fits(words_task(), "8 GB", batch_size=4, progress=False).caveats)
+
+
+def test_recomputation_runs_batchnorm_twice_and_says_so(found: WhatFits) -> None:
+    assert row_of(found, "gradient checkpointing").effect == "BatchNorm averages twice"
+    words = what_fits(words_task(), "715 MB", batch_size=4096, progress=False)
+    assert row_of(words, "gradient checkpointing").effect == "same numbers"
+
+
+def test_a_model_without_blocks_is_not_told_to_recompute() -> None:
+    torch.manual_seed(0)
+
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(64, 4096), nn.Linear(4096, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x).relu())
+
+    model, data = Plain(), (torch.randn(64, 64), torch.zeros(64).long())
+    task = Task(model, torch.optim.AdamW(model.parameters()), nn.functional.cross_entropy, data)
+    found = what_fits(task, "715 MB", batch_size=4096, progress=False)
+    assert not any("checkpointing" in row.name for row in found.changes)
+    assert any(what.startswith("gradient checkpointing (") for what in found.left_out)
+
+
+def test_frozen_weights_do_not_hide_what_an_optimizer_keeps() -> None:
+    task = words_task()
+    for parameter in list(task.model.parameters())[:-2]:
+        parameter.requires_grad_(False)
+    names = {change.name for change in single_changes(estimate_memory(task, "8 GB"), 4)}
+    assert {"optimizer SGD", "optimizer Adafactor"} <= names
+
+
+def test_a_step_of_ones_own_is_not_told_to_round() -> None:
+    def update(model: Any, optimizer: Any, batch: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    plain = images_task()
+    task = Task(plain.model, plain.optimizer, None, plain.loader, update=update)
+    names = [change.name for change in single_changes(estimate_memory(task, "8 GB"), 4)]
+    assert "mixed precision" not in names and "gradient checkpointing" in names
+
+
+def test_the_cost_of_a_change_is_told_where_it_is_known(found: WhatFits) -> None:
+    costs = {row.name: row.cost for row in found.changes}
+    assert costs["images of 32²"] == "0.25× pixels" and costs["mixed precision"] == "" == costs["optimizer SGD"]
+    assert costs["accumulation 2 × 256"] == "2 passes" and costs[""] == ""
+
+
+def test_a_search_stopped_after_its_first_row_claims_nothing_of_the_rest() -> None:
+    search = WhatFitsSearch(estimate_memory(images_task(), "1.1 GB"), 512)
+    rows = [next(search)]
+    search.close()
+    told = search.result(rows, "stopped")
+    assert told.verdict == "k = 512 does not fit on the 1.1 GB card as it is:" and "No change was tried" in told.reason
+
+
+def test_the_host_is_no_card() -> None:
+    found = what_fits(images_task(), batch_size=2, progress=False)
+    assert found.verdict == "k = 2 fits in this machine's memory as it is"
+
+
+def test_how_the_data_were_taken_stands_below(found: WhatFits) -> None:
+    assert found.data_form == images_task().data_form and f"Data: {found.data_form}." in repr(found)
+    assert found.to_dict()["data_form"] == found.data_form
+    assert {"checkpointing": True} in [row["changes"] for row in found.to_dict()["changes"]]
+
+
+def test_shorter_sequences_are_among_the_changes_where_the_data_are_tokens() -> None:
+    model = nn.Sequential(nn.Embedding(100, 32), nn.Linear(32, 1000), nn.ReLU(), nn.Linear(1000, 100), nn.Flatten(0, 1))
+    words = torch.zeros(16, 128).long()
+
+    def loss_fn(scores: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(scores, words.flatten())
+
+    task = Task(model, optimizer_of("AdamW", model), loss_fn, (words, words))
+    found = what_fits(task, "1.5 GB", batch_size=512, progress=False)
+    shorter = row_of(found, "sequences of 32")
+    assert shorter.effect == "less context" and shorter.cost == "0.25× tokens" and not shorter.is_the_tasks
+    assert shorter.peak_bytes == estimate_memory(task, "1.5 GB", sequence_length=32).peak_bytes(512)
+    assert not any(
+        "sequences" in row.name for row in what_fits(words_task(), "1 GB", batch_size=99, progress=False).changes
+    )
