@@ -147,7 +147,7 @@ def _candidates_for_best(standings: Standings, look: Look) -> tuple[tuple[float,
         if at >= FIRST_ANSWER and look.leader / REACH < lr * 1.1 and lr / 1.1 < look.leader * REACH
     ]  # fmt: skip
     low, high = min([*look.close, *left]), max([*look.close, *left])
-    is_late = look.step > END
+    is_late = standings.is_late or look.step > END
     if is_late:
         low, high = min(low, look.leader / LATE_REACH), max(high, look.leader * LATE_REACH)
     if not look.has_begun:

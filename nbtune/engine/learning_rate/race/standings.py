@@ -27,7 +27,8 @@ DOUBTFUL_STAY = {5: 6, 12: 5, 30: 3, 45: 2}
 """After this many steps, so many of those that may be the best stay where it is not."""
 
 END, SOON_END, FAR_FALLEN = 45, 30, 0.5
-"""Where the order is settled, a race ends at the first; at the second, where its loss has fallen by that part of it."""
+"""Where the order is settled, a race ends at the first; at the second, where its loss has fallen by that part of it.
+Where training has not begun before the first, none ends before ``ENDS[-1]``."""
 
 OUTPOST_UNTIL = 45
 """Before this step a race that has hardly begun keeps the lowest of the rates that did harm: where a model is trained
@@ -105,7 +106,7 @@ class Standings:
         self.in_doubt: dict[float, int] = {}
         self.errors: dict[float, str] = {}
         self.below_at_last = dict[float, float]()
-        self._most_steps = most_steps
+        self._most_steps, self._has_begun_soon = most_steps, False
         self._fixed: dict[float, tuple[float, ...]] = {}
         self._left: dict[float, int] = {}
         self._candidates: dict[float, Candidate] = {}
@@ -224,6 +225,7 @@ class Standings:
         self.look = look = self._look(windows, np.array(self.control[begin : self.end]))
         self.harmful |= look.harmful
         self.below_at_last |= {lr: below.mean for lr, below in look.below.items()}
+        self._has_begun_soon |= look.has_begun and look.step < END
         self.wants_fixed |= not look.is_settled and self.end >= FIXED_FROM
         self._fixed.clear()
         at, self.end = self.end, _end_after(self.end)
@@ -244,8 +246,16 @@ class Standings:
         return look_at(self.end, windows, control, fixed, np.array(self._fixed[CONTROL]))
 
     def _is_decided(self, look: Look) -> bool:
-        first = SOON_END if look.drop >= FAR_FALLEN * look.level else END
+        if self.is_late:
+            first = ENDS[-1]
+        else:
+            first = SOON_END if look.drop >= FAR_FALLEN * look.level else END
         return look.is_settled and look.has_begun and look.step >= first
+
+    @property
+    def is_late(self) -> bool:
+        """Whether training had not begun before ``END``: then the first rate to move leads, and is often too high."""
+        return self.look is not None and self.look.step >= END and not self._has_begun_soon
 
     def _staying(self, look: Look) -> set[float]:
         at, ordered = look.step, sorted(look.below, key=lambda lr: look.below[lr].mean)
