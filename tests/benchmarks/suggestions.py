@@ -111,9 +111,12 @@ def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> 
     for place, horizon in enumerate(HORIZONS):
         _print_row(horizon, table[:, :, place])
     curves = [curve for row in found.values() for curve in row]
-    steps = [sum(getattr(step, "lr", 1) > 0 for step in curve.steps) for curve in curves]
+    steps = [curve.updates for curve in curves]
     silent, bad = sum(curve.suggestion is None for curve in curves), int((table.max(2) >= 0.5).sum())
     print(f"  no answer {silent}, regret ≥ .5 at any horizon {bad} of {len(curves)}")
+    is_sure = np.array([[curve.confidence == "sure" for curve in found[stick.name]] for stick in sticks])
+    wrong = int((is_sure & (table.max(2) > 0.1)).sum())
+    print(f"  sure {is_sure.sum()}, of these with a regret > .1 at any horizon {wrong}")
     print(f"  steps: {np.median(steps):.0f} median, {max(steps)} at most")
 
 

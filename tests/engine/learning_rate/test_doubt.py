@@ -19,6 +19,7 @@ from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, find_lr, race_lr
 from nbtune.engine.learning_rate.race import run as lr_race
 from nbtune.engine.learning_rate.race.difference import ERRORS, errors_for, of_batches, of_steps
 from nbtune.engine.learning_rate.race.fixed import SAMPLES
+from nbtune.engine.learning_rate.race.look import look_at
 from nbtune.engine.learning_rate.race.rules import reading_of
 from nbtune.engine.learning_rate.race.runner import Runner
 from nbtune.engine.learning_rate.race.standings import FIXED_FROM, MOST_STEPS, Standings
@@ -107,8 +108,9 @@ def test_few_looks_ask_for_more_errors_and_two_losses_tell_nothing() -> None:
 
 
 def test_one_huge_loss_does_not_hide_that_all_are_worse() -> None:
-    losses = np.array([1.0, 1.2, 0.9, 1.1, 1.0, 900.0, 1.1, 1.0, 0.9, 1.0])
-    assert of_batches(losses, ZERO(10)).least > 0 and of_steps(losses, ZERO(10)).mean < 2
+    control, losses = np.full(15, 2.0), np.array([*[3.0] * 14, 900.0])
+    look = look_at(45, {0.1: control - 1, 10.0: losses}, control)
+    assert look.below[10.0].least < 0 and look.harmful == {10.0} and look.close == (0.1,)
     assert of_batches(np.array([1.0, math.nan]), ZERO(2)).mean == math.inf
 
 
@@ -258,6 +260,37 @@ def test_where_there_is_no_loss_in_evaluation_mode_steps_have_to_do(what: str) -
     before = everything(task)
     steps = steps_of(task)
     assert not looks_of(steps) and len(steps) > 200 and everything(task) == before
+
+
+def test_an_interrupt_in_the_middle_of_a_look_leaves_everything_as_it_was() -> None:
+    def step(model: nn.Module, batch: Any) -> torch.Tensor:
+        if not model.training:
+            raise KeyboardInterrupt
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    task = minimum_task(loss_fn=None, training_step=step)
+    before = everything(task)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        find_lr(task, progress=False)
+    known = interrupted.value.result  # type: ignore[attr-defined]
+    assert known.outcome == "stopped" and known.updates > 100 and everything(task) == before
+
+
+def test_a_race_that_is_stopped_says_what_it_knows_and_is_never_sure() -> None:
+    steps = steps_of(restless_task())
+    for count in range(0, len(steps), 13):
+        part = LRCurve.from_steps(steps[:count], settings=LRSettings())
+        assert part.outcome == "stopped" and part.confidence != "sure"
+
+
+def test_a_maximized_loss_is_in_doubt_like_its_mirror_image() -> None:
+    def mirrored(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return -nn.functional.mse_loss(outputs, targets)
+
+    up = minimum_task(loss_fn=mirrored)
+    up = up.with_(optimizer=torch.optim.SGD(up.model.parameters(), lr=0.1, maximize=True))
+    found, same = find_lr(up, progress=False), find_lr(minimum_task(), progress=False)
+    assert found.sign == -1 and (found.confidence, found.low, found.high) == (same.confidence, same.low, same.high)
 
 
 def test_held_out_data_of_the_users_own_are_looked_at_and_no_others() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer
-from race_results import LossOf, bowl, flat, plateau, race_of
+from race_results import LossOf, bowl, doubtful, flat, hidden, plateau, race_of
 
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
@@ -59,6 +59,8 @@ def _states() -> Iterator[tuple[LRCurve, bool]]:
     yield partial(race_of(), 150), True
     yield race_of(), False
     yield race_of(plateau), False
+    yield race_of(doubtful), False
+    yield race_of(hidden), False
     yield race_of(plateau, 60), True
     yield race_of(flat), False
     yield race_of(flat, lr_min=1e-9, lr_max=1e-6), False
@@ -406,6 +408,11 @@ def test_the_label_for_screen_readers_is_the_result() -> None:
     assert race_view(curve)["course"].label == "Training loss against step for 13 learning rates, 30 steps."
 
 
+def test_doubt_is_in_what_a_screen_reader_reads() -> None:
+    label = race_view(race_of(doubtful))["scores"].label
+    assert "in doubt, somewhere from" in label and "good from" not in label
+
+
 def test_labels_that_belong_together_fit_only_where_all_do() -> None:
     one, other = (Label("loss", "muted", ((10.0, row, "left"),)) for row in (20.0, 30.0))
     assert all_fit([one], 100, 100) and not all_fit([one, other], 100, 100) and not all_fit([one], 100, 25)
@@ -552,6 +559,7 @@ def _green_pixels(png: bytes | None) -> int:
 
 def test_losses_in_the_states_above_cover_what_they_are_named_for() -> None:
     curves = [curve for curve, _ in states()]
+    assert {curve.confidence for curve in curves} == {"sure", "between", "cannot tell"}
     assert {curve.outcome for curve in curves} == {"finished", "diverged", "stopped"}
     assert any(max((len(c.losses) for c in curve.candidates), default=0) == ENDS[-1] for curve in curves)
     assert any(curve.suggestion is None for curve in curves) and all(

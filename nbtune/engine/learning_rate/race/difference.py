@@ -14,9 +14,8 @@ ERRORS = 2.5
 TREND_FROM = 8
 """So many steps have a straight line and a memory taken off; fewer would lose both by chance."""
 
-MOST_MEMORY, TAMED = 0.8, 4.0
-"""A memory from step to step counts up to the first. The second, × the median: what one of several losses, all of them
-worse, adds at the most. A rate that blows up is worse at every step, and its largest step must not hide that."""
+MOST_MEMORY = 0.8
+"""A memory from step to step counts up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def of_steps(losses: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> Diff
     The error is that of the mean about a straight line, with n (1 − ρ) / (1 + ρ) steps for n whose residuals have the
     correlation ρ from one to the next.
     """
-    found = _tamed(losses - others)
+    found = losses - others
     count = len(found)
     if not np.isfinite(found).all():
         return Difference(math.inf, 0.0)
@@ -65,7 +64,7 @@ def of_steps(losses: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> Diff
 
 def of_batches(losses: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> Difference:
     """Of losses on the same fixed batches, shape (batches,): independent looks at two models as they are."""
-    found = _tamed(losses - others)
+    found = losses - others
     if not np.isfinite(found).all():
         return Difference(math.inf, 0.0)
     if len(found) < 2:
@@ -81,7 +80,3 @@ def errors_for(freedom: float) -> float:
     """
     z, freedom = ERRORS, max(1.0, freedom)
     return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-
-
-def _tamed(found: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.minimum(found, TAMED * np.median(found)) if len(found) and found.min() > 0 else found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STEPS = (0, *ROUND_ENDS)
 """Where rounds end: the ticks of the left plot."""
 
-NAMES_SHARE = 1.34
+NAMES_SHARE = 1.37
 """How much longer the axis is than the race, for the survivors' names."""
 
 LEADER_AFTER = 2
