@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer
-from race_results import LossOf, bowl, flat, plateau, race_of
+from race_results import LossOf, bowl, doubtful, flat, hidden, plateau, race_of
 
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
-from nbtune.engine.learning_rate.race.standings import END, PLATEAU_END, ROUNDS
+from nbtune.engine.learning_rate.race.standings import END, ENDS
 from nbtune.formats import format_lr
 from nbtune.plots import plot
 from nbtune.plots.base.columns import View
@@ -59,6 +59,8 @@ def _states() -> Iterator[tuple[LRCurve, bool]]:
     yield partial(race_of(), 150), True
     yield race_of(), False
     yield race_of(plateau), False
+    yield race_of(doubtful), False
+    yield race_of(hidden), False
     yield race_of(plateau, 60), True
     yield race_of(flat), False
     yield race_of(flat, lr_min=1e-9, lr_max=1e-6), False
@@ -117,7 +119,7 @@ def boxes(view: View, prefix: str, is_log: bool) -> list[tuple[float, float, flo
 
 
 def test_the_plots_know_when_rounds_end() -> None:
-    assert (*(at for at, _ in ROUNDS), END) == race_scene.ROUND_ENDS and race_scene.PLATEAU_END == PLATEAU_END
+    assert (race_scene.ROUND_ENDS, race_scene.SETTLED_END) == (ENDS, END)
 
 
 def test_every_state_fills_exactly_the_promised_sources_with_doubles_or_strings() -> None:
@@ -214,7 +216,7 @@ def test_a_survivor_off_the_scale_is_not_lost_from_sight() -> None:
     curve = race_of(lambda lr, step: 2.3 if lr == 0 else 10.0 + lr)
     assert any(c.left_after is None for c in curve.candidates)
     views = race_view(curve)
-    assert len(views["scores"].columns["off"]["x"]) == 13 and PLATEAU_END in views["course"].columns["off"]["x"]
+    assert len(views["scores"].columns["off"]["x"]) == 13 and ENDS[-1] in views["course"].columns["off"]["x"]
 
 
 def test_a_survivors_end_on_the_left_is_level_with_its_score_on_the_right() -> None:
@@ -403,7 +405,12 @@ def test_the_label_for_screen_readers_is_the_result() -> None:
     assert race_view(race_of(until=12), running=True)["scores"].label.endswith("Still running.")
     assert race_view(race_of(until=0), running=True)["scores"].label == "13 learning rates compared. No steps yet."
     assert race_view(race_of(flat))["scores"].label.endswith("No suggestion.")
-    assert race_view(curve)["course"].label == "Training loss against step for 13 learning rates, 45 steps."
+    assert race_view(curve)["course"].label == "Training loss against step for 13 learning rates, 30 steps."
+
+
+def test_doubt_is_in_what_a_screen_reader_reads() -> None:
+    label = race_view(race_of(doubtful))["scores"].label
+    assert "in doubt, somewhere from" in label and "good from" not in label
 
 
 def test_labels_that_belong_together_fit_only_where_all_do() -> None:
@@ -552,8 +559,9 @@ def _green_pixels(png: bytes | None) -> int:
 
 def test_losses_in_the_states_above_cover_what_they_are_named_for() -> None:
     curves = [curve for curve, _ in states()]
+    assert {curve.confidence for curve in curves} == {"sure", "between", "cannot tell"}
     assert {curve.outcome for curve in curves} == {"finished", "diverged", "stopped"}
-    assert any(max((len(c.losses) for c in curve.candidates), default=0) == PLATEAU_END for curve in curves)
+    assert any(max((len(c.losses) for c in curve.candidates), default=0) == ENDS[-1] for curve in curves)
     assert any(curve.suggestion is None for curve in curves) and all(
         a < b for a, b in pairwise(curves[-1].settings.race_lrs)
     )

@@ -59,7 +59,8 @@ def _answer(frame: RaceFrame, taken: list[Box]) -> list[Label]:
 def _answer_texts(scene: RaceScene) -> list[str]:
     texts = [f"η = {format_lr(scene.answer or 0.0)}"]
     if scene.good is not None:
-        texts.append(f"good {format_lr(scene.good[0], 1)} – {format_lr(scene.good[1], 1)}")
+        word = "good" if scene.curve.confidence == "sure" else "between"
+        texts.append(f"{word} {format_lr(scene.good[0], 1)} – {format_lr(scene.good[1], 1)}")
     if scene.curve.peak is not None:
         texts.append(f"one-cycle peak {format_lr(scene.curve.peak)}")
     return texts
@@ -83,6 +84,9 @@ def _places(frame: RaceFrame) -> Iterator[tuple[float, float, str]]:
         for row in rows:
             yield min(at) - GAP_PX - away, row, "right"
             yield max(at) + GAP_PX + away, row, "left"
+    # A band from edge to edge leaves no room beside it.
+    for px in np.arange(2.0, frame.width / 2, LINE_PX).tolist():
+        yield from ((px, row, "left") for row in rows)
 
 
 def _block(texts: list[str], px: float, last_row: float, align: str) -> list[Label]:

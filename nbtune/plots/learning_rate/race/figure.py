@@ -13,7 +13,7 @@ from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Hover, Mark, Marks, Panel, Part, labels
 from ...base.mirror import mirrored_panel
 from ...base.sentence import sentence_png
-from ...base.typed_again import ROUND_ENDS
+from ...base.typed_again import SETTLED_END
 from .. import overlays
 from ..overlays import REGION, UPRIGHT
 from ..pair import FRAME_WIDTHS, HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
@@ -94,7 +94,7 @@ def race_panels(lr_min: float, lr_max: float, *, held_out: bool = False, sign: i
         sign: −1 where higher is better; see ``LRCurve``.
     """
     steps = Axis(
-        "training step, the same batches for every rate", (0.0, NAMES_SHARE * ROUND_ENDS[-1]), ticks=STEPS,
+        "training step, the same batches for every rate", (0.0, NAMES_SHARE * SETTLED_END), ticks=STEPS,
         narrow_title="training step",
     )  # fmt: skip
     loss = loss_axis(held_out)

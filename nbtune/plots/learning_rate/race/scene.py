@@ -11,7 +11,7 @@ import numpy as np
 
 from ...base.columns import Floats
 from ...base.scale import EMPTY_RANGE, TRIANGLE_PX, loss_range, x_edges
-from ...base.typed_again import CLEAR_PART, PLATEAU_END, ROUND_ENDS
+from ...base.typed_again import CLEAR_PART, ROUND_ENDS, SETTLED_END
 from ..orders_band import shown_of
 from ..pair import FRAME_HEIGHT
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
 
-STEPS = (0, *ROUND_ENDS, PLATEAU_END)
+STEPS = (0, *ROUND_ENDS)
 """Where rounds end: the ticks of the left plot."""
 
-NAMES_SHARE = 1.34
+NAMES_SHARE = 1.37
 """How much longer the axis is than the race, for the survivors' names."""
 
 LEADER_AFTER = 2
@@ -73,7 +73,7 @@ class RaceScene:
     @property
     def rounds(self) -> list[int]:
         """Steps at which rounds end, past and to come."""
-        return [*ROUND_ENDS, *([self.last] if self.last > ROUND_ENDS[-1] else [])]
+        return [at for at in ROUND_ENDS if at <= self.last]
 
     @property
     def alive(self) -> list[Candidate]:
@@ -161,7 +161,7 @@ def race_scene(curve: LRCurve, running: bool) -> RaceScene:
     curve, orders = shown_of(curve, running)
     bottom, top = _loss_axis(curve)
     steps = max((len(c.losses) for c in curve.candidates), default=0)
-    last = ROUND_ENDS[-1] if steps <= ROUND_ENDS[-1] else PLATEAU_END
+    last = next((at for at in ROUND_ENDS if at >= max(steps, SETTLED_END)), steps)
     return RaceScene(curve, running, bottom, top, last, orders)
 
 

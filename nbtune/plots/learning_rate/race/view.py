@@ -158,5 +158,6 @@ def _scores_in_words(scene: RaceScene) -> str:
         return " ".join([*parts, "Still running."])
     if curve.suggestion is None:
         return " ".join([*parts, "No suggestion."])
-    good = "" if scene.good is None else f", good from {format_lr(scene.good[0], 1)} to {format_lr(scene.good[1], 1)}"
+    how = "good" if curve.confidence == "sure" else "in doubt, somewhere"
+    good = "" if scene.good is None else f", {how} from {format_lr(scene.good[0], 1)} to {format_lr(scene.good[1], 1)}"
     return " ".join([*parts, f"Suggested {format_lr(curve.suggestion)}{good}.", *filter(None, [curve.theory])])
