@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import threading
 import time
 import zlib
@@ -16,7 +17,7 @@ from tasks import blobs, plain_task
 from torch.nn import functional
 
 from nbtune.engine import Task
-from nbtune.plots.base import sentence
+from nbtune.plots.base import picture, sentence
 from nbtune.plots.base.marks import Part
 
 PATIENCE_SECONDS = 120
@@ -50,7 +51,8 @@ def promise_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def promised(parts: Iterable[Part], height: int) -> bytes:
-        return b"\x89PNG" + f"{height} px {zlib.crc32(pickle.dumps(list(parts)))}".encode()
+        size = struct.pack(">II", 2 * picture.WIDTH, 2 * height)
+        return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + struct.pack(">I", zlib.crc32(pickle.dumps(list(parts))))
 
     monkeypatch.setattr(sentence, "png_of", promised)
 
