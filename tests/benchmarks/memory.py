@@ -1,6 +1,6 @@
 """How far predicted memory is off, and how long predicting takes. Prints tables; no GPU is needed.
 
-    python tests/benchmarks/memory.py                     # all of them, but for the ladder
+    python tests/benchmarks/memory.py                     # all of them, but for devices and the ladder
     python tests/benchmarks/memory.py host replay         # some: host, replay, published, card, curve, changes, absent
     python tests/benchmarks/memory.py ladder              # needs timm: pip install --no-deps timm
 
@@ -12,6 +12,7 @@ card        against peaks recorded on an H100 (results/memory_h100.json, by test
 curve       the whole curve of DenseNet121 at 512 × 512 pixels in a fresh process with one thread
 changes     what makes k = 32 of DenseNet121 at 512 × 512 pixels fit on 8 GB, and the largest images: time and answers
 absent      language models of 8 and 70 billion parameters on the meta device: time and memory
+devices     one of several devices beside real processes (gloo, on the CPU), and beside the ZeRO paper: five minutes
 ladder      the largest batch sizes that trained on an RTX 3090, as timm published them (torch 1.12, mixed precision)
 """
 
@@ -35,6 +36,7 @@ from torch._C._profiler import _EventType
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from memory_devices import devices
 from zoo import ZOO, DenseNet, LSTMTagger, UNet, loss_of, optimizer_of, stacked, switch_checkpointing_on, task_of_case
 
 from nbtune.engine import Task
@@ -53,7 +55,7 @@ Built = tuple[nn.Module, Any]
 def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "host": host, "replay": replayed, "published": published, "card": card, "curve": curve,
-        "changes": changes, "absent": absent, "ladder": ladder,
+        "changes": changes, "absent": absent, "devices": devices, "ladder": ladder,
     }  # fmt: skip
     parser = argparse.ArgumentParser()
     parser.add_argument("which", nargs="*", help=", ".join(parts))
@@ -66,7 +68,7 @@ def main() -> None:
         curve_here()
         return
     for name, part in parts.items():
-        if name in asked.which or (not asked.which and name != "ladder"):
+        if name in asked.which or (not asked.which and name not in ("devices", "ladder")):
             part()
             print()
 

@@ -30,6 +30,7 @@ class Room:
         context_bytes: What is taken beside the allocator.
         architecture: The card's generation.
         caveats: What is assumed of the card, in sentences.
+        count: How many such cards were named.
     """
 
     size_bytes: int | None
@@ -37,6 +38,7 @@ class Room:
     context_bytes: int
     architecture: Architecture = UNNAMED
     caveats: tuple[str, ...] = ()
+    count: int = 1
 
 
 def room_on_host(capacity: str | int | None, *, held_bytes: int = 0) -> Room:
@@ -67,7 +69,7 @@ def room_on_card(device: torch.device, capacity: str | int | None, amp: torch.dt
     architecture = here if asked.card is None else asked.architecture
     context = context_bytes_of(architecture)
     caveats = (*asked.caveats, *_too_small(asked.size_bytes, context), *_emulated(asked.name, architecture, amp))
-    return Room(asked.size_bytes, asked.name, context, architecture, caveats)
+    return Room(asked.size_bytes, asked.name, context, architecture, caveats, asked.count)
 
 
 def _too_small(size: int, context: int) -> tuple[str, ...]:
@@ -111,20 +113,23 @@ def surroundings(task: Task, is_host: bool) -> list[str]:
         ("garbage_collection" in options, "the allocator's garbage collection"),
         (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
         (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
-        (any(_is_sharded(m) for m in modules), "sharded training (FSDP): everything is counted as on one card"),
-        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
     return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
 
 
+def held_bytes(task: Task) -> int:
+    """What the model takes of this process already, which the trace counts again: on the host it is there once."""
+    buffers = [b for model in task.models.values() for b in model.buffers()]
+    gradients = [p.grad for p in task.parameters if p.grad is not None]
+    entries = [entry for o in task.optimizers.values() for entry in o.state.values() if isinstance(entry, dict)]
+    state = [v for entry in entries for v in entry.values() if isinstance(v, torch.Tensor)]
+    return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
+
+
 def is_recurrent(task: Task) -> bool:
     """Whether the task's models have recurrent layers of PyTorch's."""
     return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
-
-
-def _is_sharded(module: nn.Module) -> bool:
-    return type(module).__name__.startswith(("FSDP", "FullySharded")) or hasattr(module, "_get_fsdp_state")
 
 
 def _is_channels_last(parameter: torch.Tensor) -> bool:

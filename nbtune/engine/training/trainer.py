@@ -11,7 +11,7 @@ import torch
 from ..device.host_fence import fenced
 from ..interrupts import held_back, let_through
 from ..task import batches
-from ..task.rates import does_maximize, lr_setter
+from ..task.rates import does_maximize, lr_setter, rate_of_its_own
 from ..task.task import Task
 from .copies import Workpiece
 from .copy_watch import CopyWatch, check_graph
@@ -79,7 +79,7 @@ class Trainer:
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._losses = Losses(task, asked)
-        self.notes.said.update(filter(None, [workpiece.note]))
+        self.notes.said.update(filter(None, [workpiece.note, *map(rate_of_its_own, asked)]))
         self._dtype = next((p.dtype for p in task.parameters), None)
         self._headroom = Headroom(task.device, ledger_of(task))
         self._steps_taken = 0
@@ -88,7 +88,7 @@ class Trainer:
         self._again: list[Any] = []
         self._is_in_step = False
         self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
-        self._modes = Modes(workpiece.models)
+        self._modes = Modes(workpiece.models, workpiece.optimizers)
 
     @property
     def notes(self) -> Notes:

@@ -419,13 +419,6 @@ def test_what_is_seen_and_not_modelled_is_named(what: str) -> None:
     assert any(what in caveat for caveat in caveats)
 
 
-def test_sharded_training_is_named() -> None:
-    class FSDPLinear(nn.Linear):
-        pass
-
-    assert any("FSDP" in caveat for caveat in estimated(plain, FSDPLinear(16, 16)).caveats)
-
-
 # --- CUDA in the user's own step --------------------------------------------------------------------------------------
 
 

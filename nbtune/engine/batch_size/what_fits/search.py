@@ -9,7 +9,7 @@ from ...errors import first_line
 from ...memory.estimate import MemoryEstimate
 from ...memory.rehearsal.replica import NO_BLOCKS
 from ...run import GeneratorRun
-from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, single_changes
+from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, do_go_together, single_changes
 from .result import MemoryChange, WhatFits
 
 HELPS = 0.97
@@ -126,11 +126,16 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
             rows += (made := list(self._accumulated(change, row)))
             yield from made
         if not any(row.fits for row in (*rows, *fitting_splits, *(row for _, row in helping.values()))):
-            yield from self._together([change for change, _ in short])
+            yield from self._together(short)
 
-    def _together(self, changes: list[Change]) -> Iterator[MemoryChange]:
+    def _together(self, short: list[tuple[Change, MemoryChange]]) -> Iterator[MemoryChange]:
+        """Of those that exclude each other, the one that takes less."""
+        changes: list[Change] = []
+        for change, _ in sorted(short, key=lambda found: found[1].peak_bytes):
+            changes += [change] if all(do_go_together(change, other) for other in changes) else []
         if len(changes) < 2:
             return
+        changes.sort(key=lambda change: change.rank)
         everything = sum(changes[1:], changes[0])
         for row in self._estimated(everything):
             yield row
@@ -158,6 +163,8 @@ def _furthest(found: Iterable[tuple[Change, MemoryChange]]) -> list[tuple[Change
 
 
 def _paired(short: list[tuple[Change, MemoryChange]], usual: list[Change]) -> list[Change]:
-    pairs = [first + second for i, (first, _) in enumerate(short) for second, _ in short[i + 1 :]]
+    changes = [change for change, _ in short]
+    both = [(first, second) for i, first in enumerate(changes) for second in changes[i + 1 :]]
+    pairs = [first + second for first, second in both if do_go_together(first, second)]
     common = [usual[0] + usual[1]] if len(usual) == 2 else []
     return [*(pair for pair in common if pair not in pairs), *pairs]

@@ -14,8 +14,10 @@ from torch.utils._pytree import tree_leaves
 
 from ...task.task import Task
 from ...training.copies import copied_function, copy_missing_attributes, has_closures_over_modules
+from ..blocks import blocks_of
 from ..samples import NotPredictableError
 from .outside import Outside
+from .unwrapped import unwrap
 
 NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
 CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
@@ -97,10 +99,12 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         memo[id(parameter)] = nn.Parameter(empty(parameter.detach()), parameter.requires_grad)
     try:
         with _Emptied(emptied):
+            unwrap(task, memo)
             model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
             optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
             for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
-                copy_missing_attributes(theirs, ours, memo)
+                if type(ours) is type(theirs):  # else it was unwrapped
+                    copy_missing_attributes(theirs, ours, memo)
             own = [copied_function(f, memo) for f in _functions(task)]
         outside = Outside(memo, empty, task.device)
         functions = [
@@ -190,7 +194,7 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
         if switch is not None:
             switch(**{f"{name}_kwargs": {"use_reentrant": False}})
             continue
-        blocks = _blocks(model)
+        blocks = list(blocks_of(model).values())
         for block in blocks:
             _checkpoint(block)
         caveats = [CHECKPOINTING if blocks else NO_BLOCKS]
@@ -210,18 +214,6 @@ def _switch(model: nn.Module, way: str) -> tuple[str, Any]:
     names = ("activation_checkpointing", "gradient_checkpointing")
     found = ((name, getattr(model, f"{name}_{way}", None)) for name in names)
     return next((pair for pair in found if pair[1] is not None), ("", None))
-
-
-def _blocks(model: nn.Module) -> list[nn.Module]:
-    """The composite members of lists and sequences of layers, the outermost first found."""
-    found: list[nn.Module] = []
-    for child in model.children():
-        members = [m for m in child.children() if len(list(m.children())) > 1]
-        if isinstance(child, (nn.Sequential, nn.ModuleList)) and members:
-            found += members
-        else:
-            found += _blocks(child)
-    return found
 
 
 def _checkpoint(block: nn.Module) -> None:
