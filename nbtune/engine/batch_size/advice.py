@@ -61,13 +61,16 @@ def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
     half = {name: round((getattr(estimate, name) or 0) * HALF) for name in ("image_size", "sequence_length")}
     wanted = {**half, "optimizer": "SGD"}
     chosen = [c for c in changes if all(wanted.get(name, value) == value for name, value in c.items())]
-    return [(_in_words(change), change) for change in chosen if "foreach" not in change]
+    return [(_in_words(change), change) for change in chosen if set(change) != {"foreach"}]
 
 
 def _in_words(change: dict[str, Any]) -> str:
+    if "adapters" in change:
+        return f"adapters ({change['adapters']})"
     ((name, value),) = change.items()
     words = {
         "checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}",
         "image_size": f"images of {value} pixels", "sequence_length": f"sequences of {value} tokens",
+        "weights": "weights in bfloat16",
     }  # fmt: skip
     return words[name]
