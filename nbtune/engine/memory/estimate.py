@@ -41,6 +41,8 @@ def estimate_memory(
     amp: torch.dtype | Literal[False] | None = None,
     checkpointing: bool | None = None,
     optimizer: str | None = None,
+    weights: torch.dtype | None = None,
+    adapters: Literal["LoRA", "QLoRA"] | None = None,
     device: str | None = None,
     samples: Samples | None = None,
     devices: int | None = None,
@@ -71,6 +73,9 @@ def estimate_memory(
         amp: dtype of autocast, False for none; None as in the task.
         checkpointing: Whether activations are recomputed in the backward pass; None for as the model is.
         optimizer: One of ``nbtune.engine.memory.parts.OPTIMIZERS`` instead of the task's; None for the task's.
+        weights: dtype of the model's floating-point weights; None for as they are.
+        adapters: "LoRA": small matrices beside the linear layers learn, the rest is frozen. "QLoRA": beside weights in
+            4 bits, usually with ``weights=torch.bfloat16`` for the others. None for as the model is.
         device: "cuda" or "cpu" (the host, without allocator and context); None: the host where the model is there and
             no capacity is named, else a CUDA card.
         samples: The ``samples`` of another estimate of this task, so that its data are not looked at again.
@@ -94,15 +99,15 @@ def estimate_memory(
     """
     check_asked(
         task, device, image_size=image_size, sequence_length=sequence_length, amp=amp, checkpointing=checkpointing,
-        optimizer=optimizer,
+        optimizer=optimizer, weights=weights, adapters=adapters,
     )  # fmt: skip
     is_host = str(device) == "cpu" or (device is None and capacity is None and task.device.type != "cuda")
     wanted_amp = task.amp if amp is None else (amp or None)
     room = room_on_host(capacity) if is_host else room_on_card(task.device, capacity, wanted_amp)
     count, kind = checked_sharding(devices, sharding, room.count, *devices_of(task))
     plan = Plan(
-        image_size, sequence_length, wanted_amp, checkpointing, optimizer, is_cuda=not is_host,
-        architecture=room.architecture,
+        image_size, sequence_length, wanted_amp, checkpointing, optimizer, weights=weights, adapters=adapters,
+        is_cuda=not is_host, architecture=room.architecture,
     )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)

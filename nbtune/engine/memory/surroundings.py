@@ -14,11 +14,12 @@ from ..device.capacity import free_bytes
 from ..task.task import Task
 from .architecture import UNNAMED, Architecture
 from .cards import CONTEXT_BYTES, context_bytes_of, read_capacity
+from .rehearsal.compiled import COMPILED, SCRIPTED, has_scripts, uses_compiler
 
 BARE_PROCESS = 128 * 2**20
 """Python with torch takes more than this by itself."""
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
-RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
+RECURRENT_ON_HOST = "Recurrent layers: as a processor with AVX-512 computes them; packed sequences may take more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +104,19 @@ def _this_gpu(device: torch.device, architecture: Architecture) -> Room:
 
 def surroundings(task: Task, is_host: bool) -> list[str]:
     """What is in use around the model that the allocator model does not know."""
-    recurrent = [RECURRENT_ON_HOST if is_host else RECURRENT] if is_recurrent(task) else []
+    kinds = [RECURRENT_ON_HOST if is_host else RECURRENT] if is_recurrent(task) else []
+    kinds += [COMPILED] if uses_compiler(task) else []
+    kinds += [SCRIPTED] if any(map(has_scripts, task.models.values())) else []
     if is_host:
-        return recurrent
+        return kinds
     options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
-    modules = [m for model in task.models.values() for m in model.modules()]
     known: list[tuple[bool, str]] = [
         ("expandable_segments:True" in options, "expandable segments, which reserve less"),
         ("garbage_collection" in options, "the allocator's garbage collection"),
         (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
-        (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
-    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
+    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *kinds]
 
 
 def held_bytes(task: Task) -> int:

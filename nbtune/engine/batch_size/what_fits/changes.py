@@ -15,7 +15,7 @@ from ...memory.sequences import SHORTEST_SEQUENCE
 
 SAME, ROUNDED, OTHER_RATE = "same numbers", "16-bit rounding", "needs another η"
 LESS_DETAIL, LESS_CONTEXT = "less detail", "less context"
-SIXTEEN, FOUR, ADAPTERS = "16-bit weights", "4-bit weights", "only adapters learn"
+SIXTEEN, ADAPTERS = "16-bit weights", "only adapters learn"
 OF_A_MEAN = "Accumulated batches make the same update where the loss is a mean over the batch, not a sum."
 AVERAGED_TWICE = "BatchNorm averages twice"
 """The forward pass is run again, and with it BatchNorm's running averages."""
@@ -123,7 +123,7 @@ def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
 
 def _shorter_sequences(estimate: MemoryEstimate) -> list[Change]:
     length = estimate.sequence_length or 0
-    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS)]
+    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS[1:])]
     return [
         Change(
             f"sequences of {n}", {"sequence_length": n}, (LESS_CONTEXT,), (f"{n / length:.2g}× tokens",), rank=rank
@@ -145,10 +145,10 @@ def _smaller_weights(estimate: MemoryEstimate) -> list[Change]:
     layers = [layer for model in task.models.values() for layer in adapted_layers(model)]
     whole = sum(p.numel() for p in task.parameters)
     if len(layers) >= MANY and 2 * sum(layer.weight.numel() for layer in layers) > whole:
-        changes.append(Change("adapters (LoRA)", {"adapters": "LoRA"}, (ADAPTERS, OTHER_RATE), rank=8))
+        changes.append(Change("adapters (LoRA)", {"adapters": "LoRA"}, (ADAPTERS,), rank=8))
         if has_half:
             four = {"adapters": "QLoRA", "weights": half}
-            changes.append(Change("4-bit weights and adapters (QLoRA)", four, (FOUR, ADAPTERS, OTHER_RATE), rank=9))
+            changes.append(Change("4-bit weights and adapters (QLoRA)", four, (ADAPTERS,), rank=9))
     return changes
 
 
@@ -172,11 +172,15 @@ def _accumulation(count: int, each: int, has_norm: bool) -> Change:
 
 
 def do_go_together(first: Change, second: Change) -> bool:
-    """Whether two changes can be made at once: neither sets what the other sets, nor how numbers are held."""
-    numbers = {"amp", "weights"}
-    if set(first.plan) & set(second.plan):
+    """Whether two changes are worth making at once.
+
+    Neither may set what the other sets, or how numbers are held; and of adapters an optimizer holds next to nothing.
+    """
+    one, other = set(first.plan), set(second.plan)
+    exclude_each_other = ({"amp"}, {"weights"}), ({"adapters"}, {"optimizer", "foreach"})
+    if one & other:
         return False
-    return not (numbers & set(first.plan) and numbers & set(second.plan))
+    return not any((a & one and b & other) or (a & other and b & one) for a, b in exclude_each_other)
 
 
 def _has_norm(estimate: MemoryEstimate) -> bool:

@@ -77,7 +77,11 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise_waiting()
-        kwargs = kwargs or {}
+        # In the backward pass a function mode is on, which every look at a tensor below would go through.
+        with torch._C.DisableTorchFunction():
+            return self._noted(func, args, kwargs or {})
+
+    def _noted(self, func: Any, args: Any, kwargs: Any) -> Any:
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
             self.phase = BACKWARD
         if self.phase == BACKWARD:
@@ -119,8 +123,11 @@ class Recorder(TorchDispatchMode):
                 return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
+            args, places = self.values.with_places(func, args)
+            for place in places:
+                self._see(place, "aten.nonzero")
             result = func(*args, **kwargs)
-            self.values.forget(result)
+            self.values.forget(func, args, kwargs, result)
             return result
         try:
             result = func(*args, **kwargs)
@@ -181,7 +188,7 @@ class Recorder(TorchDispatchMode):
     def _after_update(self, optimizer: Any, *_: Any) -> None:
         self.phase = FORWARD
         for parameter, entry in optimizer.state.items():
-            values = list(entry.values()) if isinstance(entry, dict) else []
+            values = tree_leaves(entry)  # L-BFGS keeps lists
             for value in values:
                 if isinstance(value, torch.Tensor):
                     self.name_part(value, "optimizer")

@@ -23,8 +23,11 @@ from ..samples import NotPredictableError, Samples
 from . import adapters
 from . import replica as replicas
 from .autocast import cuda_autocast, has_asked_for_cuda_autocast
+from .compiled import plainly_run_scripts
+from .flex import flex_played
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
+from .lbfgs import play_lbfgs
 from .left_alone import left_alone
 from .place import Place
 from .quiet import failures_unlogged
@@ -38,8 +41,12 @@ STEPS = 2
 """An optimizer makes its state at the end of its first step, so that the second one holds the peak."""
 
 
-GUESSED = "The step asks for a computed number (.item()), taken to be 1: its course was not seen with the real one."
+GUESSED = "The step asks for a computed number (.item()), which was made up: its course was not seen with the real one."
 
+ROUTED = (
+    "The step sends its samples different ways, by numbers that are not known: each way is taken to get its even "
+    "share, as in a mixture of experts that is in balance. One that is not takes more."
+)
 
 WORTH_NAMING = 2**20
 MOST_KNOWN = 2**16
@@ -131,6 +138,7 @@ def _rehearsed(
     replica = replica_of(task, stage.empty)
     caveats = _prepare(replica, plan, stage)
     optimizers = [*replica.optimizers, *replica.hidden_optimizers]
+    caveats = (*caveats, *play_lbfgs(optimizers))
     if plan.foreach is not None:
         replicas.update_at_once(optimizers, plan.foreach)
     are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
@@ -152,6 +160,7 @@ def _rehearsed(
 
     with ExitStack() as stack:
         stack.enter_context(failures_unlogged())
+        stack.enter_context(plainly_run_scripts())
         stack.enter_context(RandomStreams(torch.device("cpu")))
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
@@ -159,6 +168,7 @@ def _rehearsed(
         stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
         notes = stack.enter_context(left_alone(task))
+        stack.enter_context(flex_played(notes))
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
             _know_small_ones(replica, recorder)
@@ -179,6 +189,8 @@ def _rehearsed(
         caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
+    if recorder.values.routed:
+        caveats = (*caveats, ROUTED)
     return recorder.recording, caveats
 
 

@@ -16,6 +16,7 @@ from ...task.task import Task
 from ...training.copies import copied_function, copy_missing_attributes, has_closures_over_modules
 from ..blocks import blocks_of
 from ..samples import NotPredictableError
+from .compiled import copy_uncompiled, empty_scripts, uncompiled
 from .outside import Outside
 from .unwrapped import unwrap
 
@@ -85,7 +86,7 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
     Raises:
         NotPredictableError: For models that cannot be copied, or whose copy would lead back to the original.
     """
-    if has_closures_over_modules(task):
+    if has_closures_over_modules(task, but_compiled=True):
         raise NotPredictableError("a function kept in the model leads back to the model itself, as torch.compile's do")
     stand_ins: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -100,6 +101,8 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
     try:
         with _Emptied(emptied):
             unwrap(task, memo)
+            for whole in task.models.values():
+                copy_uncompiled(whole, memo)
             model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
             optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
             for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
@@ -116,18 +119,21 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         _copy_hooks_of_backward(task, outside, memo)
     except Exception as error:
         raise NotPredictableError(f"the model cannot be copied ({error})") from error
+    copies: list[nn.Module] = list(model.values()) if isinstance(model, dict) else [model]
+    for whole, made in zip(task.models.values(), copies, strict=True):
+        empty_scripts(whole, made, memo, empty)
     state = {id(x) for ours in optimizers for x in tree_leaves(list(getattr(ours, "state", {}).values()))}
     for ours in optimizers:
         getattr(ours, "state", {}).clear()
     kept = [*((real, made) for real, made in stand_ins if id(made) not in state), *outside.made]
     loss_fn, training_step, update = functions
-    made = Replica(
+    replica = Replica(
         model, optimizer, loss_fn, training_step, update, kept, dict(outside.bytes_by_name), outside.optimizers
     )
-    for module in made.models.values():
+    for module in replica.models.values():
         if not module.training:
             module.train()
-    return made
+    return replica
 
 
 def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) -> None:
@@ -139,7 +145,7 @@ def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) 
 
 
 def _functions(task: Task) -> tuple[Any, Any, Any]:
-    return task.loss_fn, task.training_step, task.update
+    return uncompiled(task.loss_fn), uncompiled(task.training_step), uncompiled(task.update)
 
 
 def plan_optimizer(replica: Replica, name: str) -> None:
