@@ -53,9 +53,9 @@ def _limit(frame: RaceFrame, boxes: list[Box]) -> list[Label]:
     name = f"stability limit {value}"
     if not low <= lr <= high:
         px, align = (frame.width - 2, "right") if lr > high else (2.0, "left")
-        places = tuple((px, row, align) for row in np.arange(BOTTOM_ROW, TOP_ROW, -9.0).tolist())
-        text = f"{name} →" if lr > high else f"← {name}"
-        return [Label(text, "muted", places, boxed=True, droppable=True)]
+        ends = [(px, row, align) for row in np.arange(BOTTOM_ROW, TOP_ROW, -9.0).tolist()]
+        texts = [f"{words} →" if lr > high else f"← {words}" for words in (name, f"limit {value}")]
+        return next((found for text in texts if (found := block(frame, [(text, "muted")], ends, boxes))), [])
     at, top = frame.x(lr), LIMIT_ROWS[0]
     sides: list[Place] = [(at + GAP_PX, top + 16, "left"), (at - GAP_PX, top + 16, "right")]
     above: list[Place] = [

@@ -77,7 +77,7 @@ def _stems(scene: RaceScene) -> Iterator[Line]:
     for racer in scene.racers:
         marks = [*(racer.score_at(step) for step in scene.ended), racer.score]
         known = [score for score in marks if score is not None]
-        if len(known) > 1:
+        if known and max(known) > min(known):
             yield Line(racer.lr, (racer.lr, racer.lr), (max(known), min(known)))
 
 

@@ -33,7 +33,8 @@ def told_of(curve: LRCurve) -> RaceTold:
     if not is_sure:
         line = Told(curve.verdict, curve.reason, curve.limit)
         return RaceTold(line, tuple(filter(None, [curve.theory])), is_sure)
-    first, _, rest = curve.reason.partition("; ")
+    # What several orders of the data said of each other is in the picture: a band, and a tick for each.
+    first, _, rest = (curve.reason, "", "") if curve.orders else curve.reason.partition("; ")
     rest = f"{rest[:1].upper()}{rest[1:]}"
     line = Told(curve.verdict, f"{first.rstrip('.')}.")
     return RaceTold(line, tuple(filter(None, [rest, curve.limit, curve.theory])), is_sure)
