@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from .standing import Standing, standing_of
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
+    from ....engine.learning_rate.race.standings import Candidate
 
 STEPS = (1, *ROUND_ENDS, PLATEAU_END)
 """Where rounds end: the ticks of the left plot."""
@@ -187,7 +189,15 @@ def race_scene(curve: LRCurve, running: bool) -> RaceScene:
 
 def _racers(curve: LRCurve, noise: Floats) -> tuple[Racer, ...]:
     asked = set(curve.settings.race_lrs)
-    return tuple(Racer.of(c, noise, is_refined=c.lr not in asked) for c in curve.candidates)
+    if len(noise):
+        return tuple(Racer.of(c, noise, is_refined=c.lr not in asked) for c in curve.candidates)
+    return tuple(_racer(c, is_refined=c.lr not in asked) for c in curve.candidates)
+
+
+@lru_cache(maxsize=256)
+def _racer(candidate: Candidate, *, is_refined: bool) -> Racer:
+    # Most rates wait for their turn, or have left, from one drawing to the next.
+    return Racer.of(candidate, np.empty(0), is_refined=is_refined)
 
 
 def _control(curve: LRCurve) -> list[float]:

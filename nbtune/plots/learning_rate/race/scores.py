@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,7 @@ CELLS = 72
 """Of the strip of colours."""
 
 
+@lru_cache(maxsize=8)
 def strip(edges: tuple[float, float], rows: tuple[float, float]) -> Columns:
     """The η axis's own colours.
 

@@ -99,9 +99,10 @@ def _error(differences: Floats) -> float | None:
     count = len(differences)
     if count < LEAST_LOSSES or not np.isfinite(differences).all():
         return None
-    steps = np.arange(count)
-    trend = np.polyval(np.polyfit(steps, differences, 1), steps)
-    return math.sqrt(float(((differences - trend) ** 2).sum()) / (count - 2) / count)
+    steps = np.arange(count) - (count - 1) / 2
+    rest = differences - differences.sum() / count
+    rest -= steps * float(steps @ rest) / float(steps @ steps)
+    return math.sqrt(float(rest @ rest) / (count - 2) / count)
 
 
 def _level(racers: Sequence[Racer], errors: Mapping[float, float]) -> tuple[float, ...]:
