@@ -60,10 +60,11 @@ def _cut(x: Floats, y: Floats, ends: tuple[float, float]) -> tuple[Floats, Float
     far = 1e3 * (high - low)
     y = np.minimum(np.maximum(y, low - far), high + far)
     x0, y0, run, rise = x[:-1], y[:-1], x[1:] - x[:-1], y[1:] - y[:-1]
-    # A level part is cut as one that rises by nothing that is seen.
-    slope = np.where(rise == 0, 1e-12 * (high - low), rise)
+    is_level = rise == 0
+    slope = np.where(is_level, 1.0, rise)
     at_low, at_high = (low - y0) / slope, (high - y0) / slope
     begin, end = np.maximum(np.minimum(at_low, at_high), 0), np.minimum(np.maximum(at_low, at_high), 1)
+    begin, end = np.where(is_level, 0.0, begin), np.where(is_level, (low <= y0) & (y0 <= high), end)
     begin = np.where(begin < end, begin, np.nan)
     return x0 + begin * run, y0 + begin * rise, x0 + end * run, y0 + end * rise
 
