@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep
-from nbtune.engine.learning_rate.race.standings import PLATEAU_END, Standings
+from nbtune.engine.learning_rate.race.standings import MOST_STEPS, Standings
 
 LossOf = Callable[[float, int], float]
 
@@ -33,7 +33,20 @@ def flat(lr: float, step: int) -> float:
     return 2.3 + 0.01 * math.sin(12.9 * step)
 
 
-def race_of(loss_of: LossOf = bowl, until: int = PLATEAU_END, **changes: float) -> LRCurve:
+def doubtful(lr: float, step: int) -> float:
+    """From 0.003 to 0.1 all fall alike, but for noise of their own; above it rises."""
+    if lr > 0.2:
+        return 2.3 + step * lr
+    fall = min(1.3, 0.06 * step) if lr > 0.002 else 0.0
+    return 2.3 - fall + 0.15 * math.sin(91.7 * step * lr + step) * (lr > 0)
+
+
+def hidden(lr: float, step: int) -> float:
+    """Nothing falls, and noise hides which rates do no harm; above 1 the loss rises."""
+    return 2.3 + 0.4 * math.sin(37.1 * step * (1 + lr)) * (lr > 1e-3) + 0.3 * step * lr * (lr > 1)
+
+
+def race_of(loss_of: LossOf = bowl, until: int = MOST_STEPS, **changes: float) -> LRCurve:
     """A race of the first ``until`` steps of every rate, whose losses are given; the control's η is 0."""
     settings = LRSettings(**changes)  # type: ignore[arg-type]
     standings, steps = Standings(settings.race_lrs), []
@@ -62,5 +75,6 @@ def refined(curve: LRCurve, *between: float) -> LRCurve:
 
 
 def in_doubt(curve: LRCurve) -> LRCurve:
-    """The same, stopped: its answer may not be the best."""
-    return replace(curve, reading=replace(curve.reading, outcome="stopped"))
+    """The same, if its answer were in doubt."""
+    answer = replace(curve.reading.answer, confidence="between")
+    return replace(curve, reading=replace(curve.reading, answer=answer))

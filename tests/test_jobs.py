@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from driver import click, ended
+from driver import click, ended, promise_pictures
 from ipywidgets import Widget
 from memory_results import densenet
 from tasks import everything, hard_task, plain_task
@@ -31,6 +31,11 @@ from nbtune.widgets.comparison.widget import BatchComparison
 from nbtune.widgets.learning_rate.acts import SearchAct
 
 PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(autouse=True)
+def _pictures_are_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    promise_pictures(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

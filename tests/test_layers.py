@@ -159,8 +159,11 @@ def _from_a_sister(own: Iterable[str], module: str) -> set[str]:
     return {name for name in own if is_within(name, {f"{around}.{room}" for room in forbidden})}
 
 
-STAIRS = {("nbtune.engine.memory", "replay"): {"rehearsal"}}
-"""Rooms inside a room of which one may take from the other: what was rehearsed is replayed."""
+STAIRS = {
+    ("nbtune.engine.memory", "replay"): {"rehearsal"},
+    ("nbtune.engine.memory", "sharding"): {"rehearsal", "replay"},
+}
+"""Rooms inside a room of which one may take from the other: what was rehearsed is replayed, and divided."""
 
 
 def borrowed_privates(source: str, module: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from driver import promise_pictures
 from ipywidgets import Widget
 from wrong_arguments import PARTS, Callables, judged, trials
 from wrong_values import KINDS, told
@@ -14,7 +15,8 @@ EACH = len(KINDS)
 
 
 @pytest.fixture(autouse=True)
-def _close_widgets() -> Iterator[None]:
+def _close_widgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    promise_pictures(monkeypatch)
     yield
     Widget.close_all()
 

@@ -307,6 +307,7 @@ def _tools(task: nt.Task) -> dict[str, list[Argument]]:
             "task": nothing, "capacity": _is_capacity, "image_size": lambda v: v is None or (whole()(v) and None),
             "amp": BATCH_RULES["amp"], "checkpointing": BATCH_RULES["checkpointing"],
             "optimizer": BATCH_RULES["optimizer"], "device": _is_device, "samples": lambda v: v is None,
+            "devices": whole(1, 2**16, none=True), "sharding": among("none", None),
         }),
         "what_fits": _by_keyword(fits, {
             "task": nothing, "capacity": _is_capacity, "batch_size": whole(none=True), "progress": flag,

@@ -29,6 +29,8 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGALRM", "SIGTERM", "SIGINT") i
 SWALLOWED_SECONDS = 2.0
 """So long after an interrupt that the user's code has caught itself, the same step can be interrupted again."""
 
+NOT_PUT_BACK = "nbtune: this was raised while things were being put back: build the model and the optimizer anew"
+
 _SHIELDED: set[CodeType] = set()
 
 
@@ -100,16 +102,28 @@ def to_the_end(call: Callable[..., Any], *arguments: Any) -> None:
     """Call what puts something back, without interrupts.
 
     An exception that another thread sets (``PyThreadState_SetAsyncExc``) is no signal and cannot be held: one that is
-    no ``Exception`` is raised after a second try, so ``call`` must bear being called again in the midst.
+    no ``Exception`` is raised after a second try, so ``call`` must bear being called again in the midst. An error of
+    ``call`` itself says that not everything is as it was, see ``has_failed_to_put_back``.
     """
     with held_back():
         try:
             call(*arguments)
-        except Exception:
+        except Exception as error:
+            if not has_failed_to_put_back(error):
+                error.add_note(NOT_PUT_BACK)
             raise
         except BaseException:
             call(*arguments)
             raise
+
+
+def has_failed_to_put_back(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised for or amid, was raised by what puts something back."""
+    while error is not None:
+        if NOT_PUT_BACK in getattr(error, "__notes__", ()):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class _Gate:

@@ -145,7 +145,7 @@ def truths() -> dict[str, Truth]:
 
 
 @functools.cache
-def _digits(part: str = "all") -> Pair:
+def digits(part: str = "all") -> Pair:
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -155,13 +155,13 @@ def _digits(part: str = "all") -> Pair:
     return (inputs[targets >= 5], targets[targets >= 5]) if part == "high" else (inputs, targets)
 
 
-def _images(part: str = "all") -> Pair:
-    inputs, targets = _digits(part)
+def images(part: str = "all") -> Pair:
+    inputs, targets = digits(part)
     return inputs.view(-1, 1, 8, 8), targets
 
 
 def _wrong_labels() -> Pair:
-    inputs, targets = _digits()
+    inputs, targets = digits()
     draw = torch.Generator().manual_seed(3)
     is_wrong = torch.rand(len(targets), generator=draw) < 0.3
     return inputs, torch.where(is_wrong, torch.randint(10, targets.shape, generator=draw), targets)
@@ -195,7 +195,7 @@ def _raw_diabetes() -> Pair:
 
 
 @functools.cache
-def _friedman() -> Pair:
+def friedman() -> Pair:
     from sklearn.datasets import make_friedman1
 
     inputs, targets = make_friedman1(2000, noise=0.5, random_state=0)
@@ -223,7 +223,7 @@ def _text(kind: str, length: int) -> Pair:
 # models
 
 
-def _dense(*widths: int, act: type[nn.Module] = nn.ReLU, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
+def dense(*widths: int, act: type[nn.Module] = nn.ReLU, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(widths[:-1]):
         layers += [nn.Linear(wide, narrow), *([nn.LayerNorm(narrow)] if norm else []), act()]
@@ -250,7 +250,7 @@ def _resnet() -> nn.Sequential:
     )  # fmt: skip
 
 
-def _small_cnn() -> nn.Sequential:
+def small_cnn() -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10)
     )
@@ -279,12 +279,12 @@ class _Patches(nn.Module):
 
 class _Autoencoder(nn.Sequential):
     def __init__(self) -> None:
-        super().__init__(*_dense(64, 48, 12, 48, 64))
+        super().__init__(*dense(64, 48, 12, 48, 64))
 
 
 def _bad_start() -> nn.Sequential:
     """Sigmoids in a row from small weights: a plateau."""
-    model = _dense(64, 48, 48, 10, act=nn.Sigmoid)
+    model = dense(64, 48, 48, 10, act=nn.Sigmoid)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
     return model
@@ -296,7 +296,7 @@ def _pretrained(kind: str) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(11)
         if kind == "images":
-            model, data, size = _small_cnn(), _images("low"), 32
+            model, data, size = small_cnn(), images("low"), 32
             steps, loss_fn = 400, functional.cross_entropy
         else:
             model, data, size = _Recurrent(nn.GRU), _text("prose", 24), 32
@@ -311,42 +311,42 @@ def _pretrained(kind: str) -> dict[str, torch.Tensor]:
 
 
 def _tuned(kind: str) -> Any:
-    model = _small_cnn() if kind == "images" else _Recurrent(nn.GRU)
+    model = small_cnn() if kind == "images" else _Recurrent(nn.GRU)
     model.load_state_dict(_pretrained(kind))
     if kind == "images":
         model[-1].reset_parameters()  # a new head, for new classes
     return model
 
 
-def _sgd(**kwargs: Any) -> Callable[[Any, float], torch.optim.Optimizer]:
+def sgd(**kwargs: Any) -> Callable[[Any, float], torch.optim.Optimizer]:
     return lambda parameters, lr: torch.optim.SGD(parameters, lr, **kwargs)
 
 
-def _of(kind: Any, **kwargs: Any) -> Callable[[Any, float], torch.optim.Optimizer]:
+def of(kind: Any, **kwargs: Any) -> Callable[[Any, float], torch.optim.Optimizer]:
     return lambda parameters, lr: kind(parameters, lr=lr, **kwargs)
 
 
 _squared, _optim = functional.mse_loss, torch.optim
 _list = [
-    HeldOutTask("wine_linear_sgd_k16", lambda: nn.Linear(13, 3), _wine, _sgd(), 16),
-    HeldOutTask("cancer_mlp_adam", lambda: _dense(30, 32, 2), _cancer, _of(_optim.Adam), 32),
-    HeldOutTask("raw_diabetes_mlp_adam", lambda: _dense(10, 32, 1), _raw_diabetes, _of(_optim.Adam), 32, _squared),
-    HeldOutTask("friedman_mlp_sgdm", lambda: _dense(10, 64, 64, 1), _friedman, _sgd(momentum=0.9), 32, _squared),
-    HeldOutTask("digits_mlp_rmsprop", lambda: _dense(64, 64, 10), _digits, _of(_optim.RMSprop), 64),
-    HeldOutTask("digits_mlp_adagrad", lambda: _dense(64, 64, 10), _digits, _of(_optim.Adagrad), 32),
-    HeldOutTask("digits_layernorm_dropout_sgd", lambda: _dense(64, 64, 64, 10, norm=True, dropout=0.3), _digits, _sgd(),
+    HeldOutTask("wine_linear_sgd_k16", lambda: nn.Linear(13, 3), _wine, sgd(), 16),
+    HeldOutTask("cancer_mlp_adam", lambda: dense(30, 32, 2), _cancer, of(_optim.Adam), 32),
+    HeldOutTask("raw_diabetes_mlp_adam", lambda: dense(10, 32, 1), _raw_diabetes, of(_optim.Adam), 32, _squared),
+    HeldOutTask("friedman_mlp_sgdm", lambda: dense(10, 64, 64, 1), friedman, sgd(momentum=0.9), 32, _squared),
+    HeldOutTask("digits_mlp_rmsprop", lambda: dense(64, 64, 10), digits, of(_optim.RMSprop), 64),
+    HeldOutTask("digits_mlp_adagrad", lambda: dense(64, 64, 10), digits, of(_optim.Adagrad), 32),
+    HeldOutTask("digits_layernorm_dropout_sgd", lambda: dense(64, 64, 64, 10, norm=True, dropout=0.3), digits, sgd(),
                 16),
-    HeldOutTask("digits_resnet_adamw", _resnet, _images, _of(_optim.AdamW, weight_decay=0.05), 16),
-    HeldOutTask("digits_patches_adamw", _Patches, _images, _of(_optim.AdamW, weight_decay=0.05), 16),
-    HeldOutTask("digits_wrong_labels_sgdm", lambda: _dense(64, 64, 10), _wrong_labels, _sgd(momentum=0.9), 32),
-    HeldOutTask("digits_mlp_sgd_k2", lambda: _dense(64, 64, 10), _digits, _sgd(), 2),
-    HeldOutTask("digits_autoencoder_adam", _Autoencoder, lambda: (_digits()[0], _digits()[0]), _of(_optim.Adam), 64,
+    HeldOutTask("digits_resnet_adamw", _resnet, images, of(_optim.AdamW, weight_decay=0.05), 16),
+    HeldOutTask("digits_patches_adamw", _Patches, images, of(_optim.AdamW, weight_decay=0.05), 16),
+    HeldOutTask("digits_wrong_labels_sgdm", lambda: dense(64, 64, 10), _wrong_labels, sgd(momentum=0.9), 32),
+    HeldOutTask("digits_mlp_sgd_k2", lambda: dense(64, 64, 10), digits, sgd(), 2),
+    HeldOutTask("digits_autoencoder_adam", _Autoencoder, lambda: (digits()[0], digits()[0]), of(_optim.Adam), 64,
                 _squared),
-    HeldOutTask("digits_sigmoid_adam", _bad_start, _digits, _of(_optim.Adam), 64),
+    HeldOutTask("digits_sigmoid_adam", _bad_start, digits, of(_optim.Adam), 64),
     HeldOutTask("prose_lstm_sgdm", lambda: _Recurrent(nn.LSTM), lambda: _text("prose", 24),
-                _sgd(momentum=0.9, nesterov=True), 8),
-    HeldOutTask("finetune_cnn_sgdm", lambda: _tuned("images"), lambda: _images("high"), _sgd(momentum=0.9), 32),
-    HeldOutTask("finetune_gru_adamw", lambda: _tuned("text"), lambda: _text("source", 24), _of(_optim.AdamW), 8),
+                sgd(momentum=0.9, nesterov=True), 8),
+    HeldOutTask("finetune_cnn_sgdm", lambda: _tuned("images"), lambda: images("high"), sgd(momentum=0.9), 32),
+    HeldOutTask("finetune_gru_adamw", lambda: _tuned("text"), lambda: _text("source", 24), of(_optim.AdamW), 8),
 ]  # fmt: skip
 TASKS = {task.name: task for task in _list}
 

@@ -21,7 +21,8 @@ from suggestions import curve_of
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
 
 from nbtune.engine.learning_rate import settings as lr_settings
-from nbtune.engine.learning_rate.race import rules as race_rules
+from nbtune.engine.learning_rate.race import difference, look
+from nbtune.engine.learning_rate.race import fixed as race_fixed
 from nbtune.engine.learning_rate.race import standings as race_standings
 
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
@@ -81,8 +82,8 @@ def _first_loss_as_control() -> Any:
     """In place of no training on the same batches, the loss of the first batch."""
     add = race_standings.Standings.add
 
-    def changed(standings: race_standings.Standings, lr: float, loss: float) -> None:
-        add(standings, lr, loss if lr or not standings.control else standings.control[0])
+    def changed(standings: race_standings.Standings, lr: float, loss: float, *more: Any, **named: Any) -> None:
+        add(standings, lr, loss if lr or not standings.control else standings.control[0], *more, **named)
 
     return _set(race_standings.Standings, add=changed)
 
@@ -93,8 +94,11 @@ TRIED = {
     "one update behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=1),
     "8 samples behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=8),
     "16 samples behind each loss": lambda: _set(lr_settings, RACE_SAMPLES=16),
-    "over at step 45 as soon as a loss has fallen": lambda: _set(race_standings, HARDLY_BEGUN=0.0),
-    "no parabola where the upper neighbour has left": lambda: _set(race_rules, _left_above=lambda *_: {}),
+    "over as soon as the order is settled": lambda: _set(look, HARDLY_BEGUN=0.0),
+    "no fixed batches": lambda: _set(race_fixed.FixedBatches, ask=lambda _: None),
+    "two standard errors": lambda: _set(difference, ERRORS=2.0),
+    "no race ends before step 45": lambda: _set(race_standings, SOON_END=45),
+    "none that did harm stays": lambda: _set(race_standings, OUTPOST_UNTIL=0),
 }
 """What is changed, and how."""
 

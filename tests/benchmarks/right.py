@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,7 @@ def main() -> None:
     for name, default in (("fuzz", 2000), ("interrupts", 1000), ("runs", 300), ("tries", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
     wanted = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
     if wanted.cases is not None:
         cases(wanted.cases)
     for name, count in (("fuzz", wanted.fuzz), ("interrupts", wanted.interrupts), ("runs", wanted.runs)):

@@ -1,11 +1,11 @@
-"""How good are the suggestions? Regret on tasks whose best learning rates are known. Prints a table.
+"""How good are the suggestions, and do they know it? Regret on tasks whose best rates are known. Prints tables.
 
-    python tests/benchmarks/suggestions.py [FOLDER] [--mode quick] [--repeats N] [--by-task]
+    python tests/benchmarks/suggestions.py [FOLDER] [--mode quick] [--repeats N] [--by-task] [--only noisy|quiet]
 
 FOLDER is a copy of lr_bench, the team's yardstick: seven small real tasks, and what the peers suggest on them. Beside
 them stand the sixteen of held_out.py. Regret is 0 at the best rate and 1 where training did nothing or diverged; the
 suggestion is judged at a constant rate, the peak in a one-cycle schedule. Ranges in brackets are 95 % with tasks
-resampled.
+resampled. On the tasks of noisy.py one batch tells little: there it counts as well what the answer says of its doubt.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import noisy
 import numpy as np
 import torch
 from yardsticks import HORIZONS, SEEDS, Yardstick, bootstrap, yardsticks
@@ -30,9 +31,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--by-task", action="store_true")
+    parser.add_argument("--only", choices=("noisy", "quiet"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.only != "quiet":
+        _print_noisy(arguments.mode, seeds, arguments.repeats)
+    if arguments.only == "noisy":
+        return
     for name, sticks in yardsticks(arguments.folder).items():
         repeats = arguments.repeats
         found = {stick.name: [curve_of(stick, seed, arguments.mode, repeats) for seed in seeds] for stick in sticks}
@@ -45,9 +51,52 @@ def main() -> None:
             _print_peers(sticks, Path(arguments.folder))
 
 
-def curve_of(stick: Yardstick, seed: int, mode: str, repeats: int = 1) -> LRCurve:
-    """What is found on one task with one seed, over so many data orders where its data have several."""
-    model, task = stick.task.model(seed), stick.task
+def _print_noisy(mode: str, seeds: list[int], repeats: int) -> None:
+    """Each answer, then what is wrong with them: counts of answers, one for each seed and task."""
+    counts = dict.fromkeys(
+        ("all", "sure", "regret ≥ .3, not in doubt", "sure, regret > .1", "ranges", "ranges hold ≤ .05"), 0
+    )
+    steps = []
+    print(
+        f"\nnoisy tasks, mode {mode}, repeats {repeats}: η, range, regret after "
+        f"{' and '.join(map(str, noisy.HORIZONS))} steps"
+    )
+    for name, truth in noisy.truths().items():
+        best = " / ".join(f"{lr:.2g}" for lr in truth.best_lrs) if truth.has_best else "none"
+        print(f"  {name}: best η {best}")
+        for seed in seeds:
+            curve = curve_of(noisy.TASKS[name], seed, mode, repeats)
+            steps.append(curve.updates)
+            _count(curve, truth, counts)
+            print(f"    {seed}: {_in_doubt(curve, truth)}", flush=True)
+    print(f"  {', '.join(f'{title} {count}' for title, count in counts.items())}")
+    print(f"  steps: {np.median(steps):.0f} median, {max(steps)} at most")
+
+
+def _count(curve: LRCurve, truth: noisy.NoisyTruth, counts: dict[str, int]) -> None:
+    regret, is_sure = max(truth.regrets(curve.suggestion)), curve.confidence == "sure"
+    counts["all"] += 1
+    counts["sure"] += is_sure
+    counts["regret ≥ .3, not in doubt"] += is_sure and regret >= 0.3
+    counts["sure, regret > .1"] += is_sure and regret > 0.1
+    if curve.low is not None and curve.high is not None and truth.has_best:
+        counts["ranges"] += 1
+        # Where no rate is good at both horizons, the best of all may do.
+        least = truth.least_within(10.0 ** noisy.LOG_LRS[0], 10.0 ** noisy.LOG_LRS[-1])
+        counts["ranges hold ≤ .05"] += truth.least_within(curve.low, curve.high) <= max(0.05, least + 0.01)
+
+
+def _in_doubt(curve: LRCurve, truth: noisy.NoisyTruth) -> str:
+    rate = "none   " if curve.suggestion is None else f"{curve.suggestion:<7.2g}"
+    within = "" if curve.low is None or curve.high is None else f"{curve.low:.2g} to {curve.high:.2g}"
+    regrets = " ".join(f"{regret:.2f}" for regret in truth.regrets(curve.suggestion))
+    return f"{rate} {within:18} {curve.confidence:12} regret {regrets}   {curve.updates} steps"
+
+
+def curve_of(stick: Any, seed: int, mode: str, repeats: int = 1) -> LRCurve:
+    """What is found on one task (or a yardstick's) with one seed, over so many data orders where there are several."""
+    task = stick.task if isinstance(stick, Yardstick) else stick
+    model = task.model(seed)
     job = Task(model, task.optimizer(model, 1e-3), task.loss_fn, task.loader(seed))
     return find_lr(job, progress=False, mode=mode, repeats=repeats if is_shuffled(job.loader) else 1)
 
@@ -62,9 +111,12 @@ def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> 
     for place, horizon in enumerate(HORIZONS):
         _print_row(horizon, table[:, :, place])
     curves = [curve for row in found.values() for curve in row]
-    steps = [sum(getattr(step, "lr", 1) > 0 for step in curve.steps) for curve in curves]
+    steps = [curve.updates for curve in curves]
     silent, bad = sum(curve.suggestion is None for curve in curves), int((table.max(2) >= 0.5).sum())
     print(f"  no answer {silent}, regret ≥ .5 at any horizon {bad} of {len(curves)}")
+    is_sure = np.array([[curve.confidence == "sure" for curve in found[stick.name]] for stick in sticks])
+    wrong = int((is_sure & (table.max(2) > 0.1)).sum())
+    print(f"  sure {is_sure.sum()}, of these with a regret > .1 at any horizon {wrong}")
     print(f"  steps: {np.median(steps):.0f} median, {max(steps)} at most")
 
 

@@ -13,15 +13,17 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from forked_kernels import forked_kernels
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 import nbtune
@@ -31,6 +33,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+KERNEL = (sys.executable, "-m", "ipykernel_launcher")
 EXTENSION = Path(nbtune.__file__).parent / "labextension"
 PATIENCE_MS = 120_000
 """Before a wait that should have ended long ago fails. Only a failing test waits so long: nothing is measured by it."""
@@ -55,13 +58,14 @@ class Server:
         kind: "lab" or "notebook".
         root: An empty folder for all it writes.
         python: That of the environment with the Jupyter to be run. The kernels are always this process's Python.
+        kernel: The command that starts one, before its arguments.
     """
 
-    def __init__(self, kind: str, root: Path, python: str = sys.executable) -> None:
+    def __init__(self, kind: str, root: Path, *, python: str = sys.executable, kernel: Sequence[str] = KERNEL) -> None:
         self.kind, self.folder = kind, root / "notebooks"
         self.folder.mkdir()
         self.port, self._token = _free_port(), secrets.token_hex()
-        environment = {**_environment(root), "JUPYTER_TOKEN": self._token}
+        environment = {**_environment(root, kernel), "JUPYTER_TOKEN": self._token}
         self._process = subprocess.Popen([python, *_arguments(kind, self.port)], cwd=self.folder, env=environment)
         self._wait()
 
@@ -188,15 +192,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server("lab", tmp_path_factory.mktemp("lab"))
+def kernel() -> Iterator[Sequence[str]]:
+    """The command that starts one."""
+    # A socket's path may have a hundred letters, and pytest's folders have more.
+    with tempfile.TemporaryDirectory() as folder, forked_kernels(Path(folder)) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory, kernel: Sequence[str]) -> Iterator[Server]:
+    server = Server("lab", tmp_path_factory.mktemp("lab"), kernel=kernel)
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
-def notebook_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server("notebook", tmp_path_factory.mktemp("notebook"))
+def notebook_server(tmp_path_factory: pytest.TempPathFactory, kernel: Sequence[str]) -> Iterator[Server]:
+    server = Server("notebook", tmp_path_factory.mktemp("notebook"), kernel=kernel)
     yield server
     server.close()
 
@@ -266,7 +278,7 @@ def _arguments(kind: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment(root: Path) -> dict[str, str]:
+def _environment(root: Path, kernel: Sequence[str]) -> dict[str, str]:
     folders = {
         "HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "JUPYTERLAB_SETTINGS_DIR": "settings", "IPYTHONDIR": "ipython",
@@ -279,15 +291,15 @@ def _environment(root: Path) -> dict[str, str]:
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-    _write_kernel(root / "path" / "kernels" / "python3")
+    _write_kernel(root / "path" / "kernels" / "python3", kernel)
     if EXTENSION.is_dir():  # that of the code under test, wherever another one may be installed
         (root / "path" / "labextensions").mkdir()
         (root / "path" / "labextensions" / "nbtune").symlink_to(EXTENSION)
     return {**os.environ, **made, "JUPYTER_PATH": str(root / "path"), "OMP_NUM_THREADS": "1"}
 
 
-def _write_kernel(folder: Path) -> None:
+def _write_kernel(folder: Path, kernel: Sequence[str]) -> None:
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command = [*kernel, "-f", "{connection_file}"]
     spec = {"argv": command, "display_name": "Python 3", "language": "python", "metadata": {"debugger": True}}
     (folder / "kernel.json").write_text(json.dumps(spec))

@@ -68,14 +68,14 @@ def copy_extension(place: Path) -> None:
 # In place of those of conftest.py: so ``lab`` and ``notebook7``, and whatever uses them here, are of these servers.
 @pytest.fixture(scope="session")
 def lab_server(oldest_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server("lab", tmp_path_factory.mktemp("oldest_lab"), oldest_python)
+    server = Server("lab", tmp_path_factory.mktemp("oldest_lab"), python=oldest_python)
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
 def notebook_server(oldest_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server("notebook", tmp_path_factory.mktemp("oldest_notebook"), oldest_python)
+    server = Server("notebook", tmp_path_factory.mktemp("oldest_notebook"), python=oldest_python)
     yield server
     server.close()
 

@@ -17,7 +17,14 @@ from tasks import everything, hard_task, plain_task
 from torch import nn
 
 from nbtune.engine import Task, find_lr, interrupts, sweep_lr
-from nbtune.engine.interrupts import held_back, let_through, raise_waiting, shielded, to_the_end
+from nbtune.engine.interrupts import (
+    has_failed_to_put_back,
+    held_back,
+    let_through,
+    raise_waiting,
+    shielded,
+    to_the_end,
+)
 from nbtune.engine.training import backup
 from nbtune.engine.training.loader_state import LoaderState
 
@@ -293,3 +300,16 @@ def test_nothing_is_left_behind_by_interrupts_at_chosen_and_random_moments(tool:
     # None: all of them came before the call, or behind it.
     tries = (thrown_after(call, task, 1e-3, interval=2e-4) for _ in range(TRIES))
     assert next((changed for changed in tries if changed is not None), None) == []
+
+
+def test_an_error_of_putting_back_is_told_from_an_error_of_the_step() -> None:
+    def fail() -> None:
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full") as caught:
+        to_the_end(lambda: to_the_end(fail))
+    assert has_failed_to_put_back(caught.value) and len(caught.value.__notes__) == 1
+    wrapped = RuntimeError("after it")
+    wrapped.__context__ = caught.value
+    assert has_failed_to_put_back(wrapped)
+    assert not has_failed_to_put_back(OSError("full")) and not has_failed_to_put_back(None)

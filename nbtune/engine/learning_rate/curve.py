@@ -17,7 +17,7 @@ from .events import Ended, LRStep, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
 from .race.standings import Candidate, Standings
-from .reading import Outcome, Reading
+from .reading import Confidence, Outcome, Reading
 from .settings import LRSettings
 from .sweep import reading as sweep
 
@@ -110,13 +110,23 @@ class LRCurve:
         return self.reading.answer.peak
 
     @property
-    def low(self) -> float | None:
-        """Where the good range begins; None without a suggestion or where the loss never fell.
+    def confidence(self) -> Confidence:
+        """What the losses say of the answer.
 
-        Of a race: the range within which nearly all rates come close to the best after some 200 and after 3,000 steps
-        (``tests/benchmarks/README.md``). Of a sweep: the usable range, from where the loss is 5 % below its start (or
-        from the suggestion, if that is lower) to its minimum; "usable" is not "safe": near ``high`` longer training
-        may diverge.
+        "sure": the rates that could not be told from the best lie within a decade, soon after the start; "between":
+        they lie somewhere from ``low`` to ``high``, and the suggestion with them; "cannot tell": there is no
+        suggestion, and a rate better than no training, if there is one, lies there. A sweep is never sure: it takes
+        one look at each η.
+        """
+        return self.reading.answer.confidence
+
+    @property
+    def low(self) -> float | None:
+        """Where the range begins; None where no range is known.
+
+        Of a race: the rates that could not be told from the best, and half of the way to the next ones. Of a sweep: the
+        usable range, from where the loss is 5 % below its start (or from the suggestion, if that is lower) to its
+        minimum; "usable" is not "safe": near ``high`` longer training may diverge.
         """
         return self.reading.answer.low
 
@@ -224,7 +234,8 @@ class LRCurve:
         is_race = self.settings.mode == "race"
         usable = ""
         if self.low is not None and self.high is not None:
-            usable = f", {'good' if is_race else 'usable'} {format_lr(self.low)} to {format_lr(self.high)}"
+            what = "usable" if not is_race else "good" if self.confidence == "sure" else "somewhere from"
+            usable = f", {what} {format_lr(self.low)} to {format_lr(self.high)}"
         is_whole = is_race or self.orders
         taken = f"{self.updates} steps in all" if is_whole else f"{len(self.steps)} of {self.settings.steps} steps"
         return (
@@ -250,7 +261,7 @@ class LRFold:
         self._steps: list[LRStep | RaceStep] = []
         self.taken = 0
         self._curvature: Curvature | None = None
-        self._standings = None if settings is None or settings.mode == "quick" else Standings(settings.race_lrs)
+        self._standings = None if settings is None or settings.mode == "quick" else _standings(settings)
         self._orders: dict[int, LRFold] = {}
         self._known: LRCurve | None = None
 
@@ -265,7 +276,8 @@ class LRFold:
                 self._order(step.repeat, self._settings).add(step)
             # The first order's own standings are those of a race over one order.
             elif self._standings is not None:
-                self._standings.add(step.lr, step.loss, getattr(step, "error", ""))
+                fixed = getattr(step, "fixed_losses", ())
+                self._standings.add(step.lr, step.loss, getattr(step, "error", ""), fixed)
         else:
             return
         self._known = None
@@ -296,3 +308,7 @@ class LRFold:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
             return race_rules.reading_of(self._standings, is_replayed=is_replayed, way=way)
         return sweep.reading_of(self._steps, settings, way)
+
+
+def _standings(settings: LRSettings) -> Standings:
+    return Standings(settings.race_lrs, most_steps=settings.max_steps)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...formats import format_lr
 from .race.standings import Candidate
-from .reading import Answer, Outcome, Reading
+from .reading import Answer, Confidence, Outcome, Reading
 
 DISAGREE = 4.0
 """Suggestions that lie farther apart than this factor are said to disagree; the default rates lie 3.2 apart."""
@@ -66,6 +66,7 @@ def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
     return Answer(
         suggestion=value, peak=peak, low=low, high=high, best=_middle([a.best for a in answered]),
         rises_from=_middle([a.rises_from for a in answered]), verdict=f"Use η = {format_lr(value)}",
+        confidence=_confidence(answered, len(ended)),
         reason=f"{within}{_agreement(suggestions)}.", limit=_limit(suggestions, peak, len(ended), repeats),
     )  # fmt: skip
 
@@ -73,12 +74,20 @@ def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
 def _no_answer(ended: Sequence[Answer], answered: int) -> Answer:
     without = next(answer for answer in ended if answer.suggestion is None)
     if not answered:
-        return replace(without, low=None, high=None, best=None, rises_from=None, fit=())
+        low, high = _middle([a.low for a in ended]), _middle([a.high for a in ended])
+        return replace(without, low=low, high=high, best=None, rises_from=None, fit=())
     has = f"Only {answered} of {len(ended)} data orders led to one"
     return Answer(
         verdict="No clear answer: it depends on the order of the data.",
         reason=f"{has}. In another: {without.verdict} {without.reason}", limit=without.limit, retry=without.retry,
     )  # fmt: skip
+
+
+def _confidence(answered: Sequence[Answer], ended: int) -> Confidence:
+    """Sure only where every order was, and they agree."""
+    suggestions = [a.suggestion for a in answered if a.suggestion is not None]
+    is_sure = all(a.confidence == "sure" for a in answered) and len(answered) == ended
+    return "sure" if is_sure and max(suggestions) <= DISAGREE * min(suggestions) else "between"
 
 
 def _agreement(suggestions: Sequence[float]) -> str:

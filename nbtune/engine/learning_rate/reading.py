@@ -8,6 +8,7 @@ from typing import Literal
 from .race.standings import Candidate
 
 Outcome = Literal["finished", "diverged", "stopped"]
+Confidence = Literal["sure", "between", "cannot tell"]
 
 NOT_FINITE, BEFORE_ANY_STEP = "No clear answer: the loss is not finite.", "It is inf or NaN before any step."
 
@@ -27,6 +28,7 @@ class Answer:
     verdict: str
     reason: str
     limit: str = ""
+    confidence: Confidence = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

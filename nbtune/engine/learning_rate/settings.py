@@ -13,7 +13,7 @@ Mode = Literal["race", "quick"]
 
 WHOLE = {
     "rates": (4, 1000), "steps": (10, 10**6), "updates_per_step": (1, 10**6), "validation_batches": (1, 10**6),
-    "repeats": (1, 1000),
+    "repeats": (1, 1000), "max_steps": (20, 10**6),
 }  # fmt: skip
 """Settings that are whole numbers, with their limits."""
 
@@ -26,13 +26,15 @@ class LRSettings:
     """What a search for η is asked to do; the widget and ``find_lr`` take the same one.
 
     Args:
-        mode: "race": short runs at constant rates side by side, the worst leave (some 220 steps in all); or "quick":
-            one sweep of ``steps`` steps over rising η.
+        mode: "race": short runs at constant rates side by side, the worst leave (some 190 steps in all, up to
+            ``max_steps`` where they are hard to tell apart); or "quick": one sweep of ``steps`` steps over rising η.
         lr_min: The lowest η, from 1e-30 up.
         lr_max: The highest, > ``lr_min``, up to 1e30. For several parameter groups η is the rate of the
             first group (whose rate is not 0); the others keep their ratio to it.
         rates: Of a race: how many rates, evenly in log η from ``lr_min`` to ``lr_max``, ≥ 4.
         steps: Of a sweep: number of steps, ≥ 10. η grows by the same factor at each.
+        max_steps: Of a race: training steps of all rates together, ≥ 20; from the 30th step of the rates on no round
+            begins that would exceed them.
         updates_per_step: Optimizer updates behind each loss, ≥ 1; it is their mean. Above 1 for batches so small that
             the loss of one tells little. None for 1, and in a race as many as hold 4 samples.
         optimizer: Of a task with several (``update=``): the name of the one whose rate is looked for; the others keep
@@ -56,6 +58,7 @@ class LRSettings:
     lr_max: float = 10.0
     rates: int = 13
     steps: int = 100
+    max_steps: int = 400
     updates_per_step: int | None = None
     optimizer: str | None = None
     max_seconds: float | None = None

@@ -74,7 +74,8 @@ class Capacity:
     @property
     def caveats(self) -> tuple[str, ...]:
         """What an estimate for this card does not know, in sentences."""
-        one = (f"{self.count} cards: one {self.name} is judged, as if it trained alone.",) if self.count > 1 else ()
+        each = f"{self.count} cards: one {self.name} is judged, with batches of its own (devices={self.count})."
+        one = (each,) if self.count > 1 else ()
         maker = {"metal": _APPLE, "gfx": _AMD}.get(re.sub(r"[\d.].*", "", self.architecture.code), "")
         shared = _SHARED if self.card is not None and self.card.name.startswith(("Jetson", "DGX")) else ""
         return (*one, *self.notes, *(text for text in (maker, shared) if text))

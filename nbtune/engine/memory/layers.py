@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .rehearsal.recorder import Allocation, Recording
+from .rehearsal.recording import Allocation, Recording
 
 _BY_CLASS = {
     "conv": "convolution", "norm": "normalisation", "pool": "pooling", "drop": "dropout", "embed": "embedding",

@@ -9,7 +9,8 @@ from ..task.task import Task
 from ..training.trainer import trainer
 from .batch_law import Measure
 from .rehearsal.kernels import cuda_workspaces
-from .rehearsal.recorder import Recorder, Recording
+from .rehearsal.recorder import Recorder
+from .rehearsal.recording import Recording
 from .rehearsal.replica import fuse_as_on_cuda
 from .replay.tape import Parts, Tape, parts_of, replay
 from .samples import Samples

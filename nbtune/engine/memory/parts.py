@@ -14,6 +14,14 @@ OPTIMIZERS = ("SGD", "SGD with momentum", "Adam", "AdamW", "RMSprop", "Adafactor
 PARTS = ("context", "parameters", "gradients", "optimizer", "inputs", "activations", "temporary", "reserved")
 """What takes the memory, from below; "reserved" is held by the allocator and not in use."""
 
+CHANGES = (
+    "image_size", "sequence_length", "amp", "checkpointing", "optimizer", "foreach", "weights", "adapters",
+)  # fmt: skip
+"""What ``MemoryEstimate.changed`` takes."""
+
+PARTS_OF_TENSORS = ("parameters", "gradients", "optimizer", "activations", "inputs", "temporary")
+"""What a step itself makes."""
+
 
 def check_plan(
     *,
@@ -23,6 +31,8 @@ def check_plan(
     checkpointing: Any = None,
     optimizer: Any = None,
     foreach: Any = None,
+    weights: Any = None,
+    adapters: Any = None,
 ) -> None:
     """Whether a step can be planned with these, each as in ``estimate_memory`` or ``Plan``; None for as it is.
 
@@ -36,4 +46,18 @@ def check_plan(
     choice("amp", amp, (torch.bfloat16, torch.float16, False, None))
     choice("checkpointing", checkpointing, (True, False, None))
     choice("foreach", foreach, (True, False, None))
+    choice("weights", weights, (torch.bfloat16, torch.float16, torch.float32, None))
+    choice("adapters", adapters, ("LoRA", "QLoRA", None))
     choice("optimizer", optimizer, (*OPTIMIZERS, None))
+
+
+def check_changes(**changes: Any) -> None:
+    """The same of changes to a plan, by their names.
+
+    Raises:
+        TypeError: For another name.
+        ValueError: For anything else that can't be.
+    """
+    if unknown := set(changes) - set(CHANGES):
+        raise TypeError(f"changed takes {', '.join(CHANGES)}, not {', '.join(sorted(unknown))}")
+    check_plan(**changes)

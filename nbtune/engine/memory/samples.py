@@ -20,6 +20,7 @@ from .batch_law import MEASURED_AT, Measure, dimensions_that_grow, in_memory_of_
 from .images import image_size_of_batch, with_image_size
 from .ready_made import batch_length, resized
 from .sequences import sequence_length_of_batch, with_sequence_length
+from .whole_graph import told_of_graph
 from .worst_sample import WorstSample
 
 MOST_SAMPLES = 1000
@@ -153,7 +154,8 @@ class Samples:
         grown = dimensions_that_grow(measures)
         if grown is not None and all(dimension < 0 for dimension in grown):
             raise NotPredictableError.because(
-                f"nothing that is seen of a batch ({type(made[0]).__name__}) grows with the number of its samples"
+                f"nothing that is seen of a batch ({type(made[0]).__name__}) grows with the number of its samples, so "
+                "that k has no meaning, as where the data are one whole graph"
             )
         if grown is not None:
             self._law = made[0], grown
@@ -188,7 +190,9 @@ class Samples:
         if length is None:
             raise _no_tensors(self._ready)
         self._length = length
-        self._name_the_unseen(Measure.of(self._ready))
+        measure = Measure.of(self._ready)
+        self.caveats = (*self.caveats, *told_of_graph(loader, measure))
+        self._name_the_unseen(measure)
 
 
 def _cycled(samples: list[Any], k: int) -> list[Any]:

@@ -9,20 +9,24 @@ from typing import Any
 
 import torch
 
-from ..device.capacity import free_bytes
 from ..errors import first_line
 from ..task.task import Task
 from .architecture import Architecture
+from .blocks import blocks_of
 from .layers import owned_parameters
+from .real_tape import cuda_is_needed, tape_of_real_steps
 from .rehearsal.place import is_without_cuda
-from .rehearsal.recorder import Recording
+from .rehearsal.recording import Recording
 from .rehearsal.rehearse import Plan, Stage, rehearse
 from .replay.allocator import CapacityError
-from .replay.tape import Moment, NotAlikeError, Tape, add_up, replay
+from .replay.tape import Moment, NotAlikeError, Tape, add_up, fullest, replay
 from .samples import NotPredictableError, Samples
-from .surroundings import is_recurrent
+from .sharding.plan import Sharding
+from .sharding.wrapped import devices_of
+from .surroundings import Room, is_recurrent, room_on_card
 
 TRACED_AT = (2, 3)
+MARGIN_OF_RETRIES = 0.06
 CHECKED_AT = 129
 """The law found at the two small sizes must hold here too, else each size is traced by itself."""
 
@@ -43,12 +47,34 @@ class Source:
         self._evaluation: Source | None = None
         self._changed: dict[Plan, Source] = {}
         self._derived: tuple[Source, Callable[[Tape], Tape]] | None = None
+        self._last: tuple[Tape, Tape] | None = None
         self.owned, self.is_recurrent = owned_parameters(task.models), is_recurrent(task)
+        self.roots, self.is_replicated = tuple(task.models), devices_of(task)[0] is not None
+        self.blocks = tuple(path for root, model in task.models.items() for path in blocks_of(model, root))
         self.accumulate = task.accumulate
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle leaves the model and the data out; what was traced so far is enough for most questions."""
         return {**vars(self), "task": None, "samples": None}
+
+    @classmethod
+    def prepared(cls, task: Task, samples: Samples, plan: Plan) -> Source:
+        """One whose first traces are made.
+
+        Raises:
+            NotPredictableError: When no rung of the ladder holds.
+            Exception: Whatever the user's own code raises in a real step.
+        """
+        source = cls(task, samples, plan)
+        try:
+            source.prepare()
+        except Exception as error:
+            if plan.image_size is not None:
+                error.add_note(f"nbtune: the images were scaled to {plan.image_size} pixels")
+            if plan.sequence_length is not None:
+                error.add_note(f"nbtune: the sequences were made {plan.sequence_length} tokens long")
+            raise
+        return source
 
     def prepare(self) -> None:
         """Find the first rung of the ladder that holds, and trace on it.
@@ -66,7 +92,7 @@ class Source:
                 break
             except Exception as error:
                 if is_without_cuda(error):
-                    raise _cuda_is_needed(error) from error
+                    raise cuda_is_needed(error) from error
                 reasons.append(first_line(error))
         self._trace_real(reasons)
 
@@ -83,7 +109,7 @@ class Source:
     @property
     def has_law(self) -> bool:
         """Whether one tape serves every k; else each is traced, which takes a second or so."""
-        return (self if self._derived is None else self._derived[0])._tape is not None
+        return self._tape is not None if self._derived is None else self._derived[0].has_law
 
     def moment(self, k: int) -> Moment:
         """When most is in use at batch size ``k``."""
@@ -92,25 +118,42 @@ class Source:
             self._moments[k] = run(self.tape(k), k)
         return self._moments[k]
 
-    def moment_within(self, k: int, capacity_bytes: int) -> Moment | None:
-        """The same on a card that holds no more, whose allocator gives back and tries again; None where it is full."""
+    def fullest(self, k: int) -> tuple[Recording, dict[int, int]]:
+        """What is recorded, and ids and bytes of the activations when they take most."""
+        tape = self.tape(k)
+        return tape.recording, fullest(tape, k)
+
+    def room(self, capacity: str | int | None) -> Room:
+        """A named card, or the task's own GPU."""
+        device = torch.device("cpu") if self.task is None else self.task.device
+        return room_on_card(device, capacity, self.plan.amp)
+
+    def gets_through(self, k: int, capacity_bytes: int) -> bool:
+        """Whether a card that holds no more does it, whose allocator gives back what is cached and tries again."""
         try:
-            return replay(self.tape(k), k, capacity_bytes)
+            moment = replay(self.tape(k), k, capacity_bytes)
         except CapacityError:
-            return None
+            return False
+        return (1 + MARGIN_OF_RETRIES) * moment.allocated_bytes <= capacity_bytes
 
     def tape(self, k: int) -> Tape:
         """What is allocated and freed at batch size ``k``."""
         if self._derived is not None:
-            source, how = self._derived
             if k not in self._tapes:
-                self._tapes[k] = how(source.tape(k))
+                self._tapes[k] = self._derived_of(*self._derived, k)
             return self._tapes[k]
         if self._tape is not None and (k > 1 or self.method == "real steps"):
             return self._tape
         if k not in self._tapes:
             self._tapes[k] = self._alone() if k == 1 else self._fixed(k)
         return self._tapes[k]
+
+    def _derived_of(self, source: Source, how: Callable[[Tape], Tape], k: int) -> Tape:
+        """Most batch sizes have the same tape, which is derived once."""
+        tape = source.tape(k)
+        if self._last is None or self._last[0] is not tape:
+            self._last = tape, how(tape)
+        return self._last[1]
 
     def _fixed(self, k: int) -> Tape:
         if self.task is None:
@@ -190,7 +233,34 @@ class Source:
 
     def accumulating(self) -> Source:
         """The same steps beside the gradients of a batch before; nothing is traced again."""
+        if self.sharding is not None:
+            return self.whole.accumulating()._derive(self.sharding)
         return self._derive(Tape.accumulating)
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """How it is divided among several devices; None for one device alone."""
+        how = None if self._derived is None else self._derived[1]
+        return how if isinstance(how, Sharding) else None
+
+    @property
+    def whole(self) -> Source:
+        """The same on one device alone."""
+        return self if self._derived is None or self.sharding is None else self._derived[0]
+
+    def divided(self, devices: int, kind: str) -> Source:
+        """What one of several devices holds, or one alone; nothing is traced again."""
+        if devices == 1 and not self.is_replicated:
+            return self.whole
+        return self.whole._derive(Sharding(kind, devices, self.roots, self.blocks))
+
+    @property
+    def sharding_caveats(self) -> tuple[str, ...]:
+        """What is assumed of several devices, in sentences."""
+        if self.sharding is None:
+            return ()
+        is_cast, is_several = self.plan.amp is not None, self.accumulate > 1
+        return self.sharding.caveats(is_cuda=self.plan.is_cuda, is_cast=is_cast, accumulates=is_several)
 
     def _derive(self, how: Callable[[Tape], Tape]) -> Source:
         made = self._like_this()
@@ -200,7 +270,7 @@ class Source:
     def _like_this(self) -> Source:
         made = object.__new__(Source)
         vars(made).update(vars(self))  # not a copy, which would leave the task out as a pickle does
-        made._moments, made._changed = {}, {}
+        made._moments, made._changed, made._last = {}, {}, None
         return made
 
     def find_law(self) -> None:
@@ -212,6 +282,8 @@ class Source:
 
     def evaluation(self) -> Source:
         """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""
+        if self.sharding is not None:
+            return self.whole.evaluation()._derive(self.sharding)
         if self._evaluation is None and self.task is None:
             raise ValueError("evaluation was not traced before this estimate was pickled; estimate again")
         if self._evaluation is None:
@@ -233,40 +305,6 @@ class Source:
             self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
 
     def _trace_real(self, reasons: list[str]) -> None:
-        from .measured import record_steps
-
-        changed = [name for name in ("amp", "checkpointing", "optimizer") if _differs(self.task, self.plan, name)]
-        if changed or not self.plan.is_training or not _is_room_for_real_steps(self.task):
-            raise NotPredictableError.because(reasons[0])
-        try:
-            sizes = self.plan.image_size, self.plan.sequence_length
-            batches = [self.samples.real_batch_of(k, *sizes) for k in TRACED_AT]
-            first, second = (record_steps(self.task, batch) for batch in batches)
-        except Exception as error:
-            if is_without_cuda(error):
-                raise _cuda_is_needed(error) from error
-            raise
-        try:
-            tape = Tape.from_recordings(first, TRACED_AT[0], second, TRACED_AT[1])
-            self._tape = tape.with_matrix_bytes(self.plan.architecture.workspace_bytes)
-        except NotAlikeError as error:
-            raise NotPredictableError.because(str(error)) from error
+        self._tape = tape_of_real_steps(self.task, self.samples, self.plan, TRACED_AT, reasons[0])
         self.method = "real steps"
         self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
-
-
-def _cuda_is_needed(error: Exception) -> NotPredictableError:
-    what = first_line(error).rstrip(".")
-    return NotPredictableError(f"Not predictable: the step needs CUDA, which this machine does not have ({what}).")
-
-
-def _differs(task: Task, plan: Plan, name: str) -> bool:
-    planned = getattr(plan, name)
-    return planned != task.amp if name == "amp" else planned is not None
-
-
-def _is_room_for_real_steps(task: Task) -> bool:
-    if task.device.type == "meta":
-        return False
-    free = free_bytes(torch.device("cpu"))
-    return free is None or 8 * sum(p.nbytes for p in task.parameters) <= free

@@ -14,11 +14,12 @@ from ..device.capacity import free_bytes
 from ..task.task import Task
 from .architecture import UNNAMED, Architecture
 from .cards import CONTEXT_BYTES, context_bytes_of, read_capacity
+from .rehearsal.compiled import COMPILED, SCRIPTED, has_scripts, uses_compiler
 
 BARE_PROCESS = 128 * 2**20
 """Python with torch takes more than this by itself."""
 RECURRENT = "Recurrent layers: cuDNN's buffers are taken from one card, and may be off by an eighth."
-RECURRENT_ON_HOST = "Recurrent layers: the host's own buffers are not modelled, and may be as large as the rest."
+RECURRENT_ON_HOST = "Recurrent layers: as a processor with AVX-512 computes them; packed sequences may take more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Room:
         context_bytes: What is taken beside the allocator.
         architecture: The card's generation.
         caveats: What is assumed of the card, in sentences.
+        count: How many such cards were named.
     """
 
     size_bytes: int | None
@@ -37,6 +39,7 @@ class Room:
     context_bytes: int
     architecture: Architecture = UNNAMED
     caveats: tuple[str, ...] = ()
+    count: int = 1
 
 
 def room_on_host(capacity: str | int | None, *, held_bytes: int = 0) -> Room:
@@ -67,7 +70,7 @@ def room_on_card(device: torch.device, capacity: str | int | None, amp: torch.dt
     architecture = here if asked.card is None else asked.architecture
     context = context_bytes_of(architecture)
     caveats = (*asked.caveats, *_too_small(asked.size_bytes, context), *_emulated(asked.name, architecture, amp))
-    return Room(asked.size_bytes, asked.name, context, architecture, caveats)
+    return Room(asked.size_bytes, asked.name, context, architecture, caveats, asked.count)
 
 
 def _too_small(size: int, context: int) -> tuple[str, ...]:
@@ -101,30 +104,33 @@ def _this_gpu(device: torch.device, architecture: Architecture) -> Room:
 
 def surroundings(task: Task, is_host: bool) -> list[str]:
     """What is in use around the model that the allocator model does not know."""
-    recurrent = [RECURRENT_ON_HOST if is_host else RECURRENT] if is_recurrent(task) else []
+    kinds = [RECURRENT_ON_HOST if is_host else RECURRENT] if is_recurrent(task) else []
+    kinds += [COMPILED] if uses_compiler(task) else []
+    kinds += [SCRIPTED] if any(map(has_scripts, task.models.values())) else []
     if is_host:
-        return recurrent
+        return kinds
     options = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "") + os.environ.get("PYTORCH_ALLOC_CONF", "")
-    modules = [m for model in task.models.values() for m in model.modules()]
     known: list[tuple[bool, str]] = [
         ("expandable_segments:True" in options, "expandable segments, which reserve less"),
         ("garbage_collection" in options, "the allocator's garbage collection"),
         (torch.backends.cudnn.benchmark, "cudnn.benchmark, whose first steps take more"),
-        (any(hasattr(m, "_compiled_call_impl") and m._compiled_call_impl for m in modules), "torch.compile"),
-        (any(_is_sharded(m) for m in modules), "sharded training (FSDP): everything is counted as on one card"),
-        (any("Parallel" in type(m).__name__ for m in modules), "the buckets of data-parallel training"),
         (any(_is_channels_last(p) for p in task.parameters), "channels_last, whose kernels need less"),
     ]
-    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *recurrent]
+    return [*(f"Not modelled: {what}." for is_used, what in known if is_used), *kinds]
+
+
+def held_bytes(task: Task) -> int:
+    """What the model takes of this process already, which the trace counts again: on the host it is there once."""
+    buffers = [b for model in task.models.values() for b in model.buffers()]
+    gradients = [p.grad for p in task.parameters if p.grad is not None]
+    entries = [entry for o in task.optimizers.values() for entry in o.state.values() if isinstance(entry, dict)]
+    state = [v for entry in entries for v in entry.values() if isinstance(v, torch.Tensor)]
+    return sum(t.nbytes for t in (*task.parameters, *buffers, *gradients, *state) if t.device.type == "cpu")
 
 
 def is_recurrent(task: Task) -> bool:
     """Whether the task's models have recurrent layers of PyTorch's."""
     return any(isinstance(m, nn.RNNBase) for model in task.models.values() for m in model.modules())
-
-
-def _is_sharded(module: nn.Module) -> bool:
-    return type(module).__name__.startswith(("FSDP", "FullySharded")) or hasattr(module, "_get_fsdp_state")
 
 
 def _is_channels_last(parameter: torch.Tensor) -> bool:

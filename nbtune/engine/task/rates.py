@@ -13,6 +13,16 @@ def reference_lr(optimizers: Iterable[torch.optim.Optimizer]) -> float:
     return next((rate for rate in rates if rate > 0), 0.0)
 
 
+def rate_of_its_own(optimizer: torch.optim.Optimizer) -> str:
+    """What is to be said of an optimizer that finds its rate itself; "" of any other.
+
+    Prodigy (Mishchenko and Defazio 2023) and D-Adaptation (2023) keep their estimate of it in their groups as ``d``.
+    """
+    if not any("d" in group and ("d_coef" in group or "growth_rate" in group) for group in optimizer.param_groups):
+        return ""
+    return f"{type(optimizer).__name__} finds its own rate and expects lr = 1: η multiplies what it finds."
+
+
 def does_maximize(optimizers: Iterable[torch.optim.Optimizer]) -> bool:
     """Whether they go up the loss, all groups of them."""
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]

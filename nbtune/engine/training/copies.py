@@ -112,10 +112,21 @@ def _has_hooks(task: Task) -> bool:
     )
 
 
-def has_closures_over_modules(task: Task) -> bool:
-    """Whether a function kept in a module (``m.forward = torch.compile(m.forward)``) leads a copy to the original."""
-    kept = [v for root in task.models.values() for m in root.modules() for v in _functions_of(m)]
-    return any(_closes_over_module(function) for function in kept)
+def has_closures_over_modules(task: Task, *, but_compiled: bool = False) -> bool:
+    """Whether a function kept in a module (``m.forward = torch.compile(m.forward)``) leads a copy to the original.
+
+    Args:
+        but_compiled: Leave aside ``torch.compile(m)`` and ``m.compile()``, for whoever copies what is compiled there.
+    """
+    modules = [m for root in task.models.values() for m in root.modules()]
+    kept = [v for m in modules if not (but_compiled and is_compiled(m)) for v in _functions_of(m)]
+    left = [v for m in modules for v in [getattr(m, "_compiled_call_impl", None)] if but_compiled and v is not None]
+    return any(_closes_over_module(function) for function in kept if not any(function is v for v in left))
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module is what ``torch.compile`` gives for another one, its ``_orig_mod``."""
+    return type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod")
 
 
 def _functions_of(module: nn.Module) -> list[Any]:

@@ -11,7 +11,7 @@ import torch
 from ..device.host_fence import fenced
 from ..interrupts import held_back, let_through
 from ..task import batches
-from ..task.rates import does_maximize, lr_setter
+from ..task.rates import does_maximize, lr_setter, rate_of_its_own
 from ..task.task import Task
 from .copies import Workpiece
 from .copy_watch import CopyWatch, check_graph
@@ -77,9 +77,10 @@ class Trainer:
         self._tuned, asked = tuned, workpiece.optimizers if tuned is None else [workpiece.optimizer[tuned]]
         self._set_lr, self._is_reversed = lr_setter(asked), does_maximize(asked)
         self._streams, self._held_out_streams = RandomStreams(task.device, seed), RandomStreams(task.device, seed)
+        self._seed = seed
         self._scaler = torch.amp.GradScaler(task.device.type) if task.amp == torch.float16 else None
         self._losses = Losses(task, asked)
-        self.notes.said.update(filter(None, [workpiece.note]))
+        self.notes.said.update(filter(None, [workpiece.note, *map(rate_of_its_own, asked)]))
         self._dtype = next((p.dtype for p in task.parameters), None)
         self._headroom = Headroom(task.device, ledger_of(task))
         self._steps_taken = 0
@@ -88,7 +89,7 @@ class Trainer:
         self._again: list[Any] = []
         self._is_in_step = False
         self._needs_grad_to_look: bool | None = None  # until it has looked for the first time
-        self._modes = Modes(workpiece.models)
+        self._modes = Modes(workpiece.models, workpiece.optimizers)
 
     @property
     def notes(self) -> Notes:
@@ -202,10 +203,16 @@ class Trainer:
 
     def evaluate(self, held_out: list[Any]) -> torch.Tensor:
         """Mean loss over ``held_out`` batches in eval mode, shape (); modes are put back."""
-        # Streams of their own: what is drawn here must not move the training's.
+        return self.losses_on(held_out).mean()
+
+    def losses_on(self, held_out: list[Any]) -> torch.Tensor:
+        """The loss on each of ``held_out`` in eval mode, shape (batches,) without those skipped; modes are put back."""
+        # Streams of their own, from their beginning: what is drawn here must not move the training's, and two looks
+        # are compared.
+        self._held_out_streams = RandomStreams(self._task.device, self._seed)
         with self._held_out_streams, torch.no_grad(), self._modes.evaluating(), let_through():
             losses = [self._loss(b, needs_graph=False) for b in held_out]
-            return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]).mean())
+            return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]))
 
     def fixed_batches(self, loader: Any, count: int) -> list[Any]:
         """The first ``count`` batches of a loader (all, if there are fewer), on the task's device.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Protocol
 
 from .marks import Part
 from .page import Cell, page
@@ -82,20 +83,20 @@ def words_of(answer: Answer, verdict_token: str, more: str = "") -> list[Word]:
 
 
 def _placed(parts: Iterable[tuple[str, str, str]]) -> Iterator[Word]:
-    from matplotlib.font_manager import FontProperties
-
     line, x = 0, 0.0
     for text, weight, colour in parts:
-        font = FontProperties(size=14, weight=weight)
         # Not at the no-break spaces within numbers.
         for word in filter(None, re.sub(r"(k|max\)?) ([=≈≤]) (?=\d)", "\\1\u00a0\\2\u00a0", text).split(" ")):
-            if x + _width(word, font) > WIDTH - 8:
+            if x + _width(word, weight) > WIDTH - 8:
                 line, x = line + 1, 0.0
             yield Word(word, weight, colour, line, x)
-            x += _width(f"{word} n", font) - _width("n", font)  # extents leave out the room around letters
+            x += _width(f"{word} n", weight) - _width("n", weight)  # extents leave out the room around letters
 
 
-def _width(word: str, font: Any) -> float:
+# Of each word once: following the curves of its letters takes as long as drawing it.
+@lru_cache(maxsize=2048)
+def _width(word: str, weight: str) -> float:
+    from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    return float(TextPath((0, 0), word, prop=font).get_extents().width)
+    return float(TextPath((0, 0), word, prop=FontProperties(size=14, weight=weight)).get_extents().width)

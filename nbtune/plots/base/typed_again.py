@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-ROUND_ENDS = (5, 12, 30, 45)
+ROUND_ENDS = (5, 12, 30, 45, 70, 100)
 """Steps after which a race's rounds end."""
 
-PLATEAU_END = 100
-"""The last step of a race that began on a plateau."""
+SETTLED_END = 45
+"""The last step of a race whose order is settled by then."""
 
 CLEAR_PART = 0.05
 """By which part of the loss at the start a rate must lie below it to be ahead."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from ...engine.interrupts import Interrupted
+from ...engine.interrupts import Interrupted, has_failed_to_put_back
 from ...engine.training.workpiece import ModelBusyError
 from ...jobs import BOARD, Finding, Forecast, Job, reference_to
 from ...session import Session
@@ -240,7 +240,8 @@ class Life:
 
     def _draw_error(self, act: Act[Any], session: Session[Any]) -> None:
         assert session.error is not None
-        self._view.fail(session.error, act.error_title, is_put_back=session.is_closed)
+        is_put_back = session.is_closed and not has_failed_to_put_back(session.error)
+        self._view.fail(session.error, act.error_title, is_put_back=is_put_back)
         act.draw_failure()
         self._face.state = "failed"
         if isinstance(session.error, ModelBusyError) and not self._other.look():

@@ -18,7 +18,7 @@ from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, find_lr, race_lr
 from nbtune.engine.learning_rate.race import rules as race_rules
 from nbtune.engine.learning_rate.race import run as lr_race
 from nbtune.engine.learning_rate.race.rules import read
-from nbtune.engine.learning_rate.race.standings import Standings
+from nbtune.engine.learning_rate.race.standings import MOST_STEPS, Standings
 
 LRS = LRSettings().race_lrs
 
@@ -76,10 +76,10 @@ def test_the_minimum_is_found_between_the_rates_and_the_suggestion_lies_below_it
     assert reading.low < reading.suggestion < reading.high < 10 * best
 
 
-def test_six_four_and_three_stay_and_the_whole_takes_224_steps() -> None:
+def test_a_race_without_noise_is_over_soon() -> None:
     standings = run_race(bowl(0.02))
-    assert standings.rounds == [(5, 7), (12, 2), (30, 1)] and len(standings.alive) == 3
-    assert sum(map(len, standings.losses.values())) == 224 and len(standings.control) == 45
+    assert standings.is_over and not standings.wants_fixed and len(standings.control) in (30, 45)
+    assert sum(map(len, standings.losses.values())) <= 190
 
 
 def test_noise_that_all_rates_share_changes_nothing() -> None:
@@ -99,7 +99,7 @@ def test_on_a_plateau_the_highest_rates_that_do_no_harm_stay() -> None:
 
 def test_a_loss_that_has_hardly_fallen_by_step_45_is_raced_on() -> None:
     late, early = run_race(bowl(0.02, fall=0.004)), run_race(bowl(0.02, fall=0.05))
-    assert (late.taken, early.taken) == (100, 45)
+    assert late.taken > 45 >= early.taken
 
 
 def test_a_rate_whose_loss_is_not_finite_leaves_at_once_and_takes_no_more_steps() -> None:
@@ -182,7 +182,7 @@ def test_every_rate_and_the_control_see_the_same_batches() -> None:
     task = Task(model, torch.optim.SGD(model.parameters(), 0.1), None, (inputs, targets), training_step=training_step)
     shared(task)
     longest = max(seen.values(), key=len)
-    assert len(seen) == 14 and len(longest) >= 45 and len(set(longest)) > 10
+    assert len(seen) == 14 and len(longest) >= 30 and len(set(longest)) > 10
     assert all(batches == longest[: len(batches)] for batches in seen.values())
 
 
@@ -376,9 +376,9 @@ def test_max_seconds_ends_a_race_and_keeps_what_is_known() -> None:
 
 def test_the_steps_to_come_are_known_from_the_start() -> None:
     with closing(race_lr(plain_task())) as run:
-        assert run.total == 224
+        assert run.total == 184
         totals = [(run.total, step.lr > 0) for step in run]
-    assert min(total for total, _ in totals) >= 224
+    assert max(total for total, _ in totals) <= MOST_STEPS
     assert totals[-1][0] == sum(is_trained for _, is_trained in totals) < len(totals)  # the control is never trained
 
 

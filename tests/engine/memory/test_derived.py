@@ -80,3 +80,8 @@ def test_the_backward_pass_is_at_no_module_but_near_one(estimate: MemoryEstimate
     told = {timeline.peak_phase: timeline.where for timeline in timelines if timeline.peak_module}
     assert all((" near " in where) == (phase == "backward") for phase, where in told.items())
     assert "backward" in told
+
+
+def test_a_change_that_is_none_is_named(estimate: MemoryEstimate) -> None:
+    with pytest.raises(TypeError, match=r"changed takes image_size, .*, not layers"):
+        estimate.changed(layers=3)

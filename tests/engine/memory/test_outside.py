@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -419,13 +419,6 @@ def test_what_is_seen_and_not_modelled_is_named(what: str) -> None:
     assert any(what in caveat for caveat in caveats)
 
 
-def test_sharded_training_is_named() -> None:
-    class FSDPLinear(nn.Linear):
-        pass
-
-    assert any("FSDP" in caveat for caveat in estimated(plain, FSDPLinear(16, 16)).caveats)
-
-
 # --- CUDA in the user's own step --------------------------------------------------------------------------------------
 
 
@@ -535,3 +528,17 @@ def test_attention_without_fused_kernels_keeps_its_scores() -> None:
     fused = estimated(lambda m, b: attend(m(b[0])).mean(), net()).breakdown(2**15)["activations"]
     scores = 2**15 * 4 * 16 * 16 * 4
     assert estimated(by_math, net()).breakdown(2**15)["activations"] >= fused + scores
+
+
+def test_a_dict_that_makes_what_it_is_asked_for_is_not_asked() -> None:
+    made: list[str] = []
+
+    class Maker(OrderedDict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            made.append(name)
+            return super().__getitem__(name)()
+
+    makers = Maker(prelu=nn.PReLU, relu=nn.ReLU)
+    step = lambda model, batch: plain(model, (makers["relu"](batch[0]), batch[1]))  # noqa: E731
+    assert estimated(step, net()).method == "meta"
+    assert set(made) == {"relu"}

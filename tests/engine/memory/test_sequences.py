@@ -19,7 +19,7 @@ from nbtune.engine.memory.sequences import sequence_length_of_batch, with_sequen
 
 def text_task(tokens: int = 64, kind: str = "dict") -> Task:
     torch.manual_seed(0)
-    config = t.BertConfig(num_hidden_layers=2, hidden_size=64, num_attention_heads=2, intermediate_size=128)
+    config = t.BertConfig(num_hidden_layers=1, hidden_size=64, num_attention_heads=2, intermediate_size=128)
     words = torch.arange(tokens)
     model: nn.Module = t.BertForMaskedLM(config)
     sample: Any = {"input_ids": words, "attention_mask": torch.ones(tokens).long(), "labels": words}

@@ -11,7 +11,7 @@ from zoo import DenseNet, optimizer_of, stacked
 
 from nbtune.engine import Task
 from nbtune.engine.memory.rehearsal import recorder
-from nbtune.engine.memory.rehearsal.recorder import Recording
+from nbtune.engine.memory.rehearsal.recording import Recording
 from nbtune.engine.memory.rehearsal.rehearse import Plan, Stage, rehearse
 from nbtune.engine.memory.rehearsal.shortcuts import UNSUITED, shortcut
 from nbtune.engine.memory.samples import Samples

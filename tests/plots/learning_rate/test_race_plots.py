@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, CustomJS, GlyphRenderer, LogColorMapper
-from race_results import LossOf, bowl, flat, in_doubt, plateau, race_of, refined, wavering
+from race_results import LossOf, bowl, doubtful, flat, hidden, in_doubt, plateau, race_of, refined, wavering
 
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
-from nbtune.engine.learning_rate.race.standings import END, PLATEAU_END, ROUNDS
+from nbtune.engine.learning_rate.race.standings import END, ENDS
 from nbtune.formats import format_lr
 from nbtune.plots import plot
 from nbtune.plots.base.columns import View
@@ -66,6 +66,8 @@ def _states() -> Iterator[tuple[LRCurve, bool]]:
     yield race_of(), False
     yield race_of(plateau), False
     yield race_of(plateau, 60), True
+    yield race_of(doubtful), False
+    yield race_of(hidden), False
     yield race_of(flat), False
     yield race_of(flat, lr_min=1e-9, lr_max=1e-6), False
     for loss in (INF, NAN, -INF, 1e30):
@@ -135,7 +137,7 @@ def boxes(view: View, prefix: str) -> list[tuple[float, float, float, float]]:
 
 
 def test_the_plots_know_when_rounds_end() -> None:
-    assert (*(at for at, _ in ROUNDS), END) == scenes.ROUND_ENDS and scenes.PLATEAU_END == PLATEAU_END
+    assert (scenes.ROUND_ENDS, scenes.SETTLED_END) == (ENDS, END)
 
 
 def test_every_state_fills_exactly_the_promised_sources_with_doubles_or_strings() -> None:
@@ -303,7 +305,7 @@ def test_the_valley_deepens_round_by_round() -> None:
     assert [lr for lr, _ in first] == list(curve.settings.race_lrs)
     assert first[3][1] == pytest.approx(np.mean(curve.candidates[3].losses[2:5]))
     depths = [min(score for _, score in scene.valley(step)) for step in scene.ended]
-    assert depths == sorted(depths, reverse=True) and len(depths) == 3
+    assert depths == sorted(depths, reverse=True) and len(depths) == len(curve.rounds) > 1
     assert columns["valley"]["y1"].min() < min(depths) and len(columns["past"]["x0"]) > len(columns["valley"]["x0"])
     stems = columns["stems"]
     assert set(stems["lr"]) <= {c.lr for c in curve.candidates if len(c.losses) > 5}
@@ -317,12 +319,13 @@ def test_whiskers_are_two_standard_errors_of_the_difference_to_the_best_on_the_s
     whisker = race_view(curve)["scores"].columns["whisker"]
     alive = {c.lr: c for c in curve.candidates if c.left_after is None}
     best = min(alive.values(), key=lambda c: c.score or INF)
+    count = len(best.losses) // 3
     assert set(whisker["x"]) == set(alive) - {best.lr}
     for lr, low, high in zip(*whisker.values(), strict=True):
-        differences = np.array(alive[lr].losses[30:]) - np.array(best.losses[30:])
-        steps = np.arange(15)
+        differences = np.array(alive[lr].losses[-count:]) - np.array(best.losses[-count:])
+        steps = np.arange(count)
         rest = differences - np.polyval(np.polyfit(steps, differences, 1), steps)
-        error = math.sqrt((rest**2).sum() / 13 / 15)
+        error = math.sqrt((rest**2).sum() / (count - 2) / count)
         assert (high - low) / 4 == pytest.approx(error) and (low + high) / 2 == pytest.approx(alive[lr].score)
 
 
@@ -337,8 +340,9 @@ def test_the_dotted_line_is_the_loss_without_training() -> None:
 # The axes
 
 
-def test_the_left_axis_holds_45_steps_and_a_plateau_all_100() -> None:
-    assert 45 < race_view(race_of())["course"].x_range[1] < 55
+def test_the_left_axis_holds_45_steps_while_it_runs_and_those_that_were_taken_at_the_end() -> None:
+    assert 30 < race_view(race_of())["course"].x_range[1] < 40
+    assert 45 < race_view(race_of(until=20), running=True)["course"].x_range[1] < 55
     assert 100 < race_view(race_of(plateau))["course"].x_range[1] < 120
     assert race_view(race_of(plateau, 45), running=True)["course"].x_range[1] < 55
 
@@ -445,7 +449,8 @@ def test_neither_line_nor_band_without_an_answer_or_while_it_runs() -> None:
         is_sure = not running and curve.suggestion is not None and told_of(curve).is_sure
         assert lengths[:2] == [is_sure] * 2 and lengths[3] == is_sure
         assert not lengths[4] or not (is_sure or running)
-        assert sum(lengths) == 0 or (not running and curve.suggestion is not None)
+        assert sum(lengths[:4]) == 0 or (not running and curve.suggestion is not None)
+        assert lengths[4] == 0 or curve.confidence != "sure" or curve.outcome == "stopped"
 
 
 def test_nobody_leads_before_two_rounds_nor_without_an_answer() -> None:
@@ -468,7 +473,7 @@ def test_the_leader_is_the_lowest_score_and_its_row_is_bold() -> None:
     views = race_view(curve)
     assert views["scores"].columns["leader"]["x"].tolist() == [best.lr]
     rows = views["standings"].columns["rows_ink"]
-    assert [t for t, w in zip(rows["text"], rows["weight"], strict=True) if w == "bold"] == ["1", "0.032", "0.26"]
+    assert [t for t, w in zip(rows["text"], rows["weight"], strict=True) if w == "bold"] == ["1", "0.032", "0.55"]
 
 
 # The standings
@@ -523,8 +528,10 @@ def test_no_two_words_of_the_standings_touch() -> None:
 
 
 def test_every_round_says_how_many_race_in_it() -> None:
-    assert texts(race_view(race_of())["course"]) == ["13 rates", "6", "4", "3"]
-    assert texts(race_view(race_of(until=14), running=True)["course"]) == ["13 rates", "6", "4"]
+    curve = race_of()
+    left = np.cumsum([13, *(-count for _, count in curve.rounds)]).tolist()
+    assert texts(race_view(curve)["course"]) == ["13 rates", *map(str, left[1:])]
+    assert texts(race_view(race_of(until=14), running=True)["course"]) == ["13 rates", *map(str, left[1:3])]
     assert texts(race_view(race_of(until=0), running=True)["course"]) == ["13 rates"]
 
 
@@ -570,8 +577,13 @@ def test_the_label_for_screen_readers_is_the_result() -> None:
     assert race_view(race_of(until=12), running=True)["scores"].label.endswith("Still running.")
     assert race_view(race_of(until=0), running=True)["scores"].label == "13 learning rates compared. No steps yet."
     assert race_view(race_of(flat))["scores"].label.endswith("No suggestion.")
-    assert race_view(curve)["standings"].label.startswith("Standings, the best first: 0.032 with 0.26, 0.01 with ")
-    assert race_view(curve)["course"].label == "Training loss against step for 13 learning rates, 45 steps."
+    assert race_view(curve)["standings"].label.startswith("Standings, the best first: 0.032 with 0.55, 0.01 with ")
+    assert race_view(curve)["course"].label == "Training loss against step for 13 learning rates, 30 steps."
+
+
+def test_doubt_is_in_what_a_screen_reader_reads() -> None:
+    label = race_view(race_of(doubtful))["scores"].label
+    assert "in doubt, somewhere from" in label and "good from" not in label
 
 
 def test_labels_that_belong_together_fit_only_where_all_do() -> None:
@@ -725,7 +737,8 @@ def _green_pixels(png: bytes | None) -> int:
 def test_losses_in_the_states_above_cover_what_they_are_named_for() -> None:
     curves = [curve for curve, _ in states()]
     assert {curve.outcome for curve in curves} == {"finished", "diverged", "stopped"}
-    assert any(max((len(c.losses) for c in curve.candidates), default=0) == PLATEAU_END for curve in curves)
+    assert {curve.confidence for curve in curves} == {"sure", "between", "cannot tell"}
+    assert any(max((len(c.losses) for c in curve.candidates), default=0) == ENDS[-1] for curve in curves)
     assert any(curve.suggestion is None for curve in curves) and all(
         a < b for a, b in pairwise(curves[-1].settings.race_lrs)
     )

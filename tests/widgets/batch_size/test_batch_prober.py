@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, click, done, ended, fields, is_picture_kept, said, session_of
-from executed import executed
 from ipywidgets import Widget
 from tasks import everything, hard_task, plain_task
 from torch import nn
@@ -413,22 +412,3 @@ def test_the_saved_picture_follows_once_the_reader_has_left() -> None:
     click(prober, "set", values={"capacity": "2 GB"})
     assert not is_picture_kept(prober)
     assert is_picture_kept(click(prober, "leave"))
-
-
-UNATTENDED = """
-import torch
-import nbtune as nt
-model = torch.nn.Linear(4, 2)
-data = torch.randn(96, 4), torch.randint(0, 2, (96,))
-task = nt.Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.cross_entropy, data)
-prober = nt.BatchProber(task, capacity="8 GB", measure_seconds=0)
-prober
-"""
-
-
-@pytest.mark.slow
-def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    notebook = executed(UNATTENDED, "limit = await prober")
-    (output,) = notebook.cells[0].outputs
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.data["text/plain"].startswith("k = ")

@@ -22,7 +22,6 @@ from driver import (
     said,
     session_of,
 )
-from executed import executed
 from tasks import blobs, everything, hard_task, plain_task
 
 from nbtune.engine import Task
@@ -297,22 +296,3 @@ def test_what_a_reader_should_know_besides_stands_behind_the_notes() -> None:
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*blobs()), 16)
     widget = done(comparison_of(plain_task(data=data), [8, 16], seeds=2))
     assert widget.notes == list(widget.result.caveats) and "does not shuffle" in widget.notes[0]
-
-
-UNATTENDED = """
-import torch
-import nbtune as nt
-model = torch.nn.Linear(4, 2)
-data = torch.randn(96, 4), torch.randint(0, 2, (96,))
-task = nt.Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.cross_entropy, data)
-comparison = nt.BatchComparison(task, [1, 8])
-comparison
-"""
-
-
-@pytest.mark.slow
-def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    notebook = executed(UNATTENDED, "duel = await comparison")
-    (output,) = notebook.cells[0].outputs
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert "k = " in output.data["text/plain"]

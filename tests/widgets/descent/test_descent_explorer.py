@@ -9,7 +9,6 @@ from typing import Any
 import driver
 import pytest
 from driver import ended, said, saved
-from executed import executed
 from ipywidgets import Widget
 
 from nbtune.engine.descent.path import DescentPath
@@ -194,18 +193,3 @@ def test_whoever_leaves_leaves_a_picture_of_what_was_seen() -> None:
     assert saved(explorer)["image/png"] is first
     click(click(explorer, "step"), "leave")
     assert saved(explorer)["image/png"] != first
-
-
-UNATTENDED = """
-from nbtune.widgets import DescentExplorer
-explorer = DescentExplorer()
-explorer
-"""
-
-
-@pytest.mark.slow
-def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    notebook = executed(UNATTENDED, "path = await explorer")
-    (output,) = notebook.cells[0].outputs
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.data["text/plain"].startswith("η = 0.19 is above the limit 2/λmax = 0.167")

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, output_of, session_of, wait_for
+from driver import PATIENCE_SECONDS, Gate, at_step, click, done, ended, output_of, said, session_of, wait_for
 from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances
 from tasks import everything, plain_task
 
 from nbtune.engine import Task, find_lr
 from nbtune.engine.run import GeneratorRun
+from nbtune.engine.training.loader_state import LoaderState
 from nbtune.jobs import BOARD
 from nbtune.widgets import BatchComparison, BatchProber, DescentExplorer, LRFinder
 from nbtune.widgets.panel.bokeh_plot import BokehJS
@@ -212,3 +213,18 @@ def test_the_outputs_of_a_closed_panel_show_what_is_kept_in_place_of_a_widget() 
     assert any("widget-view" in kind for kind in shown[-1])
     other.close()
     assert "image/png" in shown[-1] and not any("widget-view" in kind for kind in shown[-1])
+
+
+@pytest.mark.parametrize("name", ["quick", "race", "comparison"])
+def test_where_putting_back_fails_the_panel_does_not_say_that_all_is_as_it_was(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Any) -> None:
+        raise OSError("the states are gone")
+
+    monkeypatch.setattr(LoaderState, "_put_back", fail)
+    panel = PANELS[name](plain_task())
+    panel.start()
+    ended(panel)
+    assert panel.state == "failed" and "the states are gone" in panel.problem["text"]
+    assert "Putting things back failed" in said(panel) and "as they were" not in said(panel)

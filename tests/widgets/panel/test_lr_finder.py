@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 import torch
 from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, session_of
-from executed import executed
 from ipywidgets import Widget
-from nbconvert import HTMLExporter
 from tasks import blobs, everything, hard_task, plain_task
 from torch.nn import functional
 
@@ -320,26 +318,3 @@ def test_bokehjs_is_the_installed_one() -> None:
     shared = BokehJS.shared()
     assert shared.version == bokeh.__version__
     assert f'"{bokeh.__version__}"'.encode() in gzip.decompress(shared.gzipped)
-
-
-UNATTENDED = """
-import torch
-import nbtune as nt
-torch.manual_seed(0)
-model = torch.nn.Linear(4, 2)
-inputs = torch.randn(96, 4)
-data = inputs, (inputs.sum(1) > 0).long()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-finder = nt.LRFinder(nt.Task(model, optimizer, torch.nn.functional.cross_entropy, data))
-finder
-"""
-
-
-@pytest.mark.slow
-def test_an_unattended_notebook_keeps_the_picture_and_the_sentence() -> None:
-    notebook = executed(UNATTENDED, "curve = await finder")
-    (output,) = notebook.cells[0].outputs
-    assert set(output.data) == {"image/png", "text/plain"}
-    assert output.data["text/plain"].startswith("Use η = ")
-    html, _ = HTMLExporter().from_notebook_node(notebook)
-    assert "data:image/png" in html and '<script type="application/vnd.jupyter.widget-view+json"' not in html

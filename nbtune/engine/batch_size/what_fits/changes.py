@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from ...memory.estimate import MemoryEstimate
 from ...memory.images import SMALLEST_IMAGE
+from ...memory.rehearsal.adapters import adapted_layers
 from ...memory.sequences import SHORTEST_SEQUENCE
 
 SAME, ROUNDED, OTHER_RATE = "same numbers", "16-bit rounding", "needs another η"
 LESS_DETAIL, LESS_CONTEXT = "less detail", "less context"
+SIXTEEN, ADAPTERS = "16-bit weights", "only adapters learn"
 OF_A_MEAN = "Accumulated batches make the same update where the loss is a mean over the batch, not a sum."
 AVERAGED_TWICE = "BatchNorm averages twice"
 """The forward pass is run again, and with it BatchNorm's running averages."""
 LESS_STATE = (("SGD with momentum", 1.0), ("Adafactor", 0.1), ("SGD", 0.0))
 """Optimizers, and the values they keep for each parameter."""
+MANY = 8
+"""Linear layers of a model that people put adapters into."""
 HALF = 1 / 2
 FRACTIONS = (3 / 4, HALF, 1 / 4)
 CHECKPOINTING, MIXED, ONE_AT_A_TIME = "gradient checkpointing", "mixed precision", "optimizer without foreach"
@@ -82,7 +87,8 @@ def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
         )),
     ]  # fmt: skip
     singles = [change for is_open, change in usual if is_open]
-    return [*singles, *_optimizers(estimate, batch_size), *_smaller_images(estimate), *_shorter_sequences(estimate)]
+    samples = [*_smaller_images(estimate), *_shorter_sequences(estimate)]
+    return [*singles, *_optimizers(estimate, batch_size), *samples, *_smaller_weights(estimate)]
 
 
 def _has_lists(estimate: MemoryEstimate) -> bool:
@@ -117,7 +123,7 @@ def _smaller_images(estimate: MemoryEstimate) -> list[Change]:
 
 def _shorter_sequences(estimate: MemoryEstimate) -> list[Change]:
     length = estimate.sequence_length or 0
-    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS)]
+    shorter = [(6 + i / 10, round(length * fraction)) for i, fraction in enumerate(FRACTIONS[1:])]
     return [
         Change(
             f"sequences of {n}", {"sequence_length": n}, (LESS_CONTEXT,), (f"{n / length:.2g}× tokens",), rank=rank
@@ -125,6 +131,25 @@ def _shorter_sequences(estimate: MemoryEstimate) -> list[Change]:
         for rank, n in shorter
         if n >= SHORTEST_SEQUENCE
     ]  # fmt: skip
+
+
+def _smaller_weights(estimate: MemoryEstimate) -> list[Change]:
+    """Weights in 16 bits where they have 32; adapters beside frozen weights where most of them are of linear layers."""
+    task, half = estimate.task, torch.bfloat16
+    if estimate.plan.weights or estimate.plan.adapters or not estimate.can_change_optimizer:
+        return []
+    has_half = estimate.plan.architecture.has_bfloat16
+    changes = []
+    if has_half and any(p.dtype == torch.float32 for p in task.parameters):
+        changes.append(Change("weights in bfloat16", {"weights": half}, (SIXTEEN,), rank=7))
+    layers = [layer for model in task.models.values() for layer in adapted_layers(model)]
+    whole = sum(p.numel() for p in task.parameters)
+    if len(layers) >= MANY and 2 * sum(layer.weight.numel() for layer in layers) > whole:
+        changes.append(Change("adapters (LoRA)", {"adapters": "LoRA"}, (ADAPTERS,), rank=8))
+        if has_half:
+            four = {"adapters": "QLoRA", "weights": half}
+            changes.append(Change("4-bit weights and adapters (QLoRA)", four, (ADAPTERS,), rank=9))
+    return changes
 
 
 def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
@@ -144,6 +169,18 @@ def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
 def _accumulation(count: int, each: int, has_norm: bool) -> Change:
     effect = f"BatchNorm sees {each}" if has_norm else SAME
     return Change(f"accumulation {count} × {each}", {}, (effect,), (f"{count} passes",), accumulate=count, rank=3)
+
+
+def do_go_together(first: Change, second: Change) -> bool:
+    """Whether two changes are worth making at once.
+
+    Neither may set what the other sets, or how numbers are held; and of adapters an optimizer holds next to nothing.
+    """
+    one, other = set(first.plan), set(second.plan)
+    exclude_each_other = ({"amp"}, {"weights"}), ({"adapters"}, {"optimizer", "foreach"})
+    if one & other:
+        return False
+    return not any((a & one and b & other) or (a & other and b & one) for a, b in exclude_each_other)
 
 
 def _has_norm(estimate: MemoryEstimate) -> bool:

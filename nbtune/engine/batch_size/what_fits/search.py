@@ -9,9 +9,11 @@ from ...errors import first_line
 from ...memory.estimate import MemoryEstimate
 from ...memory.rehearsal.replica import NO_BLOCKS
 from ...run import GeneratorRun
-from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, single_changes
+from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, do_go_together, single_changes
 from .result import MemoryChange, WhatFits
 
+MORE_TOGETHER = 1.25
+"""What two changes save at once is taken to be no more than this times what they save by themselves."""
 HELPS = 0.97
 """A change that leaves more than this share of what grows beside the context is paired with no other."""
 
@@ -119,18 +121,30 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
         helping = {name: (change, row) for name, (change, row) in found.items() if row.peak_bytes < worth}
         short = _furthest((change, row) for change, row in helping.values() if not row.fits)
         rows: list[MemoryChange] = []
-        for pair in _paired(short, usual=[helping[name][0] for name in (CHECKPOINTING, MIXED) if name in helping]):
+        short_of = as_it_is.needed_bytes - self._card[0]
+        saved = {change.name: as_it_is.peak_bytes - row.peak_bytes for change, row in short}
+        for pair in _paired(
+            short,
+            saved,
+            short_of / MORE_TOGETHER,
+            usual=[helping[name][0] for name in (CHECKPOINTING, MIXED) if name in helping],
+        ):
             rows += (made := list(self._estimated(pair)))
             yield from made
         for change, row in short if not fitting_splits else ():
             rows += (made := list(self._accumulated(change, row)))
             yield from made
         if not any(row.fits for row in (*rows, *fitting_splits, *(row for _, row in helping.values()))):
-            yield from self._together([change for change, _ in short])
+            yield from self._together(short)
 
-    def _together(self, changes: list[Change]) -> Iterator[MemoryChange]:
+    def _together(self, short: list[tuple[Change, MemoryChange]]) -> Iterator[MemoryChange]:
+        """Of those that exclude each other, the one that takes less."""
+        changes: list[Change] = []
+        for change, _ in sorted(short, key=lambda found: found[1].peak_bytes):
+            changes += [change] if all(do_go_together(change, other) for other in changes) else []
         if len(changes) < 2:
             return
+        changes.sort(key=lambda change: change.rank)
         everything = sum(changes[1:], changes[0])
         for row in self._estimated(everything):
             yield row
@@ -157,7 +171,13 @@ def _furthest(found: Iterable[tuple[Change, MemoryChange]]) -> list[tuple[Change
     return list(best.values())
 
 
-def _paired(short: list[tuple[Change, MemoryChange]], usual: list[Change]) -> list[Change]:
-    pairs = [first + second for i, (first, _) in enumerate(short) for second, _ in short[i + 1 :]]
+def _paired(
+    short: list[tuple[Change, MemoryChange]], saved: dict[str, int], needed: float, usual: list[Change]
+) -> list[Change]:
+    """Two of those that are not enough by themselves, where both may save what is needed; and the usual pair."""
+    changes = [change for change, _ in short]
+    both = [(first, second) for i, first in enumerate(changes) for second in changes[i + 1 :]]
+    enough = [pair for pair in both if saved[pair[0].name] + saved[pair[1].name] >= needed]
+    pairs = [first + second for first, second in enough if do_go_together(first, second)]
     common = [usual[0] + usual[1]] if len(usual) == 2 else []
     return [*(pair for pair in common if pair not in pairs), *pairs]

@@ -11,21 +11,28 @@ import numpy as np
 from ....formats import format_lr
 from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
-from .standings import Candidate, Standings, begin_of, score_of
+from .look import Look, weighted_lr
+from .standings import END, Candidate, Standings, begin_of
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
-"""× the minimum of the scores. At 3,000 steps a rate one step too high costs far more than one step too low, and a
-one-cycle schedule is at its peak for a short time only. Where each of 23 tasks is left out in turn, the others choose
-0.6 or 0.7 for both (``tests/benchmarks/race_rules.py``); between them regret hardly differs."""
+"""× the minimum of the losses. At 3,000 steps a rate one step too high costs far more than one step too low, and a
+one-cycle schedule is at its peak for a short time only (``tests/benchmarks/README.md``)."""
 
-KEPT_DROP = 0.85
-"""Rates that keep this part of the best drop of the loss are good."""
-
-LEAST_RANGE = (0.4, 1.0)
-"""× the minimum: the range that is good at the least. Three scores do not place it better."""
+LEAST_LOW = 0.4
+"""× the minimum: the range begins no higher. Three losses do not place it better."""
 
 FIRST_ANSWER = 12
-"""A race that is stopped before this step has no answer: some of the rates ahead there are too high."""
+"""A race that is stopped before this step has no answer: some of the rates ahead there are too high. And a rate that
+left before it, though it could not be told from the best, says nothing of the range."""
+
+REACH = 10.0
+"""A rate that left in doubt belongs to the range if it is within this factor of the best. Where training has hardly
+begun, the range goes as far down: the first rate to move is often too high."""
+
+LATE_REACH = math.sqrt(REACH)
+"""So far the range goes at the least where a race was decided late: on a plateau, the order is young."""
+
+TELLS_MORE = "More steps (max_steps) or a larger k would tell."
 
 
 def reading_of(standings: Standings, *, is_replayed: bool = False, way: Direction = DOWN) -> Reading:
@@ -63,31 +70,35 @@ def raised_by(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN) -> Answer:
-    """What the scores of a race say.
+    """What a race says at the end of its last round.
 
-    The best rate is the minimum of a parabola in log η through the lowest score and its two neighbours (where the lower
-    one is in the race to the end); the suggestion lies below it by ``TO_SUGGESTION``.
+    The best rate is the minimum of a parabola in log η through the lowest loss and its two neighbours (where the lower
+    one is in the race to the end); in doubt, the mean in log η of all rates still in, weighted by how well each may be
+    the best. The suggestion lies below it by ``TO_SUGGESTION``. The range ends half-way to the next rate that is worse
+    beyond doubt.
 
     Args:
         standings: Of the race.
         is_stopped: Whether it ended before its time.
         way: Which is better, in words.
     """
-    lrs, taken = list(standings.losses), standings.taken
+    lrs, look = list(standings.losses), standings.look
     if _is_never_finite(standings):
         return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
-    if is_stopped and (taken < FIRST_ANSWER or not standings.has_fallen):
+    if is_stopped and (
+        look is None or look.step < FIRST_ANSWER or not look.has_fallen or look.leader not in standings.alive
+    ):
         return _stopped(standings)
     if not standings.alive and lrs[0] not in standings.harmful:
         return _diverged_late(standings)
-    if lrs[0] in standings.harmful:
+    if lrs[0] in standings.harmful or look is None:
         reason = f"Already {format_lr(lrs[0])}, the lowest rate, {way.raised} the loss."
         return Answer(verdict="No clear answer: the range is too high.", reason=reason, retry=(lrs[0] / 1e4, lrs[0]))
-    if not standings.has_fallen and not standings.harmful:
+    if not look.has_fallen and not standings.harmful:
         return _flat(standings, way)
     if not standings.is_told_apart:
         return _all_the_same(standings, way)
-    return _answer(standings, way)
+    return _answer(standings, look, way) if look.has_fallen else _no_telling(standings, look, way)
 
 
 def _is_never_finite(standings: Standings) -> bool:
@@ -97,68 +108,95 @@ def _is_never_finite(standings: Standings) -> bool:
     return bool(firsts) and not any(map(math.isfinite, firsts))
 
 
-def _answer(standings: Standings, way: Direction) -> Answer:
-    lrs, taken = list(standings.losses), standings.taken
-    begin = begin_of(taken)
-    without = float(np.mean(standings.control[begin:taken]))
-    scores = {lr: float(np.mean(standings.losses[lr][begin:taken])) for lr in standings.alive}
-    best, fit = _minimum(lrs, {**_left_above(standings, scores), **scores}, without)
-    low, high = _good_range(scores, best, without)
-    above = [lr for lr in lrs if lr in standings.harmful and lr > best]
+def _answer(standings: Standings, look: Look, way: Direction) -> Answer:
+    lrs = list(standings.losses)
+    within, is_sure = _candidates_for_best(standings, look)
+    best, fit = _minimum(standings, look) if is_sure else (weighted_lr(look), ())
     suggestion = TO_SUGGESTION * best
-    limits = [f"Peak of a one-cycle schedule: {format_lr(TO_PEAK * best)}."]
-    if min(scores, key=scores.__getitem__) == lrs[-1]:
-        limits.append("The highest rate did best: a higher one may be better.")
-    if not standings.is_over:
-        limits.append(f"Stopped after step {taken} of {standings.last}: in doubt.")
-    if standings.has_fallen:
-        what = f"{way.lowest} loss of {len(lrs)} rates after {taken} steps"
-    else:
-        what = f"a plateau: after {taken} steps the highest of {len(lrs)} rates that did no harm"
-    good = f"good from {format_lr(low, 1)} to {format_lr(high, 1)}"
+    low, high = _half_way(lrs, *within)
+    low, high = min(low, LEAST_LOW * best), max(high, best)
+    above = [lr for lr in lrs if lr in standings.harmful and lr > best]
+    said = f"{format_lr(low, 1)} to {format_lr(high, 1)}"
+    reason = f"the best lies somewhere from {said}; after {look.step} steps these could not be told apart."
+    if is_sure:
+        what = f"{way.lowest} loss of {len(lrs)} rates after {look.step} steps"
+        reason = f"good from {said}; {what}, moved {TO_SUGGESTION:g}× to the safe side."
     return Answer(
         suggestion=suggestion, peak=TO_PEAK * best, low=low, high=high, best=best, fit=fit,
-        rises_from=min(above, default=None), verdict=f"Use η = {format_lr(suggestion)}",
-        reason=f"{good}; {what}, moved {TO_SUGGESTION:g}× to the safe side.", limit=" ".join(limits),
+        rises_from=min(above, default=None), confidence="sure" if is_sure and standings.is_over else "between",
+        verdict=f"{'Use' if is_sure else 'In doubt: use'} η = {format_lr(suggestion)}", reason=reason,
+        limit=_limit(standings, look, TO_PEAK * best, is_sure=is_sure),
     )  # fmt: skip
 
 
-def _left_above(standings: Standings, scores: dict[float, float]) -> dict[float, float]:
-    """The next rate above the best, where it has left, with its score then; a lower one would have gone on falling."""
-    lrs = list(standings.losses)
-    above = lrs[lrs.index(min(scores, key=scores.__getitem__)) + 1 :][:1]
-    left = {lr: score_of(standings.losses[lr]) for lr in above if lr not in scores}
-    return {lr: math.inf if score is None else score for lr, score in left.items()}
+def _limit(standings: Standings, look: Look, peak: float, *, is_sure: bool) -> str:
+    limits = [f"Peak of a one-cycle schedule: {format_lr(peak)}."]
+    if look.leader == list(standings.losses)[-1]:
+        limits.append("The highest rate did best: a higher one may be better.")
+    if not standings.is_over:
+        limits.append(f"Stopped after step {standings.taken} of {standings.last}: in doubt.")
+    elif not is_sure:
+        limits.append(TELLS_MORE)
+    return " ".join(limits)
 
 
-def _minimum(
-    lrs: list[float], scores: dict[float, float], without: float
-) -> tuple[float, tuple[tuple[float, float], ...]]:
-    """η of the parabola's minimum, and points of the parabola; none where a neighbour of the best has left."""
-    best = min(scores, key=scores.__getitem__)
-    place = lrs.index(best)
-    around = [lr for lr in lrs[max(0, place - 1) : place + 2] if lr in scores]
+def _candidates_for_best(standings: Standings, look: Look) -> tuple[tuple[float, float], bool]:
+    """The lowest and the highest rate that may be the best, and whether there is no doubt that it lies there."""
+    left = [
+        lr for lr, at in standings.in_doubt.items()
+        if at >= FIRST_ANSWER and look.leader / REACH < lr * 1.1 and lr / 1.1 < look.leader * REACH
+    ]  # fmt: skip
+    low, high = min([*look.close, *left]), max([*look.close, *left])
+    is_late = standings.is_late or look.step > END
+    if is_late:
+        low, high = min(low, look.leader / LATE_REACH), max(high, look.leader * LATE_REACH)
+    if not look.has_begun:
+        low = min(low, look.leader / REACH)
+    return (low, high), look.is_settled and look.has_begun and not is_late and high <= 1.01 * REACH * low
+
+
+def _half_way(lrs: list[float], low: float, high: float) -> tuple[float, float]:
+    """The ends moved by half of what lies between two rates."""
+    half = (lrs[-1] / lrs[0]) ** (0.5 / (len(lrs) - 1))
+    return low / half, high * half
+
+
+def _no_telling(standings: Standings, look: Look, way: Direction) -> Answer:
+    """No rate has lowered the loss beyond doubt, and some raised it: of the highest that did not, noise may hide it."""
+    left = [lr for lr, at in standings.in_doubt.items() if at >= FIRST_ANSWER]
+    unharmed = [*look.unharmed, *left] or [min(look.below)]
+    low, high = _half_way(list(standings.losses), max(min(unharmed), max(unharmed) / REACH**2), max(unharmed))
+    said = f"from {format_lr(low, 1)} to {format_lr(high, 1)}"
+    return Answer(
+        low=low, high=high, verdict="Cannot tell: the noise hides what η does.",
+        reason=f"After {look.step} steps no rate was better than no training beyond doubt; if one is, it lies {said}.",
+        limit=TELLS_MORE,
+    )  # fmt: skip
+
+
+def _minimum(standings: Standings, look: Look) -> tuple[float, tuple[tuple[float, float], ...]]:
+    """η of the parabola's minimum, and points of the parabola; none where a lower neighbour of the best has left.
+
+    An upper one that has left counts with what it was then; a lower one would have gone on falling.
+    """
+    lrs, leader = list(standings.losses), look.leader
+    place, drop = lrs.index(leader), -look.drop
+    losses = {lr: look.below[lr].mean for lr in look.below}
+    losses |= {lr: standings.below_at_last.get(lr, math.inf) for lr in lrs[place + 1 :][:1] if lr not in losses}
+    around = [lr for lr in lrs[max(0, place - 1) : place + 2] if lr in losses]
     # One that is worse than no training would bend the parabola by its distance alone.
-    values = [min(scores[lr], max(without, scores[best])) for lr in around]
+    values = [min(losses[lr], max(0.0, drop)) for lr in around]
     if len(around) < 3:
-        return best, ()
+        return leader, ()
     logs = np.log10(around)
     bend, slope, level = np.polyfit(logs - logs[1], values, 2)
     at = -slope / 2 / bend if bend > 0 else 0.0
     at = min(max(at, logs[0] - logs[1]), logs[2] - logs[1])
     course = np.linspace(logs[0] - logs[1], logs[2] - logs[1], 25)
+    level += np.mean(standings.control[begin_of(look.step) : look.step])
     fit = tuple((float(10 ** (logs[1] + x)), float(bend * x * x + slope * x + level)) for x in course)
-    return float(10 ** (logs[1] + at)), fit
-
-
-def _good_range(scores: dict[float, float], best: float, without: float) -> tuple[float, float]:
-    lrs = sorted(scores)
-    lowest = min(scores.values())
-    course = np.linspace(math.log10(lrs[0]), math.log10(lrs[-1]), 200)
-    losses = np.interp(course, np.log10(lrs), [scores[lr] for lr in lrs])
-    good = course[losses <= without - KEPT_DROP * (without - lowest)]
-    ends = (float(10 ** good[0]), float(10 ** good[-1])) if len(good) else (best, best)
-    return min(TO_SUGGESTION * ends[0], LEAST_RANGE[0] * best), max(TO_SUGGESTION * ends[1], LEAST_RANGE[1] * best)
+    # On the fixed batches it lies elsewhere than the scores, which are those of the steps.
+    return float(10 ** (logs[1] + at)), () if look.is_fixed else fit
 
 
 def _flat(standings: Standings, way: Direction) -> Answer:

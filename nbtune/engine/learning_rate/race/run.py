@@ -25,8 +25,9 @@ from ...training.trainer import LOADING
 from ...training.workpiece import Backups, copies_at_once, held, ledger_of
 from ..events import RaceStep
 from ..settings import LRSettings
-from .runner import CONTROL, Runner
-from .standings import Standings
+from .fixed import FixedBatches
+from .runner import Runner
+from .standings import CONTROL, Standings
 
 SLICE_SECONDS = 0.03
 """Of steps without a look outside: what surrounds them is done once for them, and a stop is felt all the same."""
@@ -65,7 +66,8 @@ class LRRace(GeneratorRun[RaceStep]):
 
     def __init__(self, task: Task, settings: LRSettings, *, is_fenced: bool = False) -> None:
         settings.check(task)
-        self.standings, self.is_replaying = Standings(settings.race_lrs), False
+        self.standings = Standings(settings.race_lrs, most_steps=settings.max_steps)
+        self.is_replaying = False
         self.noted: list[Notes] = []
         self._task, self._settings = task, settings
         self._held_out = None if settings.validation is None else task.loader_of(settings.validation)
@@ -76,6 +78,7 @@ class LRRace(GeneratorRun[RaceStep]):
         self._backups, self._is_fenced = Backups(), is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
+        self._fixed = FixedBatches(task, self.standings, may_be=self._held_out is None and task.update is None)
         self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun, self._spare = 0.0, math.inf
@@ -137,6 +140,10 @@ class LRRace(GeneratorRun[RaceStep]):
                     return
                 runners[lr] = runner
             while not self._is_done:
+                self._fixed.ask()
+                is_due = standings.taken == self._fixed.at > 0
+                if is_due and self._guarded(self._fixed.draw, shared, runners[CONTROL]) is None:
+                    return
                 count = self._turn(standings.end - standings.taken, TURN_BYTES)
                 self._advance(shared, count)
                 # The control last: the first step of all is the one that is watched.
@@ -155,10 +162,11 @@ class LRRace(GeneratorRun[RaceStep]):
         taken = 0
         while taken < count and not self._is_done and self._goes_on(runner.lr):
             part = min(count - taken, self._steps_in(SLICE_SECONDS))
-            losses = self._guarded(self._slice, runner, part)
-            if losses is None:
+            made = self._guarded(self._slice, runner, part)
+            if made is None:
                 return False
-            self._reader.put((runner.lr, len(losses)), losses)
+            losses, looks = made
+            self._reader.put((runner.lr, len(losses)), torch.cat([losses, looks]))
             yield from self._arrived()
             self._note_failure(runner)
             taken += part
@@ -168,6 +176,7 @@ class LRRace(GeneratorRun[RaceStep]):
         """One rate after the other, from the first step to the end of each round."""
         standings = self.standings
         while not self._is_done:
+            self._fixed.ask()
             end = standings.end
             for lr in (*standings.alive, CONTROL):
                 if self._taken(lr) < end:
@@ -188,14 +197,19 @@ class LRRace(GeneratorRun[RaceStep]):
             undo.callback(runner.close)
             taken = 0
             while taken < end and self._goes_on(lr):
-                count = min(self._turn(end - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
-                self._advance(shared, count)
-                losses = self._guarded(self._slice, runner, count, may_fail=not in_place)
-                if losses is None or self._is_done:
+                is_due = taken == self._fixed.at > 0
+                if is_due and self._guarded(self._fixed.draw, shared, runner, may_fail=not in_place) is None:
                     return False
+                to = min(end, self._fixed.at) if taken < self._fixed.at else end
+                count = min(self._turn(to - taken, REPLAY_BYTES), self._steps_in(SLICE_SECONDS))
+                self._advance(shared, count)
+                made = self._guarded(self._slice, runner, count, may_fail=not in_place)
+                if made is None or self._is_done:
+                    return False
+                losses, looks = made
                 fresh = min(len(losses), taken + len(losses) - self._taken(lr))
                 if fresh > 0:
-                    self._reader.put((lr, fresh), losses[-fresh:])
+                    self._reader.put((lr, fresh), torch.cat([losses[-fresh:], looks]))
                     yield from self._arrived(everything=True)
                 self._note_failure(runner)
                 taken += count
@@ -244,13 +258,14 @@ class LRRace(GeneratorRun[RaceStep]):
             self._kept = runner.trainer.fixed_batches(self._held_out, self._settings.validation_batches)
         return runner
 
-    def _slice(self, runner: Runner, count: int) -> torch.Tensor:
+    def _slice(self, runner: Runner, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The losses of so many steps, and those on the fixed batches after them."""
         self._at_work = runner
         begun = time.perf_counter()
         losses = runner.losses(count, self._updates, self._kept)
         if runner.lr != CONTROL:
             self._seconds_per_step = (time.perf_counter() - begun) / count
-        return losses
+        return losses, self._fixed.losses_of(runner).to(losses.device)
 
     def _advance(self, shared: SharedBatches, count: int) -> None:
         self._at_work = None
@@ -273,9 +288,12 @@ class LRRace(GeneratorRun[RaceStep]):
             for place in range(count):
                 if lr != CONTROL and lr not in self.standings.alive:
                     break  # it has diverged
-                loss = values[place]
-                self.standings.add(lr, loss)
-                yield RaceStep(lr=lr, step=first + place + 1, loss=loss, seconds=seconds, is_replayed=self.is_replaying)
+                loss, fixed = values[place], tuple(values[count:]) if place == count - 1 else ()
+                self.standings.add(lr, loss, fixed=fixed)
+                yield RaceStep(
+                    lr=lr, step=first + place + 1, loss=loss, seconds=seconds, fixed_losses=fixed,
+                    is_replayed=self.is_replaying,
+                )  # fmt: skip
 
     def _guarded(self, call: Callable[..., Any], *arguments: Any, may_fail: bool = True) -> Any:
         """What ``call`` returns; None where the memory ran out, and that ``may_fail``."""

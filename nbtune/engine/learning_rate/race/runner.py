@@ -7,14 +7,13 @@ from typing import Any
 
 import torch
 
+from ...task import batches
 from ...task.task import Task
 from ...training.feeds import SharedBatches
 from ...training.provoked import Failure, may_be_provoked
 from ...training.trainer import LOADING, Trainer
 from ...training.workpiece import Backups, lent
-
-CONTROL = 0.0
-"""η of the runner that never trains."""
+from .standings import CONTROL
 
 
 class Runner:
@@ -100,6 +99,17 @@ class Runner:
             return torch.empty(0, dtype=torch.float64)
         made = torch.stack(losses[: whole * (1 if held_out else updates)]).double()
         return made if held_out or updates == 1 else made.reshape(whole, updates).mean(1)
+
+    def losses_on(self, fixed: list[Any]) -> torch.Tensor:
+        """The loss on each of ``fixed`` batches as the model is now, in evaluation mode, shape (batches,).
+
+        Raises:
+            ValueError: Where the user's code skips one.
+        """
+        losses = self.trainer.losses_on([batches.with_own_containers(batch, clones=True) for batch in fixed])
+        if len(losses) != len(fixed):
+            raise ValueError("a fixed batch was skipped")
+        return losses.double()
 
     def _train(self, count: int, losses: list[torch.Tensor]) -> None:
         take = self.trainer.look if self._only_looks else self.trainer.take_step

@@ -252,6 +252,7 @@ def _from_rise(curve: _Curve, rises_from: float, lr_min: float, way: Direction) 
     fell = f" It hardly {way.fell} before: a plateau." if curve.is_plateau else ""
     return Answer(
         suggestion=suggestion,
+        confidence="between",
         verdict=f"Use η = {format_lr(suggestion)}",
         reason=f"{factor:.0f}× below the rate where the loss clearly {way.rose} ({format_lr(rises_from)}).{fell}",
         limit="Quick sweep, one run.",
@@ -263,6 +264,7 @@ def _still_falling(curve: _Curve, lr_max: float, way: Direction) -> Answer:
     factor = format_lr(lr_max / suggestion)
     return Answer(
         suggestion=suggestion,
+        confidence="between",
         verdict=f"Use η = {format_lr(suggestion)}",
         reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not {way.risen}.",
         limit="A higher rate may be better.",

@@ -130,15 +130,22 @@ def _sorted_indices(shape: Shape) -> int:
     return 80 * shape[0] if shape[0] > 3072 else 0
 
 
+def matrix_exponential(args: Any, result: Any) -> list[Workspace]:
+    """The powers of which PyTorch sums it, on every device: twelve matrices beside the result."""
+    return [((12 * result.numel(),), partial(_elements, result.element_size()))]
+
+
 def _elements(item_bytes: int, shape: Shape) -> int:
     return item_bytes * math.prod(shape)
 
 
 _RULES: dict[str, Callable[[Any, Any], list[Workspace]]] = {
     "aten.convolution": _convolution,
+    "aten._convolution": _convolution,  # the same, in a model that torch.jit traced
     "aten.convolution_backward": _convolution_backward,
     "aten.sum": _sum,
     "aten._scaled_dot_product_efficient_attention_backward": _attention_backward,
     "aten._scaled_dot_product_flash_attention_backward": _attention_backward,
     "aten.embedding_dense_backward": _embedding_backward,
+    "aten.linalg_matrix_exp": matrix_exponential,
 }

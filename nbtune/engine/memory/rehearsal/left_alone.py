@@ -143,11 +143,13 @@ class _World:
         self._ahead += functions_of(value)
 
     def _container(self, value: Any) -> None:
-        if isinstance(value, dict):
-            self._undo.append(functools.partial(_put_back_items, value, dict(value)))
+        if isinstance(value, dict):  # past a __getitem__ of its own, which may make things
+            self._undo.append(
+                functools.partial(_put_back_items, value, dict(dict.items(value)))
+            )  # past a __getitem__ of its own
         else:
             self._undo.append(functools.partial(_put_back_all, value, list(value)))
-        self._ahead += value.values() if isinstance(value, dict) else value
+        self._ahead += dict.values(value) if isinstance(value, dict) else value
 
     def _instance(self, value: Any) -> None:
         if isinstance(value, torch.autocast) and _was_switched_off(value):
@@ -199,7 +201,8 @@ def _put_back_items(now: dict[Any, Any], before: dict[Any, Any]) -> None:
 
 def _put_back_names(now: dict[Any, Any], before: dict[Any, Any]) -> None:
     for key, old in before.items():
-        if key not in now or now[key] is old or not _holds_no_numbers(now[key]):
+        kept = dict.get(now, key, old)
+        if kept is old or not _holds_no_numbers(kept):
             continue
         if old is _NOTHING:
             del now[key]

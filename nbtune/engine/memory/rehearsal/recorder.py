@@ -6,7 +6,6 @@ import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,67 +16,14 @@ from torch.utils._pytree import tree_leaves
 from ...interrupts import raise_waiting, shielded
 from ..architecture import UNNAMED
 from .adopted import Adopted
+from .course import Course
 from .kernels import MATRIX_PRODUCTS, Workspace, cuda_workspaces
+from .lineage import Lineage
+from .recording import BACKWARD, CONTEXT, FORWARD, UPDATE, Allocation, Recording
 from .shortcuts import UNSUITED, shortcut
 from .values import UNKNOWN, Values, is_followed
 
-FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
-CONTEXT = "context"
-Shape = tuple[int, ...]
 Workspaces = Callable[[str, Any, Any], list[Workspace]]
-
-
-@dataclass(slots=True)
-class Allocation:
-    """One storage.
-
-    Attributes:
-        shape: Lengths of the tensor that made it.
-        item_bytes: Bytes of one element, or a function from ``shape`` to the bytes it takes.
-        part: One of ``PARTS``, as far as it is known while recording.
-        phase: Of the step, in which it was made.
-        module: Index of the module under whose call it was made, in ``Recording.modules``; -1 for none.
-        operator: Name of the operator, e.g. "aten.convolution".
-    """
-
-    shape: Shape
-    item_bytes: int | Callable[[Shape], int]
-    part: str
-    phase: str
-    module: int
-    operator: str
-
-    def size_bytes(self, shape: Shape | None = None) -> int:
-        """What it takes, also for other lengths."""
-        shape = self.shape if shape is None else shape
-        return self.item_bytes(shape) if callable(self.item_bytes) else self.item_bytes * math.prod(shape)
-
-
-@dataclass(slots=True)
-class Recording:
-    """What was seen of a run.
-
-    Attributes:
-        allocations: By id.
-        events: In order: ``id`` for a birth, ``~id`` for a death.
-        modules: Path and class of every module that was called, by index.
-        operators: Names of all operators seen.
-        asks_for_cuda: Whether the step named CUDA itself, so that it can't be run without.
-        beside_bytes: Tensors that the step reaches beside the model.
-        attended: dtypes that fused attention was asked for; which kernel that is depends on the card.
-        turns: (index of the next event, phase) where a phase begins.
-        steps: Index of the first event of each step.
-    """
-
-    allocations: list[Allocation] = field(default_factory=list)
-    events: list[int] = field(default_factory=list)
-    modules: list[tuple[str, type[nn.Module]]] = field(default_factory=list)
-    operators: set[str] = field(default_factory=set)
-    asks_for_cuda: bool = False
-    beside_bytes: int = 0
-    attended: frozenset[str] = frozenset()
-    turns: list[tuple[int, str]] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
 
 
 class Recorder(TorchDispatchMode):
@@ -101,6 +47,8 @@ class Recorder(TorchDispatchMode):
         self._matrix_bytes = matrix_bytes
         self._adopted = Adopted() if adopts else None
         self.recording = Recording()
+        self._course = Course(self.recording.runs)
+        self._lineage = Lineage(self.recording.parameters, self.recording.arrived, self._allocation_of)
         self._phase = FORWARD
         self.values = Values()
         self._threads_with_workspace: set[bool] = set()
@@ -119,6 +67,7 @@ class Recorder(TorchDispatchMode):
     def phase(self, phase: str) -> None:
         if phase != self._phase:
             self._phase = phase
+            self._course.cut()
             self.recording.turns.append((len(self.recording.events), phase))
 
     def begin_step(self) -> None:
@@ -128,9 +77,15 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise_waiting()
-        kwargs = kwargs or {}
+        # In the backward pass a function mode is on, which every look at a tensor below would go through.
+        with torch._C.DisableTorchFunction():
+            return self._noted(func, args, kwargs or {})
+
+    def _noted(self, func: Any, args: Any, kwargs: Any) -> Any:
         if self.phase == FORWARD and torch._C._current_autograd_node() is not None:
             self.phase = BACKWARD
+        if self.phase == BACKWARD:
+            self._course.turn_back(self._module, len(self.recording.events))
         scalar = self.values.scalar(func, args)
         if scalar is not UNKNOWN:
             return scalar
@@ -151,6 +106,8 @@ class Recorder(TorchDispatchMode):
             elif isinstance(tensor, (list, tuple)):
                 for inner in tree_leaves(tensor):
                     born |= isinstance(inner, torch.Tensor) and self._see(inner, name)
+        if born and self.phase == UPDATE:
+            self._lineage.inherit(args, result)
         if self._kernels is cuda_workspaces and name in MATRIX_PRODUCTS:
             self._hold_workspace(name)
         if born and self._kernels is not None:
@@ -166,8 +123,11 @@ class Recorder(TorchDispatchMode):
                 return made
         real = self.values.run(func, args, kwargs)
         if real is UNKNOWN:
+            args, places = self.values.with_places(func, args)
+            for place in places:
+                self._see(place, "aten.nonzero")
             result = func(*args, **kwargs)
-            self.values.forget(result)
+            self.values.forget(func, args, kwargs, result)
             return result
         try:
             result = func(*args, **kwargs)
@@ -184,23 +144,27 @@ class Recorder(TorchDispatchMode):
 
     def name_part(self, tensor: torch.Tensor, part: str) -> None:
         """What a storage already counted turned out to be, such as a gradient."""
+        found = self._allocation_of(tensor)
+        if found is not None:
+            found.part = part
+
+    def _allocation_of(self, tensor: torch.Tensor) -> Allocation | None:
         if tensor.device.type != self._device_type or tensor.layout != torch.strided:
-            return
+            return None
         known = self._ids.get(_storage_of(tensor)._cdata)
-        if known is not None:
-            self.recording.allocations[known[0]].part = part
+        return None if known is None else self.recording.allocations[known[0]]
 
     @contextmanager
     def following(self, models: dict[str, nn.Module], optimizers: list[Any]) -> Iterator[None]:
         """Know which module is being called and when an optimizer steps, by hooks on models and optimizers."""
-        handles: list[Any] = []
+        handles: list[Any] = list(self._lineage.follow(models))
         for root, model in models.items():
             for path, module in model.named_modules(prefix=root):
                 self.recording.modules.append((path, type(module)))
                 if isinstance(module, torch.jit.ScriptModule):  # has no hooks: its layers count for what calls it
                     continue
                 index = len(self.recording.modules) - 1
-                handles.append(module.register_forward_pre_hook(self._enter(index)))
+                handles.append(module.register_forward_pre_hook(self._enter(index), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._leave, always_call=True))
         for optimizer in optimizers:
             optimizer = getattr(optimizer, "optimizer", optimizer)  # Accelerate's wrapper has no hooks of its own
@@ -219,25 +183,38 @@ class Recorder(TorchDispatchMode):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self.name_part(parameter.grad, "gradients")
+                    self._lineage.of_update(parameter, [parameter.grad])
 
     def _after_update(self, optimizer: Any, *_: Any) -> None:
         self.phase = FORWARD
-        for entry in optimizer.state.values():
-            for value in entry.values() if isinstance(entry, dict) else ():
+        for parameter, entry in optimizer.state.items():
+            values = tree_leaves(entry)  # L-BFGS keeps lists
+            for value in values:
                 if isinstance(value, torch.Tensor):
                     self.name_part(value, "optimizer")
+            self._lineage.of_update(parameter, values)
 
     def _enter(self, index: int) -> Callable[..., None]:
-        def enter(*_: Any) -> None:
+        def enter(_: Any, args: Any, kwargs: Any) -> None:
             if torch._C._current_autograd_node() is None:  # else a checkpoint computes it again
                 self.phase = FORWARD
             self._stack.append(index)
+            self._turn()
+            if any(isinstance(x, torch.Tensor) and x.requires_grad for x in (*args, *kwargs.values())):
+                self.recording.fed.add(index)
 
         return enter
 
     def _leave(self, *_: Any) -> None:
         if self._stack:
             self._stack.pop()
+            self._turn()
+
+    def _turn(self) -> None:
+        if self.phase == BACKWARD:
+            self._course.turn_again(self._module)
+        else:
+            self._course.turn_to(self._module, len(self.recording.events))
 
     @property
     def _module(self) -> int:
@@ -256,7 +233,8 @@ class Recorder(TorchDispatchMode):
         shape, item = tuple(tensor.shape), tensor.element_size()
         if math.prod(shape) * item != storage.nbytes():  # a view of something larger, or padded
             shape, item = (storage.nbytes(),), 1
-        index = self._add(Allocation(shape, item, part, self.phase, self._module, operator))
+        of = self._lineage.number_of(tensor)
+        index = self._add(Allocation(shape, item, part, self.phase, self._module, operator, of))
         self._ids[key] = (index, weakref.ref(storage, shielded(lambda _: self._forget(key))))
         return True
 

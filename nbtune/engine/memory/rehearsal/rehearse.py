@@ -19,15 +19,20 @@ from ...training.losses import checked_loss, raw_loss
 from ...training.random_streams import RandomStreams
 from ..architecture import UNNAMED, Architecture
 from ..batch_law import Measure, has_lengths, with_leaves
-from ..samples import Samples
+from ..samples import NotPredictableError, Samples
+from . import adapters
 from . import replica as replicas
 from .autocast import cuda_autocast, has_asked_for_cuda_autocast
+from .compiled import plainly_run_scripts
+from .flex import flex_played
 from .host_kernels import host_workspaces
 from .kernels import cuda_workspaces
+from .lbfgs import play_lbfgs
 from .left_alone import left_alone
 from .place import Place
 from .quiet import failures_unlogged
-from .recorder import UPDATE, Recorder, Recording
+from .recorder import Recorder
+from .recording import UPDATE, Recording
 from .replica import Replica, replica_of
 from .roads import CudaRoads, HostRoads, Roads
 from .values import is_followed
@@ -36,8 +41,12 @@ STEPS = 2
 """An optimizer makes its state at the end of its first step, so that the second one holds the peak."""
 
 
-GUESSED = "The step asks for a computed number (.item()), taken to be 1: its course was not seen with the real one."
+GUESSED = "The step asks for a computed number (.item()), which was made up: its course was not seen with the real one."
 
+ROUTED = (
+    "The step sends its samples different ways, by numbers that are not known: each way is taken to get its even "
+    "share, as in a mixture of experts that is in balance. One that is not takes more."
+)
 
 WORTH_NAMING = 2**20
 MOST_KNOWN = 2**16
@@ -49,6 +58,8 @@ class Plan:
 
     Attributes:
         image_size, sequence_length: Height in pixels, and tokens, of the samples.
+        weights: dtype of the models' floating-point parameters and buffers.
+        adapters: "LoRA" or "QLoRA": small matrices learn beside frozen weights, which of the second have 4 bits.
         foreach: Whether optimizers update all tensors at once, which takes memory; None for as CUDA's would.
         is_cuda: Emulate a CUDA device; else the host's own kernels.
         is_training: Training steps; else forward passes in eval mode without gradients.
@@ -61,6 +72,8 @@ class Plan:
     checkpointing: bool | None = None
     optimizer: str | None = None
     foreach: bool | None = None
+    weights: torch.dtype | None = None
+    adapters: str | None = None
     is_cuda: bool = True
     is_training: bool = True
     architecture: Architecture = UNNAMED
@@ -74,10 +87,10 @@ class Stage:
         self._fakes = FakeTensorMode(allow_non_fake_inputs=False) if kind == "fake" else None
         self.device = torch.device("meta" if kind == "meta" else "cpu")
 
-    def empty(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor of the same shape, dtype and strides that holds no numbers."""
+    def empty(self, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """A tensor of the same shape, dtype (unless another is given) and strides that holds no numbers."""
         if self._fakes is None:
-            return torch.empty_like(tensor, device="meta")
+            return torch.empty_like(tensor, device="meta", dtype=dtype)
         with self._fakes:
             if 0 in tensor.stride():  # one sample's memory that stands for many; a real batch has memory for each
                 return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
@@ -86,15 +99,19 @@ class Stage:
     def active(self) -> Any:
         return nullcontext() if self._fakes is None else self._fakes
 
-    def put(self, batch: Any, recorder: Recorder) -> Any:
-        """The batch without its numbers, which the recorder is told as far as it follows them."""
+    def put(self, batch: Any, recorder: Recorder, dtype: torch.dtype | None = None) -> Any:
+        """The batch without its numbers, which the recorder is told as far as it follows them.
+
+        Args:
+            dtype: Of its floating-point tensors; None for their own.
+        """
 
         def emptied(x: Any) -> Any:
             if not isinstance(x, torch.Tensor):
                 return x
             if not has_lengths(x):
                 raise TypeError("the batches hold sparse or nested tensors")
-            made = self.empty(x)
+            made = self.empty(x, dtype if x.is_floating_point() else None)
             if self.kind == "meta" and is_followed(x):
                 recorder.values.know(made, x.clone())
             return made
@@ -119,8 +136,9 @@ def _rehearsed(
     task: Task, samples: Samples, k: int, plan: Plan, stage: Stage
 ) -> tuple[Recording, tuple[str, ...]]:  # fmt: skip
     replica = replica_of(task, stage.empty)
-    caveats = _prepare(replica, plan)
+    caveats = _prepare(replica, plan, stage)
     optimizers = [*replica.optimizers, *replica.hidden_optimizers]
+    caveats = (*caveats, *play_lbfgs(optimizers))
     if plan.foreach is not None:
         replicas.update_at_once(optimizers, plan.foreach)
     are_fused = plan.is_cuda and replicas.fuse_as_on_cuda(optimizers)
@@ -138,10 +156,11 @@ def _rehearsed(
     )  # out here, where nothing watches or replaces its making
 
     def next_batch() -> Any:
-        return stage.put(batch, recorder)
+        return stage.put(batch, recorder, plan.weights)
 
     with ExitStack() as stack:
         stack.enter_context(failures_unlogged())
+        stack.enter_context(plainly_run_scripts())
         stack.enter_context(RandomStreams(torch.device("cpu")))
         stack.enter_context(cuda_autocast() if plan.is_cuda else nullcontext())
         stack.enter_context(torch.set_grad_enabled(plan.is_training))
@@ -149,6 +168,7 @@ def _rehearsed(
         stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
         notes = stack.enter_context(left_alone(task))
+        stack.enter_context(flex_played(notes))
         if stage.kind == "meta":
             _know_buffers(task, replica, recorder)
             _know_small_ones(replica, recorder)
@@ -169,6 +189,8 @@ def _rehearsed(
         caveats = (*caveats, _named(replica.beside))
     if recorder.values.guessed:
         caveats = (*caveats, GUESSED)
+    if recorder.values.routed:
+        caveats = (*caveats, ROUTED)
     return recorder.recording, caveats
 
 
@@ -184,10 +206,16 @@ def _forget_temporaries_of_updates(recording: Recording) -> None:
             allocation.item_bytes = 0
 
 
-def _prepare(replica: Replica, plan: Plan) -> tuple[str, ...]:
+def _prepare(replica: Replica, plan: Plan, stage: Stage) -> tuple[str, ...]:
     caveats: tuple[str, ...] = ()
+    if stage.kind != "meta" and (plan.weights or plan.adapters):
+        raise NotPredictableError("smaller weights are planned on the meta device alone")
+    if plan.weights is not None:
+        caveats = adapters.plan_weights(replica, plan.weights)
+    if plan.adapters is not None:
+        caveats = (*caveats, *adapters.plan_adapters(replica, plan.adapters))
     if plan.checkpointing:
-        caveats = replicas.plan_checkpointing(replica)
+        caveats = (*caveats, *replicas.plan_checkpointing(replica))
     elif plan.checkpointing is False:
         replicas.unplan_checkpointing(replica)
     if plan.optimizer is not None:

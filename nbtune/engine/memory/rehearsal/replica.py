@@ -14,8 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from ...task.task import Task
 from ...training.copies import copied_function, copy_missing_attributes, has_closures_over_modules
+from ..blocks import blocks_of
 from ..samples import NotPredictableError
+from .compiled import copy_uncompiled, empty_scripts, uncompiled
 from .outside import Outside
+from .unwrapped import unwrap
 
 NO_BLOCKS = "Checkpointing changes nothing here: the model has no list of blocks to put it around."
 CHECKPOINTING = "Checkpointing was planned for each block of the model's largest lists of layers."
@@ -83,7 +86,7 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
     Raises:
         NotPredictableError: For models that cannot be copied, or whose copy would lead back to the original.
     """
-    if has_closures_over_modules(task):
+    if has_closures_over_modules(task, but_compiled=True):
         raise NotPredictableError("a function kept in the model leads back to the model itself, as torch.compile's do")
     stand_ins: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -97,10 +100,14 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         memo[id(parameter)] = nn.Parameter(empty(parameter.detach()), parameter.requires_grad)
     try:
         with _Emptied(emptied):
+            unwrap(task, memo)
+            for whole in task.models.values():
+                copy_uncompiled(whole, memo)
             model, optimizer = copy.deepcopy((task.model, task.optimizer), memo)
             optimizers = list(optimizer.values()) if isinstance(optimizer, dict) else [optimizer]
             for theirs, ours in zip(task.optimizers.values(), optimizers, strict=True):
-                copy_missing_attributes(theirs, ours, memo)
+                if type(ours) is type(theirs):  # else it was unwrapped
+                    copy_missing_attributes(theirs, ours, memo)
             own = [copied_function(f, memo) for f in _functions(task)]
         outside = Outside(memo, empty, task.device)
         functions = [
@@ -112,18 +119,21 @@ def replica_of(task: Task, empty: Callable[[torch.Tensor], torch.Tensor]) -> Rep
         _copy_hooks_of_backward(task, outside, memo)
     except Exception as error:
         raise NotPredictableError(f"the model cannot be copied ({error})") from error
+    copies: list[nn.Module] = list(model.values()) if isinstance(model, dict) else [model]
+    for whole, made in zip(task.models.values(), copies, strict=True):
+        empty_scripts(whole, made, memo, empty)
     state = {id(x) for ours in optimizers for x in tree_leaves(list(getattr(ours, "state", {}).values()))}
     for ours in optimizers:
         getattr(ours, "state", {}).clear()
     kept = [*((real, made) for real, made in stand_ins if id(made) not in state), *outside.made]
     loss_fn, training_step, update = functions
-    made = Replica(
+    replica = Replica(
         model, optimizer, loss_fn, training_step, update, kept, dict(outside.bytes_by_name), outside.optimizers
     )
-    for module in made.models.values():
+    for module in replica.models.values():
         if not module.training:
             module.train()
-    return made
+    return replica
 
 
 def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) -> None:
@@ -135,7 +145,7 @@ def _copy_hooks_of_backward(task: Task, outside: Outside, memo: dict[int, Any]) 
 
 
 def _functions(task: Task) -> tuple[Any, Any, Any]:
-    return task.loss_fn, task.training_step, task.update
+    return uncompiled(task.loss_fn), uncompiled(task.training_step), uncompiled(task.update)
 
 
 def plan_optimizer(replica: Replica, name: str) -> None:
@@ -190,7 +200,7 @@ def plan_checkpointing(replica: Replica) -> tuple[str, ...]:
         if switch is not None:
             switch(**{f"{name}_kwargs": {"use_reentrant": False}})
             continue
-        blocks = _blocks(model)
+        blocks = list(blocks_of(model).values())
         for block in blocks:
             _checkpoint(block)
         caveats = [CHECKPOINTING if blocks else NO_BLOCKS]
@@ -210,18 +220,6 @@ def _switch(model: nn.Module, way: str) -> tuple[str, Any]:
     names = ("activation_checkpointing", "gradient_checkpointing")
     found = ((name, getattr(model, f"{name}_{way}", None)) for name in names)
     return next((pair for pair in found if pair[1] is not None), ("", None))
-
-
-def _blocks(model: nn.Module) -> list[nn.Module]:
-    """The composite members of lists and sequences of layers, the outermost first found."""
-    found: list[nn.Module] = []
-    for child in model.children():
-        members = [m for m in child.children() if len(list(m.children())) > 1]
-        if isinstance(child, (nn.Sequential, nn.ModuleList)) and members:
-            found += members
-        else:
-            found += _blocks(child)
-    return found
 
 
 def _checkpoint(block: nn.Module) -> None:

@@ -14,6 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..architecture import UNNAMED, Architecture
 from .autocast import Autocast
+from .card_recurrent import card_gru, card_lstm
+from .host_recurrent import NAMES, host_recurrent
 from .place import Place
 
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -113,16 +115,22 @@ class CudaRoads(Roads):
             return _dropout(*args, **kwargs)
         if name in ("lstm", "gru") and len(args) == 9:
             args, kwargs = self.autocast.cast(name, args, kwargs)
-            return _lstm(*args) if name == "lstm" else _gru(*args)
+            return card_lstm(*args) if name == "lstm" else card_gru(*args)
         return NotImplemented
 
 
 class HostRoads(Roads):
-    """The host's fused attention."""
+    """The host's fused attention and recurrent layers."""
 
     def __init__(self, amp: torch.dtype | None, place: Place | None = None) -> None:
         super().__init__(amp, place)
         self._attention = _host_attention
+
+    def _special(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if name in NAMES and len(args) == 9:
+            args, kwargs = self.autocast.cast(name, args, kwargs)
+            return host_recurrent(name, *args)
+        return NotImplemented
 
 
 def _asserted(is_true: Callable[[torch.Tensor], bool], tensor: torch.Tensor) -> bool:
@@ -195,12 +203,12 @@ def _host_attention(
     scale: Any = None, enable_gqa: bool = False,
 ) -> Any:  # fmt: skip
     learns_bias = attn_mask is not None and attn_mask.requires_grad
-    if query.dim() != 4 or dropout_p or learns_bias or enable_gqa or query.shape[-1] != value.shape[-1]:
+    if query.dim() != 4 or dropout_p or learns_bias or query.shape[-1] != value.shape[-1]:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill(attn_mask.logical_not(), float("-inf"))
+        attn_mask = torch.where(attn_mask, 0.0, query.new_empty(()))
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     return flash(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
@@ -227,57 +235,3 @@ def _bias(mask: Any, query: Any, key: Any) -> Any:
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=query.dtype).masked_fill(mask.logical_not(), float("-inf"))
     return mask.expand(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
-
-
-def _lstm(
-    x: Any, state: Any, weights: Any, has_biases: bool, layers: int, dropout: float, train: bool, two_ways: bool,
-    batch_first: bool,
-) -> Any:  # fmt: skip
-    if not isinstance(x, torch.Tensor) or not isinstance(state, (list, tuple)):
-        return torch.lstm(x, state, weights, has_biases, layers, dropout, train, two_ways, batch_first)
-    y, h = _Recurrent.apply(x, state[0], 5, layers, two_ways, batch_first, state[0].shape[-1], *weights)
-    return y, h, torch.empty_like(state[1])
-
-
-def _gru(
-    x: Any, state: Any, weights: Any, has_biases: bool, layers: int, dropout: float, train: bool, two_ways: bool,
-    batch_first: bool,
-) -> Any:  # fmt: skip
-    return _Recurrent.apply(x, state, 5, layers, two_ways, batch_first, state.shape[-1], *weights)
-
-
-class _Recurrent(torch.autograd.Function):
-    """cuDNN's recurrent layers: one reserve buffer kept for backward, one workspace in each direction.
-
-    Measured on an H100 for LSTM, in units of one layer's outputs: the reserve is 5 per layer and one more between two
-    layers; the workspace is 8, and in float32 1.75 times the weights beside. GRU is taken to be the same.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Any, h: Any, per_layer: int, layers: int, two_ways: bool, batch_first: bool, width: int,
-        *weights: Any,
-    ) -> Any:  # fmt: skip
-        ways = 2 if two_ways else 1
-        length, count = (x.shape[1], x.shape[0]) if batch_first else (x.shape[0], x.shape[1])
-        y = x.new_empty((*x.shape[:2], ways * width))
-        cells = layers * ways * per_layer + (layers - 1) * ways
-        _workspace(x, length, count, width, weights)
-        reserve = x.new_empty((length * cells + 8, count, width))
-        ctx.save_for_backward(x, y, reserve, h, *weights)
-        ctx.length, ctx.count, ctx.width = length, count, width
-        return y, h.new_empty(h.shape)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any, grad_h: Any) -> Any:
-        x, _, _, h, *weights = ctx.saved_tensors
-        dx = torch.empty_like(x)
-        _workspace(x, ctx.length, ctx.count, ctx.width, weights)
-        grads = [torch.empty_like(w) for w in weights]
-        _workspace(x, ctx.length, ctx.count, ctx.width, weights)
-        return (dx, torch.empty_like(h), None, None, None, None, None, *grads)
-
-
-def _workspace(x: Any, length: int, count: int, width: int, weights: Any) -> None:
-    copies = 7 * sum(w.numel() for w in weights) // 4 if x.element_size() == 4 else 0
-    x.new_empty((8 * length + 12) * count * width + copies)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from torch._prims_common import suggest_memory_format
 
 _aten = torch.ops.aten
 UNSUITED = object()
@@ -76,6 +77,26 @@ def _layer_norm_backward(
     return tuple(torch.empty_like(like) if is_wanted else None for like, is_wanted in makers)
 
 
+def _convolution(x: Any, weight: Any, *settings: Any) -> Any:
+    """In channels last where either of the two is, as on a real device; PyTorch's rule asks which device it is."""
+    y = _aten.convolution.default(x, weight, *settings)
+    order = order_of_convolution(x, weight)
+    return y if order == torch.contiguous_format else torch.empty_like(y, memory_format=order)
+
+
+def order_of_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.memory_format:
+    """The order of dimensions in which a convolution is computed: channels last where input or filter are."""
+    found = [] if x.dim() not in (4, 5) else [suggest_memory_format(x), suggest_memory_format(weight)]
+    return next((order for order in found if order != torch.contiguous_format), torch.contiguous_format)
+
+
+def _grouped_product(x: Any, y: Any, offsets: Any = None, bias: Any = None, dtype: Any = None) -> Any:
+    """Of rows by groups; PyTorch's rule for tensors without numbers is for bfloat16 alone, the kernel is not."""
+    groups = () if offsets is None or x.dim() == y.dim() == 3 else offsets.shape
+    leading = () if x.dim() != y.dim() else groups if x.dim() == 2 else x.shape[:1]
+    return x.new_empty((*leading, x.shape[-2], y.shape[-1]), dtype=dtype or x.dtype)
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     return None
 
@@ -91,6 +112,8 @@ def _like_each(tensors: Any) -> Any:
 _SHORTCUTS: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _batch_norm,
     _aten.native_batch_norm_backward.default: _batch_norm_backward,
+    _aten.convolution.default: _convolution,
+    _aten._grouped_mm.default: _grouped_product,
     _aten.native_layer_norm.default: _layer_norm,
     _aten.native_layer_norm_backward.default: _layer_norm_backward,
     **dict.fromkeys(

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..cards import CONTEXT_BYTES
 from ..parts import PARTS
-from ..rehearsal.recorder import CONTEXT, Allocation, Recording, Shape
+from ..rehearsal.recording import CONTEXT, Allocation, Recording, Shape
 from .allocator import CachingAllocator
+from .edit import Edit
 
 Parts = tuple[tuple[str, int], ...]
 Lengths = tuple[tuple[int, int], ...]
@@ -82,9 +83,15 @@ class Tape:
         played += [~index for index in fresh]
         others = [replace(a, part="temporary") if i in added else a for i, a in enumerate(allocations)]
         laws = [(a, law) for a, (_, law) in zip(others, self._sizes, strict=True)]
-        turns = [(moved[at], phase) for at, phase in self.recording.turns]
-        steps = [moved[at] for at in self.recording.steps]
-        return Tape(replace(self.recording, allocations=others, events=played, turns=turns, steps=steps), laws)
+        return Tape(self.recording.with_events(others, played, moved), laws)
+
+    def edited(self, edit: Edit) -> Tape:
+        """The same steps with some changes."""
+        laws = [
+            (edit.changed.get(index, a), edit.sizes.get(index, law)) for index, (a, law) in enumerate(self._sizes)
+        ]  # fmt: skip
+        laws += [(a, a.size_bytes()) for a in edit.added]
+        return Tape(self.recording.with_events([a for a, _ in laws], *edit.played()), laws)
 
     def with_matrix_bytes(self, size: int) -> Tape:
         """The same steps on a card whose matrix products hold another workspace."""
@@ -105,10 +112,9 @@ class Tape:
         before = list(others)
         shift = len(before)
         events = [event + shift if event >= 0 else ~(~event + shift) for event in self.recording.events]
-        recording = replace(
-            self.recording, allocations=[*before, *self.recording.allocations], events=[*range(shift), *events],
-            steps=[at + shift for at in self.recording.steps],
-            turns=[(at + shift, phase) for at, phase in self.recording.turns],
+        moved = range(shift, shift + len(events) + 1)
+        recording = self.recording.with_events(
+            [*before, *self.recording.allocations], [*range(shift), *events], moved
         )  # fmt: skip
         return Tape(recording, [*((a, a.size_bytes()) for a in before), *self._sizes])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ..rehearsal.recorder import BACKWARD, FORWARD, UPDATE, Allocation, Recording
+from ..rehearsal.recording import BACKWARD, FORWARD, UPDATE, Allocation, Recording
 from .allocator import CachingAllocator
 from .tape import Tape
 

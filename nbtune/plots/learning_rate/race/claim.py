@@ -36,7 +36,7 @@ def claim(frame: RaceFrame, boxes: list[Box]) -> list[Label]:
         found = block(frame, [(text, token) for text in texts], _beside_range(frame), boxes)
         if found:
             return found
-    return _lines([(_texts(frame.scene)[0][0], token)], next(_beside_range(frame)))
+    return []
 
 
 def peak(frame: RaceFrame, boxes: list[Box]) -> list[Label]:
@@ -109,6 +109,9 @@ def _beside_range(frame: RaceFrame) -> Iterator[Place]:
         for row in rows:
             yield min(at) - GAP_PX - away, row, "right"
             yield max(at) + GAP_PX + away, row, "left"
+    # A range from edge to edge leaves no room beside it.
+    for px in np.arange(2.0, frame.width / 2, LINE_PX).tolist():
+        yield from ((px, row, "left") for row in rows)
 
 
 def _leads(frame: RaceFrame) -> list[Label]:

@@ -17,7 +17,7 @@ from ...base.mirror import mirrored, mirrored_panel
 from ...base.scale import EMPTY_RANGE, at_most, decades
 from ...base.sentence import sentence_png
 from ...base.shades import ETA
-from ...base.typed_again import ROUND_ENDS
+from ...base.typed_again import SETTLED_END
 from .. import overlays
 from ..overlays import REGION, UPRIGHT
 from ..pair import loss_axis
@@ -175,7 +175,7 @@ def race_panels(lr_min: float, lr_max: float, *, held_out: bool = False, sign: i
 
 
 def _steps_axis() -> Axis:
-    ends = STEPS_MARGIN**-0.5, ROUND_ENDS[-1] * STEPS_MARGIN
+    ends = STEPS_MARGIN**-0.5, SETTLED_END * STEPS_MARGIN
     return Axis("training step (log scale)", ends, is_log=True, ticks=STEPS, texts=tuple(map(str, STEPS)))
 
 

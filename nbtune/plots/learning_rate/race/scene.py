@@ -12,7 +12,7 @@ import numpy as np
 
 from ...base.columns import Floats
 from ...base.scale import EMPTY_RANGE, TRIANGLE_PX, loss_range
-from ...base.typed_again import CLEAR_PART, PLATEAU_END, ROUND_ENDS
+from ...base.typed_again import CLEAR_PART, ROUND_ENDS, SETTLED_END
 from ..orders_band import shown_of
 from .racer import Racer
 from .room import FOOT_PX, FRAME_HEIGHT, HEAD_PX, at_row, frame_ends, rate_ends
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
 
-STEPS = (1, *ROUND_ENDS, PLATEAU_END)
+STEPS = (1, *ROUND_ENDS)
 """Where rounds end: the ticks of the left plot."""
 
 STEPS_MARGIN = 1.1
@@ -132,9 +132,10 @@ class RaceScene:
         start = self.curve.start_loss
         if best is None or start is None or len(self.curve.rounds) < LEADER_AFTER:
             return None
+        if not self.running:
+            return best if self.standing.suggestion is not None else None
         # With noise alone there is always one in front.
-        is_ahead = start - score_of(best) >= CLEAR_PART * abs(start) if self.running else self.standing.kind != "open"
-        return best if is_ahead else None
+        return best if start - score_of(best) >= CLEAR_PART * abs(start) else None
 
     @property
     def others(self) -> list[Racer]:
@@ -183,7 +184,9 @@ def race_scene(curve: LRCurve, running: bool) -> RaceScene:
     if is_zoomed:
         low, high = _zoomed(curve, racers, standing)
     steps = max((r.steps for r in racers), default=0)
-    last = ROUND_ENDS[-1] if steps <= ROUND_ENDS[-1] else max(PLATEAU_END, steps)
+    # One that is over needs no room for more.
+    least = steps if steps and not running and curve.outcome == "finished" else SETTLED_END
+    last = next((at for at in ROUND_ENDS if at >= max(steps, least)), steps)
     return RaceScene(curve, running, racers, standing, low, high, last, is_zoomed, orders)
 
 

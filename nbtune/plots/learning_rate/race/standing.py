@@ -75,9 +75,7 @@ def standing_of(curve: LRCurve, racers: Sequence[Racer], *, running: bool) -> St
 def _kind_of(curve: LRCurve) -> Kind:
     if curve.suggestion is None:
         return "open" if curve.low is None or curve.high is None else "cannot tell"
-    # On a plateau the highest rate that did no harm may be one whose harm the noise hides.
-    is_decided = curve.verdict.startswith("Use ") and "plateau" not in curve.reason
-    return "sure" if curve.outcome == "finished" and is_decided else "between"
+    return "sure" if curve.confidence == "sure" else "between"
 
 
 def _errors(racers: Sequence[Racer]) -> dict[float, float]:
