@@ -42,6 +42,8 @@ def said_by_bokeh(renderer: GlyphRenderer) -> Drawn:
     if kind == "Text":
         return {"texts": texts_of_bokeh(renderer)}
     drawn: Drawn = {"line": None, "fill": None, "hatch": None, "shapes": shapes_of_bokeh(renderer, kind)}
+    if scales_of(glyph):
+        return by_colour(renderer, drawn, kind)
     if kind != "VArea":
         drawn["line"] = rgba(glyph.line_color, glyph.line_alpha)
         drawn["width"], drawn["dash"] = glyph.line_width, tuple(glyph.line_dash) if glyph.line_dash != "solid" else ()
@@ -52,6 +54,41 @@ def said_by_bokeh(renderer: GlyphRenderer) -> Drawn:
     if kind == "Scatter":
         drawn |= {"marker": glyph.marker, "size": glyph.size}
     return drawn
+
+
+def scales_of(glyph: Any) -> dict[str, Any]:
+    """Property → the field and the mapper that colour it row by row."""
+    found = {name: getattr(glyph, f"{name}_color", None) for name in ("line", "fill")}
+    return {name: spec for name, spec in found.items() if hasattr(spec, "transform")}
+
+
+def mapped(spec: Any, data: Any) -> list[str]:
+    """As BokehJS maps: even bins in the logarithm, what lies beyond an end in that end's."""
+    mapper = spec.transform
+    low, high = np.log(mapper.low), np.log(mapper.high)
+    bins = np.floor((np.log(np.asarray(data[spec.field], dtype=float)) - low) / (high - low) * len(mapper.palette))
+    return [mapper.palette[int(i)] for i in np.clip(bins, 0, len(mapper.palette) - 1)]
+
+
+def by_colour(renderer: GlyphRenderer, drawn: Drawn, kind: str) -> Drawn:
+    """Of a mark whose rows have colours of their own: all of each colour together, the first seen first."""
+    glyph, data = renderer.glyph, renderer.data_source.data
+    ((name, spec),) = scales_of(glyph).items()
+    colours = mapped(spec, data)
+    if not colours:
+        return {"shapes": []}
+    other = "fill" if name == "line" else "line"
+    groups = {colour: [i for i, c in enumerate(colours) if c == colour] for colour in dict.fromkeys(colours)}
+    plain = rgba(getattr(glyph, f"{other}_color", None), getattr(glyph, f"{other}_alpha", 1.0))
+    drawn |= {name: [rgba(colour, getattr(glyph, f"{name}_alpha")) for colour in groups], other: [plain] * len(groups)}
+    rows = drawn["shapes"][0] if kind == "Scatter" else drawn["shapes"]
+    chosen = [[rows[i] for i in places] for places in groups.values()]
+    drawn["shapes"] = (
+        [np.array(part) for part in chosen] if kind == "Scatter" else [row for part in chosen for row in part]
+    )
+    if kind != "Quad":
+        drawn |= {"width": glyph.line_width, "dash": tuple(glyph.line_dash) if glyph.line_dash != "solid" else ()}
+    return drawn | ({"marker": glyph.marker, "size": glyph.size} if kind == "Scatter" else {})
 
 
 def shapes_of_bokeh(renderer: GlyphRenderer, kind: str) -> list[Any]:
@@ -99,8 +136,10 @@ def texts_of_bokeh(renderer: GlyphRenderer) -> list[tuple[Any, ...]]:
 MARKERS = {shape: name for name, (shape, _) in picture.MARKERS.items()}
 
 
-def said_by_matplotlib(artists: list[Any]) -> Drawn:
-    """Of one mark, that may be several artists."""
+def said_by_matplotlib(artists: list[Any], *, is_scaled: bool = False) -> Drawn:
+    """Of one mark, that may be several artists; where it is coloured by a scale, one for each colour."""
+    if is_scaled:
+        return _scaled([said_by_matplotlib([artist]) for artist in artists])
     if not artists or type(artists[0]).__name__ == "Text":
         return {"texts": [text_of_matplotlib(text) for text in artists]}
     drawn: Drawn = {"line": None, "fill": None, "hatch": None, "width": None, "dash": None}
@@ -109,6 +148,19 @@ def said_by_matplotlib(artists: list[Any]) -> Drawn:
         assert artist.get_visible()
         drawn |= _lines_of_matplotlib(artist) if kind == "Line2D" else _shapes_of_matplotlib(artist)
     return drawn
+
+
+def _scaled(parts: list[Drawn]) -> Drawn:
+    if not parts:
+        return {"shapes": []}
+    shapes = [shape for part in parts for shape in part["shapes"]]
+    looks = {key: value for key, value in parts[0].items() if value is not None}
+    return {
+        **looks,
+        "hatch": None,
+        "shapes": shapes,
+        **{key: [part[key] for part in parts] for key in ("line", "fill")},
+    }
 
 
 def _lines_of_matplotlib(line: Any) -> Drawn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from nbtune.engine import LRCurve, LRSettings, RaceStep
 from nbtune.engine.learning_rate.race.standings import MOST_STEPS, Standings
@@ -57,3 +58,23 @@ def race_of(loss_of: LossOf = bowl, until: int = MOST_STEPS, **changes: float) -
         if standings.is_over:
             break
     return LRCurve.from_steps(steps, settings=settings)
+
+
+def wavering(lr: float, step: int) -> float:
+    """A bowl in which the best rates change places at every step."""
+    return bowl(lr, step) + (0.35 * math.sin(5 * step * (1 + 50 * lr)) if 0.005 < lr < 0.2 else 0.0)
+
+
+def refined(curve: LRCurve, *between: float) -> LRCurve:
+    """``curve`` with more rates, each with the losses of the next one below."""
+    known = curve.candidates
+    below = [(lr, max((c for c in known if c.lr < lr), key=lambda c: c.lr)) for lr in between]
+    added = [replace(c, lr=lr, left_after=None) for lr, c in below]
+    candidates = tuple(sorted([*known, *added], key=lambda c: c.lr))
+    return replace(curve, reading=replace(curve.reading, candidates=candidates))
+
+
+def in_doubt(curve: LRCurve) -> LRCurve:
+    """The same, if its answer were in doubt."""
+    answer = replace(curve.reading.answer, confidence="between")
+    return replace(curve, reading=replace(curve.reading, answer=answer))

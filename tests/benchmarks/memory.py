@@ -11,6 +11,7 @@ published   against figures that others measured on a V100; nothing here was fit
 card        against peaks recorded on an H100 (results/memory_h100.json, by tests/gpu); rules were read off that card
 curve       the whole curve of DenseNet121 at 512 × 512 pixels in a fresh process with one thread
 changes     what makes k = 32 of DenseNet121 at 512 × 512 pixels fit on 8 GB, and the largest images: time and answers
+laptop      what makes a model of 7 billion parameters train on 8 GB: the table, and its time
 absent      language models of 8 and 70 billion parameters on the meta device: time and memory
 devices     one of several devices beside real processes (gloo, on the CPU), and beside the ZeRO paper: five minutes
 ladder      the largest batch sizes that trained on an RTX 3090, as timm published them (torch 1.12, mixed precision)
@@ -56,7 +57,7 @@ Built = tuple[nn.Module, Any]
 def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "host": host, "replay": replayed, "published": published, "card": card, "curve": curve,
-        "changes": changes, "absent": absent, "devices": devices, "ladder": ladder,
+        "changes": changes, "laptop": laptop, "absent": absent, "devices": devices, "ladder": ladder,
     }  # fmt: skip
     parser = argparse.ArgumentParser()
     parser.add_argument("which", nargs="*", help=", ".join(parts))
@@ -281,6 +282,23 @@ def absent() -> None:
         peaks = ", ".join(f"k = {k}: {estimate.peak_bytes(k) / 2**30:,.0f} GiB" for k in (1, 8))
         grown = (resident("VmHWM") - before) / MIB
         print(f"{name}: {peaks}; processor {time.process_time() - used:.1f} s (wanted ≤ {wanted:.0f}), {grown:.0f} MiB")
+
+
+def laptop() -> None:
+    """What makes a model of 7 billion parameters train on a laptop's card, with one sequence of 1,024 tokens."""
+    import transformers as t
+
+    torch.set_num_threads(1)
+    config = t.LlamaConfig(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, vocab_size=32000)
+    config.use_cache = False
+    with torch.device("meta"):
+        model = t.LlamaForCausalLM(config)
+    words = torch.zeros(1024).long()
+    used = time.process_time()
+    task = task_of(model, optimizer_of("AdamW", model), {"input_ids": words, "labels": words})
+    found = what_fits(task, "8 GB", batch_size=1, progress=False)
+    print(found)
+    print(f"{len(found.changes)} estimates, processor {time.process_time() - used:.1f} s (wanted ≤ 30)")
 
 
 # --- the ladder of an RTX 3090 ----------------------------------------------------------------------------------------

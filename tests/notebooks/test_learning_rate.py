@@ -66,10 +66,11 @@ def test_the_widgets_output_holds_the_picture_and_the_sentence(learning_rate: nb
 
 
 DESCRIBED = {
-    r"every line is one rate": "race course leader", "those that end in ×": "race course crosses",
-    r"dots are those that reached": "race scores alive", "× those that left": "race scores crosses",
-    "triangles at the upper edge": "race scores off", "green line": "race scores suggestion",
-    "shaded band": "race scores band", "short green mark": "race scores peak", "usable range": "sweep band",
+    "every line is one rate": "race course leader", "ends in a short tick": "race course lost_ends",
+    "each line runs into its row": "race standings links", "grey curves": "race scores past",
+    "the black one": "race scores valley", "strip below the right plot": "race scores strip",
+    "Triangles at the upper edge": "race scores off", "green line": "race scores suggestion",
+    "shaded band": "race scores band", "small green triangle": "race scores peak", "usable range": "sweep band",
     "hatched part": "sweep hatch", "one curve per": "sizes curves line_middle",
     "bars are the ranges": "sizes moves range_low",
 }  # fmt: skip
@@ -82,4 +83,4 @@ def test_the_first_tutorial_describes_marks_that_its_pictures_have(learning_rate
     drawn = set(re.findall(r"drawn: (.*)", printed(learning_rate)))
     assert [words for words in DESCRIBED if words not in text] == []
     assert {words: mark for words, mark in DESCRIBED.items() if mark not in drawn} == {}
-    assert "where they stayed to the end too, a dashed curve" in text and "dash-dotted line, where it lies" in text
+    assert "A whisker, where a dot has one" in text and "stability limit*, where it lies" in text

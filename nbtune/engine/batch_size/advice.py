@@ -11,9 +11,6 @@ from .what_fits.changes import HALF, single_changes
 WORTH_SAYING = 0.95
 """A change that leaves more than this share of the peak, beside the context, is no help."""
 
-UNSAID = {"foreach", "weights", "adapters"}
-"""What else ``what_fits`` changes: too small to help, or another model to train."""
-
 
 def confirmed_advice(estimate: MemoryEstimate | None) -> str:
     """One sentence on what to change where not even one sample fits; "" where nothing can be told.
@@ -64,13 +61,16 @@ def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
     half = {name: round((getattr(estimate, name) or 0) * HALF) for name in ("image_size", "sequence_length")}
     wanted = {**half, "optimizer": "SGD"}
     chosen = [c for c in changes if all(wanted.get(name, value) == value for name, value in c.items())]
-    return [(_in_words(change), change) for change in chosen if not change.keys() & UNSAID]
+    return [(_in_words(change), change) for change in chosen if set(change) != {"foreach"}]
 
 
 def _in_words(change: dict[str, Any]) -> str:
+    if "adapters" in change:
+        return f"adapters ({change['adapters']})"
     ((name, value),) = change.items()
     words = {
         "checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}",
         "image_size": f"images of {value} pixels", "sequence_length": f"sequences of {value} tokens",
+        "weights": "weights in bfloat16",
     }  # fmt: skip
     return words[name]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, LogColorMapper
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
@@ -14,6 +14,7 @@ from .browser import follow_width
 from .columns import View
 from .frame import Sources, bare_figure, caption, draw_axes, show, sources_of
 from .marks import Hover, Mark, Panel, Words
+from .shades import ETA_RANGE, SCALES
 from .tokens import FONT, themed
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _draw_mark(fig: figure, source: ColumnDataSource, mark: Mark) -> Renderer:
     if mark.kind != "area":
         look |= {"line_width": mark.width, "line_dash": list(mark.dash) or "solid", "line_alpha": mark.alpha}
     if not mark.is_seen:
-        look |= {"fill_alpha": 0.0, "line_alpha": 0.0}
+        look |= {name: 0.0 for name in ("fill_alpha", "line_alpha") if name in look}
     renderer = DRAW[mark.kind](fig, mark, look)
     renderer.name = mark.name or None
     return _coloured(renderer, mark)
@@ -89,10 +90,18 @@ def _coloured(renderer: Renderer, mark: Mark) -> Renderer:
     glyph, tokens = renderer.glyph, {"line_color": mark.line, "fill_color": mark.fill}
     tokens = {prop: token for prop, token in tokens.items() if prop in glyph.properties()}
     glyph.update(**{prop: None for prop, token in tokens.items() if not token and mark.is_seen})
+    glyph.update(**{prop: _by_scale(mark.by, token) for prop, token in tokens.items() if token in SCALES["light"]})
+    tokens = {prop: token for prop, token in tokens.items() if token not in SCALES["light"]}
     if mark.hatch is not None:
         tokens["hatch_color"] = mark.hatch.token
     themed(glyph, **{prop: token for prop, token in tokens.items() if token})
     return renderer
+
+
+def _by_scale(column: str, scale: str) -> dict[str, Any]:
+    low, high = ETA_RANGE
+    mapper = LogColorMapper(palette=list(SCALES["light"][scale]), low=low, high=high)
+    return {"field": column, "transform": themed(mapper, palette=scale)}
 
 
 def _line(fig: figure, mark: Mark, look: dict[str, Any]) -> Renderer:
@@ -117,7 +126,7 @@ def _area(fig: figure, mark: Mark, look: dict[str, Any]) -> Renderer:
 
 
 def _segment(fig: figure, mark: Mark, look: dict[str, Any]) -> Renderer:
-    return fig.segment(*mark.columns, **look)
+    return fig.segment(*mark.columns, line_cap=mark.cap, **look)
 
 
 def _quad(fig: figure, mark: Mark, look: dict[str, Any]) -> Renderer:

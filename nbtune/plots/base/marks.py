@@ -46,10 +46,13 @@ class Mark:
     Attributes:
         kind: A key of ``AT``.
         source: Name of the columns it reads.
-        line: Token of its line; "" for none.
-        fill: Token of its inside; "" for none. A mark with neither is only there to be pointed at.
+        line: Token of its line, or name of a scale; "" for none.
+        fill: Token of its inside, or name of a scale; "" for none. A mark with neither is only there to be pointed at.
+        by: Where one of them is a scale (see ``shades.py``), the column whose numbers choose each row's colour. Of
+            points, segments and quads.
         at: The columns that place it; () for those of its kind. A number stands for a column full of it.
         width: Of the line.
+        cap: Of segments: "butt", or "round" for those that join to a line.
         dash: Lengths of dashes and gaps; () for a solid line.
         alpha: Of line and inside, not of a hatch.
         marker: Of points: "circle", "square", "triangle", "inverted_triangle", "diamond", "star", "x", or "dash", a
@@ -65,8 +68,10 @@ class Mark:
     source: str
     line: str = ""
     fill: str = ""
+    by: str = ""
     at: tuple[str | float, ...] = ()
     width: float = 1.0
+    cap: str = "butt"
     dash: tuple[float, ...] = ()
     alpha: float = 1.0
     marker: str = "circle"

@@ -11,7 +11,7 @@ import numpy as np
 from .columns import Columns, View
 from .marks import Axis, Mark, Panel
 
-UPRIGHT = ("y", "loss", "held_out")
+UPRIGHT = ("y", "y0", "y1", "loss", "held_out")
 """Columns of numbers on the loss axis."""
 
 ENDS = (("low", "high"), ("bottom", "top"))
@@ -62,7 +62,7 @@ def off_scale(sign: int) -> str:
 
 def _turned_mark(mark: Mark) -> Mark:
     # Only what points out of the frame: a series is known by its marker.
-    return replace(mark, marker=TURNED.get(mark.marker, mark.marker)) if mark.line == "danger" else mark
+    return replace(mark, marker=TURNED.get(mark.marker, mark.marker)) if mark.source == "off" else mark
 
 
 def _turned(columns: Mapping[str, Any]) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from .marks import Axis, Mark, Panel, Part, Words
 from .scale import round_ticks, tick_number
+from .shades import SCALES, shades_of
 from .tokens import TOKENS
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ def draw_mark(axes: Axes, mark: Mark | Words, columns: Mapping[str, Any], order:
     elif mark.is_seen:
         length = len(next(iter(columns.values())))
         at = [np.full(length, c) if isinstance(c, (int, float)) else np.asarray(columns[c]) for c in mark.columns]
-        artists = DRAW[mark.kind](axes, mark, at)
+        looks = _by_colour(mark, columns)
+        artists = [artist for one, rows in looks for artist in DRAW[mark.kind](axes, one, [c[rows] for c in at])]
     else:
         artists = []
     for artist in artists:
@@ -105,8 +108,20 @@ def draw_mark(axes: Axes, mark: Mark | Words, columns: Mapping[str, Any], order:
 # Marks
 
 
+def _by_colour(mark: Mark, columns: Mapping[str, Any]) -> Iterator[tuple[Mark, Any]]:
+    """The mark with the rows that it draws; of one that is coloured by a scale, for each colour."""
+    if not mark.by:
+        yield mark, slice(None)
+        return
+    shades = shades_of(columns[mark.by])
+    for shade in dict.fromkeys(shades):
+        line, fill = (shade if token in SCALES["light"] else token for token in (mark.line, mark.fill))
+        yield replace(mark, line=line, fill=fill), [i for i, other in enumerate(shades) if other == shade]
+
+
 def _rgba(token: str, alpha: float) -> tuple[float, float, float, float]:
-    red, green, blue = (int(COLOURS[token][i : i + 2], 16) / 255 for i in (1, 3, 5))
+    colour = COLOURS.get(token, token)  # of a scale, the colour itself
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue, min(1.0, alpha)
 
 
@@ -142,7 +157,7 @@ def _lines(axes: Axes, mark: Mark, lines: list[Any], transform: Any) -> list[Art
     from matplotlib.collections import LineCollection
 
     colour = _rgba(mark.line, mark.alpha)
-    found = LineCollection(lines, colors=[colour], transform=transform, capstyle="butt", **_stroke(mark))
+    found = LineCollection(lines, colors=[colour], transform=transform, capstyle=mark.cap, **_stroke(mark))
     return [axes.add_collection(found, autolim=False)]
 
 

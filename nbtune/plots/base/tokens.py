@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from bokeh.model import Model
 
+from .shades import SCALES
+
 # Parts of the memory are three families: blue grows with k, purple is the model, grey is overhead.
 # heat0 … heat2 are the steps of one ramp, the last the farthest from the background.
 TOKENS: dict[str, dict[str, str]] = {
@@ -66,6 +68,9 @@ TOKENS: dict[str, dict[str, str]] = {
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 """JupyterLab's own, spelled out: a canvas cannot read CSS variables."""
 
+THEMES = {theme: {**tokens, **SCALES[theme]} for theme, tokens in TOKENS.items()}
+"""All that a browser recolours by: the tokens, and the scales with their shades."""
+
 M = TypeVar("M", bound=Model)
 
 
@@ -76,14 +81,14 @@ def themed(model: M, **props: str) -> M:
 
     Args:
         model: Any Bokeh model; changed in place.
-        props: Property name → token name.
+        props: Property name → token name, or of a palette that of a scale.
     Returns:
         ``model``.
     Raises:
         KeyError: For a token that does not exist.
     """
     for prop, token in props.items():
-        setattr(model, prop, TOKENS["light"][token])
+        setattr(model, prop, THEMES["light"][token])
     noted: dict[str, str] = next((tag["theme"] for tag in model.tags if isinstance(tag, dict) and "theme" in tag), {})
     others = [tag for tag in model.tags if not (isinstance(tag, dict) and "theme" in tag)]
     model.tags = [*others, {"theme": {**noted, **props}}]

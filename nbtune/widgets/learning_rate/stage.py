@@ -21,10 +21,11 @@ from ..panel.word_pace import WordPace
 from ..panel.words import idle_sentence
 from .searched import Searched
 from .settings import SIZES
-from .words import outcome_parts, result_sentence
+from .words import folded, outcome_parts, result_sentence
 
 BLOCKS: list[dict[str, Any]] = [
     {"name": "course", "kind": "plot", "modes": ["race"], "is_unspoken": True},
+    {"name": "standings", "kind": "plot", "modes": ["race"]},
     {"name": "scores", "kind": "plot", "modes": ["race"]},
     {"name": "plot", "kind": "plot", "modes": ["quick"]},
     {"name": "curves", "kind": "plot", "modes": [SIZES], "is_unspoken": True},
@@ -75,7 +76,8 @@ class Stage:
         if not running:
             self._pace.restart()
         for name, view in self._pace.views(draw).items():
-            self.face.plots[name].update(view)
+            if view.columns:  # standings are words alone
+                self.face.plots[name].update(view)
 
     def _views(self, curve: LRCurve | LRByBatchSize, *, running: bool, words: bool) -> dict[str, View]:
         if isinstance(curve, LRByBatchSize):
@@ -97,7 +99,8 @@ class Stage:
         kind = "stopped" if curve.outcome == "stopped" else "done"
         parts = outcome_parts(curve, searched.total, is_stopped=searched.is_stopped)
         self.progress(kind, searched.taken, searched.total, *parts)
-        face.sentence, face.notes = result_sentence(self.shown(curve)), list(curve.caveats)
+        shown = self.shown(curve)
+        face.sentence, face.notes = result_sentence(shown), [*folded(shown), *curve.caveats]
         if isinstance(curve, LRByBatchSize):
             lr = curve.suggestions.get(searched.task.samples_per_update or 0)
             face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from ...engine import LRCurve, LRSettings
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
 from ...engine.learning_rate.search import LRSearch
 from ...formats import format_lr, format_remaining, format_seconds
+from ...plots.base.sentence import Answer
 from ...plots.base.typed_again import CLEAR_PART
+from ...plots.learning_rate.race.told import told_of
 from ..panel.view import Sentence
 
 ESTIMATING: Sentence = [["Estimating 2/λmax from a few Hessian-vector products.", "muted"]]
@@ -49,12 +52,26 @@ def result_sentence(curve: LRCurve | LRByBatchSize) -> Sentence:
     """Verdict in bold, then the evidence, then in muted ink the limit and the theory."""
     if isinstance(curve, LRByBatchSize):
         return [[f"{curve.verdict}.", "strong"], [f" {curve.reason}", ""], [f" {curve.limit}", "muted"]]
-    head, mark, value = curve.verdict.partition("η = ")
-    if curve.suggestion is None or not mark:
-        verdict = [[curve.verdict, "strong"], [f" {curve.reason}", ""]]
+    if curve.settings.mode == "race":
+        told = told_of(curve)
+        return _said(told.line, (told.line.limit,), is_sure=told.is_sure)
+    return _said(curve, (curve.limit, curve.theory), is_sure=curve.suggestion is not None)
+
+
+def folded(curve: LRCurve | LRByBatchSize) -> list[str]:
+    """What stands behind the answer's line for those who ask."""
+    if isinstance(curve, LRByBatchSize) or curve.settings.mode != "race":
+        return []
+    return list(told_of(curve).why)
+
+
+def _said(told: Answer, more: Iterable[str], *, is_sure: bool) -> Sentence:
+    head, mark, value = told.verdict.partition("η = ")
+    if not mark:
+        verdict = [[told.verdict, "strong"], [f" {told.reason}", ""]]
     else:
-        verdict = [[head, "strong"], [mark + value, "answer"], [f": {curve.reason}", ""]]
-    return [*verdict, *([f" {text}", "muted"] for text in (curve.limit, curve.theory) if text)]
+        verdict = [[head, "strong"], [mark + value, "answer" if is_sure else "strong"], [f": {told.reason}", ""]]
+    return [*verdict, *([f" {text}", "muted"] for text in more if text)]
 
 
 def progress_parts(curve: LRCurve | LRByBatchSize, total: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from ...plots.base.tokens import TOKENS
+from ...plots.base.tokens import THEMES
 from . import frontend
 from .blank import Blank
 from .one_way import OneWay
@@ -82,7 +82,7 @@ class BokehPlot(OneWay):
 
     bokehjs = traitlets.Instance(BokehJS).tag(sync=True, **ipywidgets.widget_serialization)
     document = traitlets.Dict().tag(sync=True)
-    tokens = traitlets.Dict(TOKENS).tag(sync=True)
+    tokens = traitlets.Dict(THEMES).tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
     since = traitlets.Dict().tag(sync=True)
 

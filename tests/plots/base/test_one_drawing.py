@@ -14,7 +14,7 @@ from bokeh.models import FixedTicker, GlyphRenderer
 from comparison_results import comparison_of, diverged
 from drawn_marks import Drawn, assert_same, said_by_bokeh, said_by_matplotlib
 from memory_results import MemoryEstimate, densenet, grid, limit_of, timeline, trial_of, what_fits
-from race_results import bowl, plateau, race_of
+from race_results import bowl, in_doubt, plateau, race_of, refined, wavering
 
 from nbtune.engine.batch_size.limit import BatchLimit
 from nbtune.engine.comparison.result import Comparison
@@ -118,6 +118,8 @@ def races() -> list[Part]:
     parts = [
         part for one in (race_of(), over_orders(), race_of(noisy), race_of(harmful), theory) for part in race_parts(one)
     ]
+    more = (race_of(plateau), race_of(wavering), refined(race_of(), 0.018, 0.056), in_doubt(refined(race_of(), 0.056)))
+    parts += [part for one in more for part in race_parts(one)]
     return [*parts, *running(race_parts(race_of()), race_view(race_of(until=20), running=True).values())]
 
 
@@ -162,11 +164,11 @@ def both(part: Part, fig: Any, axes: Any) -> Iterator[tuple[Mark | Words, Drawn,
     for i, (mark, renderer) in enumerate(zip(part.panel.marks, shown, strict=True)):
         drawn = [artist for artist in artists if artist.get_gid() == f"mark {i}"]
         if isinstance(mark, Mark) and not mark.is_seen:
-            assert not drawn and not renderer.glyph.fill_alpha
+            assert not drawn and not getattr(renderer.glyph, "fill_alpha", renderer.glyph.line_alpha)
         elif mark.only == "narrow":
             assert not drawn and not renderer.visible
         else:
-            yield mark, said_by_bokeh(renderer), said_by_matplotlib(drawn)
+            yield mark, said_by_bokeh(renderer), said_by_matplotlib(drawn, is_scaled=bool(getattr(mark, "by", "")))
 
 
 def compare(part: Part, fig: Any, axes: Any) -> None:

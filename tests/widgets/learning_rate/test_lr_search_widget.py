@@ -23,6 +23,11 @@ def finished(finder: LRFinder) -> Any:
     return ended(finder).result
 
 
+def said_in_all(finder: LRFinder) -> str:
+    """Its sentence, and the notes behind it."""
+    return " ".join([said(finder), *finder.notes])
+
+
 # Theory
 
 
@@ -31,9 +36,9 @@ def test_the_theory_is_drawn_and_said_unless_it_is_switched_off() -> None:
     assert finder.values["theory"] == "on"
     finder.start()
     curve = finished(finder)
-    assert drawn(finder, "scores", "theory") == [curve.curvature.limit_lr] and "2/λmax ≈ " in said(finder)
+    assert drawn(finder, "scores", "theory") == [curve.curvature.limit_lr] and "2/λmax ≈ " in said_in_all(finder)
     click(finder, "set", values={"theory": ""})
-    assert drawn(finder, "scores", "theory") == [] and "λmax" not in said(finder)
+    assert drawn(finder, "scores", "theory") == [] and "λmax" not in said_in_all(finder)
     click(finder, "set", values={"theory": "on"})
     assert drawn(finder, "scores", "theory") == [curve.curvature.limit_lr] and finder.result is curve
 
@@ -52,7 +57,7 @@ def test_switched_on_later_it_is_estimated_without_training_again(mode: str, plo
     later = finished(finder)
     assert everything(task) == before and finder.state == "done"
     assert later.steps == curve.steps and later.suggestion == curve.suggestion and later.curvature is not None
-    assert drawn(finder, plot, "theory") == [later.curvature.limit_lr] and "λmax" in said(finder)
+    assert drawn(finder, plot, "theory") == [later.curvature.limit_lr] and "λmax" in said_in_all(finder)
     assert (finder.progress, finder.apply_label) == (progress, label)
     finder.start()
     assert len(finished(finder).steps) == len(curve.steps)
@@ -67,7 +72,7 @@ def test_an_estimate_that_fails_is_said_beside_the_answer(monkeypatch: pytest.Mo
     finder.start()
     curve = finished(finder)
     assert finder.state == "done" and curve.suggestion is not None and finder.apply_label
-    assert said(finder).endswith("No 2/λmax: the estimate raised RuntimeError: no such kernel.")
+    assert "No 2/λmax: the estimate raised RuntimeError: no such kernel." in finder.notes
 
 
 def test_a_stopped_search_has_no_theory() -> None:
