@@ -105,7 +105,8 @@ IN_THE_SECOND_ROUND = 90
 """The first is 5 batches for each of 13 rates and the control, the second 7 for each of 6 and the control."""
 ONE_LOSS_AXIS = """() => {
     const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
-    return plots.length === 2 && plots.every(plot => plot.getBoundingClientRect().width > 300);
+    const [course, standings, scores] = plots.map(plot => plot.getBoundingClientRect());
+    return plots.length === 3 && course.width > 250 && standings.width === 200 && scores.width > 250;
 }"""
 
 
@@ -125,7 +126,7 @@ def raced(notebook: Notebook, name: str) -> None:
     assert (outcome, rounds, is_restored, is_answered) == ("finished", "3", "True", "True")
     said = notebook.panel().inner_text()
     assert 200 <= int(updates) <= 400 and f"{updates} steps in all · 13 rates · finished" in said
-    assert re.search(r"Use\s+η\s=\s[\d.e-]+: good from [\d.e-]+ to [\d.e-]+; lowest loss", said)
+    assert re.search(r"Use\s+η\s=\s[\d.e-]+: good from [\d.e-]+ to [\d.e-]+\.", said) and "notes" in said
     notebook.picture("race-done")
     notebook.panel().locator(".nbtune-apply").click()
     notebook.wait("() => document.querySelector('.nbtune-panel').innerText.includes('the optimizer now uses η')")

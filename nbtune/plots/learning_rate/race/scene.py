@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
     from ....engine.learning_rate.race.standings import Candidate
 
-STEPS = (1, *ROUND_ENDS)
+APART = 1.45
+"""Two numbers on the axis of steps that differ by less than this factor would touch."""
+
+STEPS = (1, *(at for at, later in pairwise(ROUND_ENDS) if later >= APART * at), ROUND_ENDS[-1])
 """Where rounds end: the ticks of the left plot."""
 
 STEPS_MARGIN = 1.1
