@@ -102,7 +102,8 @@ def test_the_same_holds_in_notebook_7(notebook7: Notebook) -> None:
 RACE = "finder = nt.LRFinder(task)\nfinder"
 RACED = "c = finder.result; print(c.updates, c.outcome, len(c.rounds), state() == before, c.suggestion is not None)"
 IN_THE_SECOND_ROUND = 90
-"""The first is 5 batches for each of 13 rates and the control, the second 7 for each of 6 and the control."""
+"""The first is 5 batches for each of 13 rates and the control, the second 7 for each that is left and the control."""
+RATES_HAVE_LEFT = "() => / ([2-9]|1[0-2]) of 13 rates left/.test(document.querySelector('.nbtune-panel').innerText)"
 ONE_LOSS_AXIS = """() => {
     const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
     const [course, standings, scores] = plots.map(plot => plot.getBoundingClientRect());
@@ -116,16 +117,16 @@ def raced(notebook: Notebook, name: str) -> None:
     assert notebook.page.evaluate(ONE_LOSS_AXIS)
     notebook.picture("race-idle")
     notebook.panel().locator(".nbtune-run").click()
-    notebook.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
+    notebook.wait(RATES_HAVE_LEFT)
     notebook.picture("race-running")
     gate.unlink()
     notebook.wait_for_points(20)
     notebook.wait_for_state("done")
     notebook.run(2)
     updates, outcome, rounds, is_restored, is_answered = notebook.output(2).split()
-    assert (outcome, rounds, is_restored, is_answered) == ("finished", "3", "True", "True")
+    assert (outcome, is_restored, is_answered) == ("finished", "True", "True") and int(rounds) >= 2
     said = notebook.panel().inner_text()
-    assert 200 <= int(updates) <= 400 and f"{updates} steps in all · 13 rates · finished" in said
+    assert 13 * 5 < int(updates) <= 400 and f"{updates} steps in all · 13 rates · finished" in said
     assert re.search(r"Use\s+η\s=\s[\d.e-]+: good from [\d.e-]+ to [\d.e-]+\.", said) and "notes" in said
     notebook.picture("race-done")
     notebook.panel().locator(".nbtune-apply").click()
@@ -145,7 +146,7 @@ def test_a_race_in_notebook_7(notebook7: Notebook) -> None:
 def test_a_stopped_race_says_what_it_knows_and_a_mode_changes_the_stage(lab: Notebook) -> None:
     gate = begun(lab, "race-stop.ipynb", RACE, RACED, held_at=IN_THE_SECOND_ROUND)
     lab.panel().locator(".nbtune-run").click()
-    lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('6 of 13 rates left')")
+    lab.wait(RATES_HAVE_LEFT)
     lab.panel().get_by_text("Quick sweep").click()  # not while it runs
     lab.panel().locator(".nbtune-run").click()
     lab.wait_for_state("stopping")
@@ -163,13 +164,17 @@ def test_a_stopped_race_says_what_it_knows_and_a_mode_changes_the_stage(lab: Not
     lab.wait_for_state("done")
 
 
+SIDE_BY_SIDE = """() => {
+    const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
+    return plots.length === 2 && plots.every(plot => plot.getBoundingClientRect().width > 300);
+}"""
 SIZED = "r = finder.result; print(len(r.curves), r.outcome, None not in r.suggestions.values(), state() == before)"
 
 
 def test_batch_sizes_are_a_mode_with_two_plots_of_its_own(lab: Notebook) -> None:
     begun(lab, "sizes.ipynb", RACE, SIZED)
     lab.panel().get_by_text("Batch sizes").click()
-    lab.wait(ONE_LOSS_AXIS)
+    lab.wait(SIDE_BY_SIDE)
     lab.picture("sizes-idle")
     lab.panel().locator("input[name=batch_sizes]").fill("8, 32, 128")
     lab.panel().locator(".nbtune-run").click()
@@ -185,16 +190,16 @@ def test_the_theory_comes_and_goes_with_its_switch_and_trains_nothing_anew(lab: 
     begun(lab, "theory.ipynb", "finder = nt.LRFinder(task, curvature=False)\nfinder", RACED)
     lab.panel().locator(".nbtune-run").click()
     lab.wait_for_state("done")
-    assert "Theory:" not in lab.panel().inner_text()
+    assert "Theory:" not in (lab.panel().text_content() or "")
     said = lab.panel().locator(".nbtune-result").inner_text()
     lab.panel().locator("input[name=theory]").check()
-    lab.wait("() => document.querySelector('.nbtune-panel').innerText.includes('Theory:')")
+    lab.wait("() => document.querySelector('.nbtune-panel').textContent.includes('Theory:')")  # among the notes
     lab.wait_for_state("done")
     lab.picture("theory")
     lab.run(2)
     assert lab.output(2).split()[3:] == ["True", "True"]
     lab.panel().locator("input[name=theory]").uncheck()
-    lab.wait("() => !document.querySelector('.nbtune-panel').innerText.includes('Theory:')")
+    lab.wait("() => !document.querySelector('.nbtune-panel').textContent.includes('Theory:')")
     assert lab.panel().locator(".nbtune-result").inner_text() == said
 
 
