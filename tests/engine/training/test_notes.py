@@ -78,7 +78,8 @@ def test_a_comparison_says_it_of_its_sweeps_for_a_rate_too(monkeypatch: pytest.M
 @pytest.mark.parametrize("mode", ["race", "quick"])
 def test_the_finder_has_it_among_its_notes(little: None, mode: Any) -> None:
     finder = driver.done(LRFinder(hard_task(), mode=mode, steps=12, rates=4, curvature=False))
-    assert on_disk(finder.notes) == 1 and finder.notes == list(finder.result.caveats)
+    caveats = list(finder.result.caveats)  # below what the answer's line has no room for
+    assert on_disk(finder.notes) == 1 and finder.notes[-len(caveats) :] == caveats
     assert ON_DISK not in driver.said(finder)
 
 
