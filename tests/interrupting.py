@@ -237,8 +237,10 @@ def thrown_after(
 
 
 def _is_in_engine(frame: Any) -> bool:
-    """Whether the call is under way."""
+    """Whether the call is under way; not where an object that it lets go is being reported by pytest."""
     while frame is not None and not frame.f_code.co_filename.startswith(ENGINE):
+        if frame.f_code.co_name == "unraisable_hook":
+            return False
         frame = frame.f_back
     return frame is not None
 
