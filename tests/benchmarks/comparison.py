@@ -156,7 +156,7 @@ def live(name: str) -> list[Pair]:
     from playwright.sync_api import sync_playwright
 
     here = Path(__file__).parent
-    sys.path.insert(0, str(here.parent / "browser"))
+    sys.path[:0] = [str(here.parent / "browser"), str(here.parent)]
     from conftest import ARGUMENTS, BROWSERS, Notebook, Server
 
     path = next(found for name in BROWSERS if (found := shutil.which(name)))

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 from conftest import ARGUMENTS, BROWSERS, PATIENCE_MS, Notebook, Server, shutil
 
