@@ -56,6 +56,12 @@ def sources(notebook: Notebook) -> list[str]:
     return list(notebook.page.evaluate(cells))
 
 
+def wait_for_last_cell(notebook: Notebook, source: str) -> None:
+    """A command inserts its cell when the extension has asked the kernel what is there."""
+    last = "window.jupyterapp.shell.currentWidget.content.widgets.at(-1).model.sharedModel.getSource()"
+    notebook.wait(f"source => {last} === source", source)
+
+
 @pytest.fixture
 def opened(lab: Notebook, request: pytest.FixtureRequest) -> Notebook:
     """A notebook with the panel beside it, and nbtune imported and a task made in its kernel."""
@@ -310,9 +316,9 @@ def test_the_toolbar_and_the_palette_insert_a_cell_for_the_notebooks_own_task(op
     menu = opened.page.locator(".lm-Menu")
     expect(menu).to_contain_text("Batch prober")
     menu.get_by_text("Learning-rate finder").click()
-    assert sources(opened)[-1] == "import nbtune as nt\nfinder = nt.LRFinder(task)\nfinder"
+    wait_for_last_cell(opened, "import nbtune as nt\nfinder = nt.LRFinder(task)\nfinder")
     opened.command("nbtune:insert-descent-explorer")
-    assert sources(opened)[-1] == "import nbtune as nt\nnt.DescentExplorer()"
+    wait_for_last_cell(opened, "import nbtune as nt\nnt.DescentExplorer()")
     opened.run(1)
     expect(opened.panel()).to_be_visible(timeout=PATIENCE_MS)
 
