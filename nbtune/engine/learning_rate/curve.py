@@ -16,7 +16,8 @@ from ..task.task import Task, checked_task
 from .events import Ended, LRStep, RaceStep, is_training_step
 from .orders import pooled
 from .race import rules as race_rules
-from .race.standings import Candidate, Standings
+from .race.candidate import Candidate
+from .race.standings import Standings
 from .reading import Confidence, Outcome, Reading
 from .settings import LRSettings
 from .sweep import reading as sweep

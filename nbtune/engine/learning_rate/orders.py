@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 
 from ...formats import format_lr
-from .race.standings import Candidate
+from .race.candidate import Candidate
 from .reading import Answer, Confidence, Outcome, Reading
 
 DISAGREE = 4.0

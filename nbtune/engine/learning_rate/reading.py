@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .race.standings import Candidate
+from .race.candidate import Candidate
 
 Outcome = Literal["finished", "diverged", "stopped"]
 Confidence = Literal["sure", "between", "cannot tell"]

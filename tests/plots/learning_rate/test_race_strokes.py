@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from race_results import bowl, race_of
 
-from nbtune.engine.learning_rate.race.standings import score_of
+from nbtune.engine.learning_rate.race.candidate import score_of
 from nbtune.plots.learning_rate.race.racer import Racer, scores_of
 from nbtune.plots.learning_rate.race.strokes import STROKE, Line, strokes
 

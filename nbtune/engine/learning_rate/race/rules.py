@@ -11,8 +11,9 @@ import numpy as np
 from ....formats import format_lr
 from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
+from .candidate import Candidate, begin_of
 from .look import Look, weighted_lr
-from .standings import END, Candidate, Standings, begin_of
+from .standings import END, Standings
 
 TO_SUGGESTION, TO_PEAK = 0.6, 0.7
 """× the minimum of the losses. At 3,000 steps a rate one step too high costs far more than one step too low, and a

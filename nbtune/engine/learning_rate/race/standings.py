@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .candidate import Candidate, begin_of, error_of, score_of
 from .look import Look, look_at
 
 CONTROL = 0.0
@@ -42,29 +42,6 @@ MOST_STEPS = 400
 
 SAME_PART = 1e-4
 """Losses that differ by less than this part of them are the same at every rate."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One rate of a race.
-
-    Attributes:
-        lr: Its constant η.
-        losses: Before each update, mean over the batch, shape (steps it took,).
-        left_after: The step after which it left; None for one that is still in, or was to the end.
-        is_harmful: Whether it has clearly raised the loss, compared with no training on the same batches.
-        score: Mean loss over the last third of its steps; inf if one is not finite, None before the first round's end.
-        score_error: Standard error of ``score`` about a straight line; None where it has too few steps.
-        error: What its last step raised, where it did; then the last loss is NaN.
-    """
-
-    lr: float
-    losses: tuple[float, ...]
-    left_after: int | None
-    is_harmful: bool
-    score: float | None
-    score_error: float | None
-    error: str = ""
 
 
 class Standings:
@@ -207,7 +184,7 @@ class Standings:
             return known
         self._candidates[lr] = Candidate(
             lr=lr, losses=tuple(losses), left_after=left_after, is_harmful=is_harmful, score=score_of(losses),
-            score_error=_error_of(losses), error=self.errors.get(lr, ""),
+            score_error=error_of(losses), error=self.errors.get(lr, ""),
         )  # fmt: skip
         return self._candidates[lr]
 
@@ -289,26 +266,3 @@ def _distance(lr: float, leader: float) -> float:
 
 def _end_after(step: int) -> int:
     return next((at for at in ENDS if at > step), step + step // 2)
-
-
-def begin_of(end: int) -> int:
-    """Where the steps begin that are judged at ``end``: the last third, three at the least."""
-    return max(0, end - max(3, end // 3))
-
-
-def score_of(losses: Sequence[float]) -> float | None:
-    """Mean loss over the last third of the steps; inf where one is not finite, None for fewer than three steps."""
-    if len(losses) < 3:
-        return None
-    part = losses[begin_of(len(losses)) :]
-    return float(np.mean(part)) if all(map(math.isfinite, part)) else math.inf
-
-
-def _error_of(losses: Sequence[float]) -> float | None:
-    """Standard error of the score about a straight line; None where it has fewer than four steps to go by."""
-    part = np.array(losses[begin_of(len(losses)) :])
-    if len(part) < 4 or not np.isfinite(part).all():
-        return None
-    steps = np.arange(len(part))
-    trend = np.polyval(np.polyfit(steps, part, 1), steps)
-    return math.sqrt(float(((part - trend) ** 2).sum()) / (len(part) - 2) / len(part))

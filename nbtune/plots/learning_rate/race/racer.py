@@ -11,7 +11,7 @@ import numpy as np
 from ...base.columns import Floats
 
 if TYPE_CHECKING:
-    from ....engine.learning_rate.race.standings import Candidate
+    from ....engine.learning_rate.race.candidate import Candidate
 
 LEAST_STEPS = 3
 """A score is the mean of the last third of the steps, and of no fewer than these."""

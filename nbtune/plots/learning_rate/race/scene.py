@@ -21,7 +21,7 @@ from .standing import Standing, standing_of
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.curve import LRCurve
-    from ....engine.learning_rate.race.standings import Candidate
+    from ....engine.learning_rate.race.candidate import Candidate
 
 APART = 1.45
 """Two numbers on the axis of steps that differ by less than this factor would touch."""
