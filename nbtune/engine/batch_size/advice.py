@@ -6,7 +6,7 @@ from typing import Any
 
 from ...formats import format_memory
 from ..memory.estimate import MemoryEstimate
-from .what_fits.changes import HALF, single_changes
+from .what_fits.changes import HALF, ONE_AT_A_TIME, Change, compatible, single_changes
 
 WORTH_SAYING = 0.95
 """A change that leaves more than this share of the peak, beside the context, is no help."""
@@ -18,31 +18,32 @@ def confirmed_advice(estimate: MemoryEstimate | None) -> str:
     Each change is estimated before it is named, at k = 1 and for the same card: by itself, and where none is enough,
     all that help together.
     """
-    if estimate is None:
+    if estimate is None or not estimate.can_change_plan:
         return ""
     context = estimate.context_bytes
     worth_saying = context + WORTH_SAYING * (estimate.peak_bytes(1) - context)
-    enough, helping = [], dict[str, Any]()
-    for words, change in _changes(estimate):
-        found = _one_sample_with(estimate, change)
-        if found is None or found.peak_bytes(1) > worth_saying:
-            continue
-        helping[words] = change
-        enough += [f"{words} ({format_memory(found.peak_bytes(1))})"] if found.fits(1) else []
+    tried = _changes(estimate)
+    known = [(change, _one_sample_with(estimate, change.plan)) for change in tried]
+    helping = [(c, found) for c, found in known if found is not None and found.peak_bytes(1) <= worth_saying]
+    enough = [f"{_in_words(c)} ({format_memory(e.peak_bytes(1))})" for c, e in helping if e.fits(1)]
     if enough:
         return f"One sample is predicted to fit with {', or with '.join(enough)}."
-    return _together(estimate, helping)
+    together = _together(estimate, helping)
+    if together or all(found is None for _, found in known):
+        return together
+    return f"None of these is predicted to make it fit: {', '.join(map(_in_words, tried))}."
 
 
-def _together(estimate: MemoryEstimate, helping: dict[str, Any]) -> str:
-    changes = {name: value for change in helping.values() for name, value in change.items()}
-    found = _one_sample_with(estimate, changes) if len(helping) > 1 else None
-    if found is not None and found.fits(1):
-        size = format_memory(found.peak_bytes(1))
-        return f"One sample is predicted to fit with {' and '.join(helping)} together ({size})."
-    tried = ", ".join(words for words, _ in _changes(estimate))
-    known = any(_one_sample_with(estimate, change) is not None for _, change in _changes(estimate))
-    return f"None of these is predicted to make it fit: {tried}." if known else ""
+def _together(estimate: MemoryEstimate, helping: list[tuple[Change, MemoryEstimate]]) -> str:
+    """What all that help, and go together, do at once; "" where that is not enough."""
+    changes = compatible(change for change, _ in sorted(helping, key=lambda found: found[1].peak_bytes(1)))
+    if len(changes) < 2:
+        return ""
+    found = _one_sample_with(estimate, sum(changes[1:], changes[0]).plan)
+    if found is None or not found.fits(1):
+        return ""
+    size = format_memory(found.peak_bytes(1))
+    return f"One sample is predicted to fit with {' and '.join(map(_in_words, changes))} together ({size})."
 
 
 def _one_sample_with(estimate: MemoryEstimate, change: dict[str, Any]) -> MemoryEstimate | None:
@@ -55,19 +56,21 @@ def _one_sample_with(estimate: MemoryEstimate, change: dict[str, Any]) -> Memory
     return changed
 
 
-def _changes(estimate: MemoryEstimate) -> list[tuple[str, dict[str, Any]]]:
+def _changes(estimate: MemoryEstimate) -> list[Change]:
     """Of those of ``what_fits`` one of each kind, so that it stays a sentence: half the side, and plain SGD."""
-    changes = [change.plan for change in single_changes(estimate, 1)]
     half = {name: round((getattr(estimate, name) or 0) * HALF) for name in ("image_size", "sequence_length")}
     wanted = {**half, "optimizer": "SGD"}
-    chosen = [c for c in changes if all(wanted.get(name, value) == value for name, value in c.items())]
-    return [(_in_words(change), change) for change in chosen if set(change) != {"foreach"}]
+    return [
+        change
+        for change in single_changes(estimate, 1)
+        if change.name != ONE_AT_A_TIME and all(wanted.get(n, value) == value for n, value in change.plan.items())
+    ]
 
 
-def _in_words(change: dict[str, Any]) -> str:
-    if "adapters" in change:
-        return f"adapters ({change['adapters']})"
-    ((name, value),) = change.items()
+def _in_words(change: Change) -> str:
+    if "adapters" in change.plan:
+        return f"adapters ({change.plan['adapters']})"
+    ((name, value),) = change.plan.items()
     words = {
         "checkpointing": "checkpointing", "amp": "mixed precision (amp)", "optimizer": f"plain {value}",
         "image_size": f"images of {value} pixels", "sequence_length": f"sequences of {value} tokens",

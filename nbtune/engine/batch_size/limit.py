@@ -104,7 +104,8 @@ class BatchLimit:
     def largest_with_retries(self) -> int | None:
         """The largest k tried that gets through, if need be with the allocator's retries (slower); None if unknown."""
         known = [t for t in self.latest if t.is_measured or t.fits_with_retries is not None]
-        return max((t.batch_size for t in known if t.fits or t.is_slower), default=0) if known else None
+        gets_through = [*(t.batch_size for t in known if t.fits), *rules.slower_sizes(self.latest)]
+        return max(gets_through, default=0) if known else None
 
     @property
     def latest(self) -> tuple[MemoryTrial, ...]:

@@ -180,7 +180,8 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
         context = CONTEXT_BYTES if self.estimate is None else self.estimate.context_bytes
         self._real = card = RealCard(
             self._as_planned(), capacity_bytes=self.capacity_bytes, context_bytes=context,
-            image_size=self._settings.image_size, samples=None if self.estimate is None else self.estimate.samples,
+            image_size=self._settings.image_size, sequence_length=self._settings.sequence_length,
+            samples=None if self.estimate is None else self.estimate.samples,
         )  # fmt: skip
         fitting: list[int] = []
         self._wait_for("trials on this GPU")
@@ -199,7 +200,8 @@ class BatchProbe(GeneratorRun[MemoryTrial]):
 
     def _on_host(self, estimate: MemoryEstimate) -> Iterator[MemoryTrial]:
         self._real = host = RealHost(
-            self._as_planned(), estimate=estimate, image_size=self._settings.image_size, samples=estimate.samples,
+            self._as_planned(), estimate=estimate, image_size=self._settings.image_size,
+            sequence_length=self._settings.sequence_length, samples=estimate.samples,
         )  # fmt: skip
         begun, took, growth = time.perf_counter(), 0.0, 1.5
         alone: Exception | None = None
@@ -273,7 +275,6 @@ def _planned_otherwise(task: Task, settings: BatchSettings) -> dict[str, bool]:
         "another optimizer": settings.optimizer is not None and settings.optimizer != _optimizer_name(task),
         "other checkpointing": settings.checkpointing is not None and settings.checkpointing != is_checkpointing,
         "other mixed precision": settings.amp is not None and task.update is not None,
-        "sequences of another length": settings.sequence_length is not None,
     }
 
 

@@ -29,7 +29,7 @@ class RealSteps:
 
     Args:
         task: What is run.
-        image_size: Side of the images; None for the data's own.
+        image_size, sequence_length: Side of the images, tokens of the sequences; None for the data's own.
         samples: Of the task, where they have been looked at already.
     Attributes:
         caveats: What went wrong beside the attempts themselves, in sentences.
@@ -39,8 +39,15 @@ class RealSteps:
 
     place = ""
 
-    def __init__(self, task: Task, *, image_size: int | None = None, samples: Samples | None = None) -> None:
-        self._task, self._image_size = task, image_size
+    def __init__(
+        self,
+        task: Task,
+        *,
+        image_size: int | None = None,
+        sequence_length: int | None = None,
+        samples: Samples | None = None,
+    ) -> None:
+        self._task, self._sizes = task, (image_size, sequence_length)
         self.caveats: list[str] = []
         self.doubtful: tuple[int, Exception] | None = None
         self.smallest_run: int | None = None
@@ -89,7 +96,7 @@ class RealSteps:
         return Attempt(fits=False, is_error=True, why="out of memory")
 
     def _seconds(self, k: int, max_seconds: float, first_step: AbstractContextManager[Any] | None = None) -> float:
-        batch = self._samples.real_batch_of(k, self._image_size)
+        batch = self._samples.real_batch_of(k, *self._sizes)
         return throughput.step_seconds(self._task, batch, max_seconds=max_seconds, first_step=first_step)
 
 
@@ -180,7 +187,10 @@ class RealHost(RealSteps):
 
     def _run(self, k: int, max_seconds: float) -> Attempt:
         with HostFence((free_bytes(self._task.device) or 0) // 2):
-            parts, peak = real_peak(self._task, k, image_size=self._image_size, samples=self._samples)
+            image_size, sequence_length = self._sizes
+            parts, peak = real_peak(
+                self._task, k, image_size=image_size, sequence_length=sequence_length, samples=self._samples
+            )
         if self._estimate.device == "cpu":
             parts, peak = _on_the_host(parts, self._estimate.context_bytes)
         seconds = self._seconds(k, max_seconds)

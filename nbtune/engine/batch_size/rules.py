@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,11 +53,12 @@ def answer(known: Known) -> Answer:
     is_rising = is_still_rising(speeds)
     bend = None if is_rising or len(speeds) < 2 else knee(speeds)
     batch_size = None if best is None else best.batch_size
-    accumulate = _accumulate(known.settings.target_batch_size, batch_size)
+    target = None if known.settings.evaluation else known.settings.target_batch_size  # nothing is updated there
+    accumulate = _accumulate(target, batch_size)
     verdict, reason, advice = _sentences(known, best)
-    retries = _retries_sentence(known.latest, best)
+    retries = _retries_sentence(known.latest)
     speed = _speed_sentence(known.latest, bend, is_rising)
-    accumulation = _accumulation_sentence(known.settings.target_batch_size, accumulate)
+    accumulation = _accumulation_sentence(target, accumulate)
     return Answer(
         largest=_largest(known, best), batch_size=batch_size, knee=bend, is_still_rising=is_rising,
         accumulate=accumulate, verdict=verdict, reason=reason,
@@ -143,8 +145,15 @@ def _need_sentence(known: Known) -> str:
     return "it ran out of memory." if peak is None else f"it needs {format_memory(peak)}."
 
 
-def _retries_sentence(latest: Sequence[MemoryTrial], best: MemoryTrial | None) -> str:
-    slower = [t.batch_size for t in latest if t.is_slower and (best is None or t.batch_size > best.batch_size)]
+def slower_sizes(latest: Sequence[MemoryTrial]) -> list[int]:
+    """The sizes that get through with retries alone, above all that fit and below every one that really failed."""
+    failed = min((t.batch_size for t in latest if t.is_measured and not t.fits), default=math.inf)
+    fitting = max((t.batch_size for t in latest if t.fits), default=0)
+    return [t.batch_size for t in latest if t.is_slower and fitting < t.batch_size < failed]
+
+
+def _retries_sentence(latest: Sequence[MemoryTrial]) -> str:
+    slower = slower_sizes(latest)
     if not slower:
         return ""
     return f"k = {max(slower)} may get through, slower, as the allocator gives back its cache and tries again."

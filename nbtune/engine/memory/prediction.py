@@ -170,7 +170,7 @@ class MemoryEstimate:
             ValueError: After a pickle, where nothing but real steps could be traced, and for a plan that can't be.
         """
         check_changes(**changes)
-        if self._source.task is None or self.method == "real steps":
+        if not self.can_change_plan:
             raise ValueError("other plans can't be traced: this estimate was pickled, or made of real steps")
         if "amp" in changes:  # as in estimate_memory: False for none, None for as it is
             changes["amp"] = self.plan.amp if changes["amp"] is None else (changes["amp"] or None)
@@ -202,6 +202,11 @@ class MemoryEstimate:
     def plan(self) -> Plan:
         """What it assumes beside the task itself."""
         return self._source.plan
+
+    @property
+    def can_change_plan(self) -> bool:
+        """Whether ``changed`` can trace: not after a pickle, nor where nothing but real steps could be traced."""
+        return self._source.task is not None and self.method != "real steps"
 
     @property
     def can_change_optimizer(self) -> bool:

@@ -69,8 +69,8 @@ class Samples:
             self._look_at(task)
             if self._samples:
                 self._measure_growth()
-        self.image_size = image_size_of_batch(self.batch_of(1))
-        self.sequence_length = sequence_length_of_batch(self.batch_of(1))
+        one = self.batch_of(1)
+        self.image_size, self.sequence_length = image_size_of_batch(one), sequence_length_of_batch(one)
 
     def batch_of(self, k: int, image_size: int | None = None, sequence_length: int | None = None) -> Any:
         """A batch of ``k`` samples on the host, with images of that height in pixels, sequences of that many tokens.

@@ -38,7 +38,7 @@ class Source:
         self.task, self.samples, self.plan = task, samples, plan
         self._traced_for = plan.architecture
         self.method = ""
-        self.caveats: tuple[str, ...] = ()
+        self._caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
         self._beside = 0
         self._first: Recording | None = None
@@ -95,6 +95,13 @@ class Source:
                     raise cuda_is_needed(error) from error
                 reasons.append(first_line(error))
         self._trace_real(reasons)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What was assumed in the traces made so far; of what is derived from others, those of its own traces too."""
+        if self._derived is None:
+            return self._caveats
+        return tuple(dict.fromkeys((*self._derived[0].caveats, *self._caveats)))
 
     @property
     def asks_for_cuda(self) -> bool:
@@ -159,7 +166,7 @@ class Source:
         if self.task is None:
             raise ValueError(f"k = {k} was not traced before this estimate was pickled; estimate again")
         recording, said = rehearse(self.task, self.samples, k, self.plan, Stage(self.method))
-        self.caveats = tuple(dict.fromkeys((*self.caveats, *said)))
+        self._caveats = tuple(dict.fromkeys((*self._caveats, *said)))
         return Tape.fixed(recording)
 
     def _alone(self) -> Tape:
@@ -252,7 +259,8 @@ class Source:
         """What one of several devices holds, or one alone; nothing is traced again."""
         if devices == 1 and not self.is_replicated:
             return self.whole
-        return self.whole._derive(Sharding(kind, devices, self.roots, self.blocks))
+        how = Sharding(kind, devices, self.roots, self.blocks)
+        return self if how == self.sharding else self.whole._derive(how)
 
     @property
     def sharding_caveats(self) -> tuple[str, ...]:
@@ -295,16 +303,16 @@ class Source:
     def _trace(self, method: str, *, is_checked: bool = True) -> None:
         stage = Stage(method)
         traced = [rehearse(self.task, self.samples, k, self.plan, stage) for k in TRACED_AT]
-        self.method, self.caveats, self._first = method, traced[0][1], traced[0][0]
+        self.method, self._caveats, self._first = method, traced[0][1], traced[0][0]
         try:
             tape = Tape.from_recordings(traced[0][0], TRACED_AT[0], traced[1][0], TRACED_AT[1])
             if is_checked:
                 tape.check(rehearse(self.task, self.samples, CHECKED_AT, self.plan, stage)[0], CHECKED_AT)
             self._tape = tape
         except NotAlikeError as error:
-            self.caveats = (*self.caveats, f"Each batch size was traced by itself, since {error}.")
+            self._caveats = (*self._caveats, f"Each batch size was traced by itself, since {error}.")
 
     def _trace_real(self, reasons: list[str]) -> None:
         self._tape = tape_of_real_steps(self.task, self.samples, self.plan, TRACED_AT, reasons[0])
         self.method = "real steps"
-        self.caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)
+        self._caveats = (f"Traced in small real steps, with the host's kernels, since {reasons[0].rstrip('.')}.",)

@@ -26,7 +26,7 @@ from ..panel.view import IS_RUNNING, Sentence
 from ..panel.words import idle_sentence
 from .act import ProberAct
 from .run import ProberRun, judged
-from .settings import PLANNED, fields_of, settings_from, texts_of, texts_of_changes, wanted_from
+from .settings import EVALUATES, PLANNED, fields_of, settings_from, texts_of, texts_of_changes, wanted_from
 from .stage import BLOCKS, Stage, size_shown
 from .words import applied_sentence, running_sentence
 
@@ -89,11 +89,9 @@ class BatchProber(Panel):
         return self._stage.found
 
     def _new_act(self, *, is_preview: bool = False) -> ProberAct:
-        settings = settings_from(self.values, self.settings, self.task)
+        settings = self._asked()
         known, wants_more = self._stage.limit, self.mode in MADE_OF_THE_PREDICTION
         wanted = wanted_from(self.values) if self.mode == "fits" else None
-        if wanted is not None:  # changes are to training
-            settings = replace(settings, evaluation=False)
         is_known = known is not None and _plan(known.settings) == _plan(settings) and _is_of(known, self.task)
         seconds = 0.0 if is_preview or wants_more else settings.measure_seconds
         needs_probe = not (is_known and wants_more)
@@ -102,6 +100,15 @@ class BatchProber(Panel):
         sweep = sweep_image_sizes(self.task, settings) if self.mode == "grid" else None
         run = ProberRun(probe, sweep, wanted=wanted, estimate=None if known is None else known.estimate)
         return ProberAct(run, self.task, settings, self._stage)
+
+    def _asked(self) -> BatchSettings:
+        """The settings in the fields that the view shows.
+
+        Raises:
+            ValueError: For a card that is neither a size nor a known name.
+        """
+        settings = settings_from(self.values, self.settings, self.task)
+        return settings if self.mode in EVALUATES else replace(settings, evaluation=False)
 
     def _new_preview(self) -> ProberAct:
         """A run that predicts alone."""
@@ -145,7 +152,8 @@ class BatchProber(Panel):
         if "wanted" in names:
             stage.found = None
         needs_sweep = (self.mode, None) in (("grid", stage.grid), ("fits", stage.found))
-        if names & PLANNED or needs_sweep or changes_place:
+        is_evaluation = self.mode in EVALUATES and bool(self.values["evaluation"])
+        if names & PLANNED or needs_sweep or changes_place or stage.limit.settings.evaluation != is_evaluation:
             return self._new_preview
         stage.draw_known(stage.limit)
         return None
@@ -163,7 +171,7 @@ class BatchProber(Panel):
 
     def _judge_anew(self) -> None:
         try:
-            settings = settings_from(self.values, self.settings, self.task)
+            settings = self._asked()
         except ValueError as error:
             self._draw_refusal(error)
             return

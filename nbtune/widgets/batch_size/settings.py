@@ -19,6 +19,9 @@ STRATEGIES = ("estimate", "halve", "double")
 PLANNED = {"image", "tokens", "optimizer", "amp", "checkpointing", "evaluation"}
 """The fields that change what is predicted; the card only judges it, the strategy only tries it."""
 
+EVALUATES = ("k", "layers", "step")
+"""Views that may show an evaluation: its field stands in these, and the others are of training."""
+
 Field = dict[str, Any]
 
 
@@ -31,7 +34,7 @@ def fields_of(task: Task, image_size: int | None, sequence_length: int | None = 
         sequence_length: Tokens of a sample; None where the data are no tokens.
     """
     # Batch sizes and layers belong to one size of the samples, the grid shows several.
-    one: Field = {"kind": "segments", "row": 2, "short": " · {}", "modes": ["k", "layers", "step"]}
+    one: Field = {"kind": "segments", "row": 2, "short": " · {}", "modes": [*EVALUATES]}
     return [
         card_field("this GPU" if task.device.type == "cuda" else "this machine", short="{}"),
         {**_choice("strategy", [[name, name] for name in STRATEGIES], short=", {}"), "modes": ["k"]},
@@ -43,7 +46,7 @@ def fields_of(task: Task, image_size: int | None, sequence_length: int | None = 
         {**_choice("optimizer", _optimizers(task), short=" · {}"), "row": 2},
         _switch("amp", "mixed precision"),
         _switch("checkpointing", "gradient checkpointing"),
-        {**_switch("evaluation", "evaluation"), "modes": ["k", "layers", "step"]},
+        {**_switch("evaluation", "evaluation"), "modes": [*EVALUATES]},
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -502,11 +503,34 @@ def test_an_evaluation_is_searched_as_its_estimate_says_and_never_run_or_applied
         BatchSettings(evaluation=1)  # type: ignore[arg-type]
 
 
-def test_sequences_of_another_length_are_planned_and_not_run() -> None:
+def test_sequences_of_another_length_are_planned_and_run() -> None:
     model = nn.Sequential(nn.Embedding(50, 16), nn.Flatten(0, 1), nn.Linear(16, 50))
-    words = torch.zeros(64, 32).long()
-    loss = lambda scores, words: nn.functional.cross_entropy(scores, words.flatten())  # noqa: E731
+    words, seen = torch.zeros(64, 32).long(), set[int]()
+
+    def loss(scores: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        seen.add(words.shape[1])
+        return nn.functional.cross_entropy(scores, words.flatten())
+
     task = Task(model, torch.optim.AdamW(model.parameters()), loss, (words, words))
     limit = find_batch_size(task, replace(CARD, sequence_length=16), progress=False)
-    assert limit.estimate.sequence_length == 16 and not any(t.is_measured for t in limit.trials)
-    assert any("sequences of another length" in caveat for caveat in limit.caveats)
+    assert limit.estimate.sequence_length == 16 and any(t.is_measured for t in limit.trials) and seen == {16}
+
+
+def test_nothing_is_said_to_get_through_above_a_size_that_really_failed() -> None:
+    ran = replace(trial(8, 2, fits_with_retries=True), peak_bytes=2 * GIB, is_measured=True, why="ran", device="cuda")
+    failed = trial(16, 7, fits=False, fits_with_retries=True, is_measured=True, why="out of memory", device="cuda")
+    limit = limit_of(ran, failed, trial(32, 8.1, fits=False, fits_with_retries=True))
+    assert limit.largest_with_retries == 8 and "may get through" not in limit.limit
+
+
+def test_an_evaluation_is_not_accumulated() -> None:
+    limit = limit_of(trial(8, 6), trial(16, 9, fits=False), evaluation=True, target_batch_size=64)
+    assert limit.accumulate is None and "accumulate" not in limit.limit
+
+
+def test_a_pickled_estimate_gives_no_advice() -> None:
+    estimate = pickle.loads(pickle.dumps(estimate_memory(plain_task(), "100 MB")))
+    limit = BatchLimit.from_trials(
+        [trial(1, 9, fits=False)], capacity_bytes=GIB, capacity_name="1 GB", estimate=estimate
+    )
+    assert limit.verdict == "Not even k = 1 fits:" and limit.limit == ""

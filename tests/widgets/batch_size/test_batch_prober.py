@@ -320,6 +320,10 @@ def test_an_evaluation_has_larger_batches_and_nothing_of_it_is_applied() -> None
     assert prober.apply_label == "" and click(prober, "apply").task is task
     ended(click(prober, "set", mode="fits"))
     assert prober.found is not None and prober.result.estimate.plan.is_training
+    ended(click(prober, "set", mode="k"))  # where the switch is seen again, and on
+    assert prober.values["evaluation"] == "on" and not prober.result.estimate.plan.is_training
+    ended(click(prober, "set", mode="grid"))
+    assert prober.grid is not None and prober.result.estimate.plan.is_training
 
 
 @pytest.mark.parametrize("wanted", ["", "0", "-3", "many", "2.5", "9" * 12])

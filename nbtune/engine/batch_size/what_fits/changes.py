@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +84,7 @@ def single_changes(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
         (not plan.checkpointing, Change(
             CHECKPOINTING, {"checkpointing": True}, (again,), ("one more forward",), rank=2
         )),
-        (plan.amp is None and estimate.task.update is None, Change(
+        (plan.amp is None and estimate.can_change_optimizer, Change(
             MIXED, {"amp": estimate.half_dtype}, (ROUNDED,), rank=4
         )),
     ]  # fmt: skip
@@ -103,7 +105,7 @@ def _optimizers(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
     if not estimate.can_change_optimizer:
         return []
     trained = sum(p.numel() * p.element_size() for p in estimate.task.parameters if p.requires_grad)
-    kept = estimate.breakdown(batch_size)["optimizer"] / max(1, trained)
+    kept = estimate.among(1).breakdown(batch_size)["optimizer"] / max(1, trained)  # whole, as the weights are
     return [
         Change(f"optimizer {name}", {"optimizer": name}, (OTHER_RATE,), rank=5)
         for name, values in LESS_STATE
@@ -160,10 +162,21 @@ def accumulations(estimate: MemoryEstimate, batch_size: int) -> list[Change]:
     if not estimate.can_change_optimizer:
         return []
     counts = list[int]()
-    for count in range(2, batch_size + 1):
-        if batch_size % count == 0 and count >= 2 * (counts[-1] if counts else 1):
+    for count in _divisors(batch_size):
+        if count >= 2 * (counts[-1] if counts else 1):
             counts.append(count)
     return [_accumulation(count, batch_size // count, _has_norm(estimate)) for count in counts]
+
+
+def _divisors(number: int) -> list[int]:
+    """All but 1, rising.
+
+    Examples:
+        >>> _divisors(12), _divisors(7), _divisors(1)
+        ([2, 3, 4, 6, 12], [7], [])
+    """
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return sorted({*small, *(number // d for d in small)} - {1})
 
 
 def _accumulation(count: int, each: int, has_norm: bool) -> Change:
@@ -181,6 +194,14 @@ def do_go_together(first: Change, second: Change) -> bool:
     if one & other:
         return False
     return not any((a & one and b & other) or (a & other and b & one) for a, b in exclude_each_other)
+
+
+def compatible(changes: Iterable[Change]) -> list[Change]:
+    """Those that go together, the first of any that exclude each other; the smallest change first."""
+    found: list[Change] = []
+    for change in changes:
+        found += [change] if all(do_go_together(change, other) for other in found) else []
+    return sorted(found, key=lambda change: change.rank)
 
 
 def _has_norm(estimate: MemoryEstimate) -> bool:

@@ -9,7 +9,7 @@ from ...errors import first_line
 from ...memory.estimate import MemoryEstimate
 from ...memory.rehearsal.replica import NO_BLOCKS
 from ...run import GeneratorRun
-from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, do_go_together, single_changes
+from .changes import CHECKPOINTING, MIXED, OF_A_MEAN, Change, accumulations, compatible, do_go_together, single_changes
 from .result import MemoryChange, WhatFits
 
 MORE_TOGETHER = 1.25
@@ -44,7 +44,8 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
         self._estimate, self._k = estimate, batch_size
         self._card = estimate.capacity_bytes, estimate.capacity_name
         self._waiting_for = "the estimate as it is"
-        self._has_split = False
+        self._splits, self._has_split = accumulations(estimate, batch_size), False
+        self._assumed: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
         super().__init__(self._events())
 
@@ -55,9 +56,10 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
 
     def result(self, changes: Iterable[MemoryChange], outcome: Literal["finished", "stopped"] = "finished") -> WhatFits:
         """What the rows so far say, with what the search knows beside them."""
+        of_a_mean = (OF_A_MEAN,) if self._has_split else ()
         return WhatFits.from_changes(
             changes, batch_size=self._k, card=self._card, outcome=outcome, left_out=self.left_out,
-            caveats=(*self._estimate.caveats, *self._shortage(), *((OF_A_MEAN,) if self._has_split else ())),
+            caveats=(*self._estimate.caveats, *self._assumed, *self._shortage(), *of_a_mean),
             data_form=self._estimate.task.data_form,
         )  # fmt: skip
 
@@ -90,11 +92,13 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
         if NO_BLOCKS in changed.traced_caveats:
             self.left_out = (*self.left_out, f"{change.name} (the model has no list of blocks to put it around)")
             return
+        said = (caveat for caveat in changed.traced_caveats if caveat not in self._estimate.caveats)
+        self._assumed = tuple(dict.fromkeys((*self._assumed, *said)))
         yield row
 
     def _accumulated(self, change: Change, alone: MemoryChange) -> Iterator[MemoryChange]:
         """Down to the first split that fits; none, where the smallest does not take less."""
-        splits = accumulations(self._estimate, self._k)
+        splits = self._splits
         if not splits:
             return
         self._waiting_for = "accumulation" if not change.name else f"accumulation with {change.name}"
@@ -139,12 +143,10 @@ class WhatFitsSearch(GeneratorRun[MemoryChange]):
 
     def _together(self, short: list[tuple[Change, MemoryChange]]) -> Iterator[MemoryChange]:
         """Of those that exclude each other, the one that takes less."""
-        changes: list[Change] = []
-        for change, _ in sorted(short, key=lambda found: found[1].peak_bytes):
-            changes += [change] if all(do_go_together(change, other) for other in changes) else []
+        least_first = sorted(short, key=lambda found: found[1].peak_bytes)
+        changes = compatible(change for change, _ in least_first)
         if len(changes) < 2:
             return
-        changes.sort(key=lambda change: change.rank)
         everything = sum(changes[1:], changes[0])
         for row in self._estimated(everything):
             yield row

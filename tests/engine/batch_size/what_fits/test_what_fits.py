@@ -327,3 +327,29 @@ def test_shorter_sequences_are_among_the_changes_where_the_data_are_tokens() -> 
     assert not any(
         "sequences" in row.name for row in what_fits(words_task(), "1 GB", batch_size=99, progress=False).changes
     )
+
+
+def test_a_very_large_wanted_size_is_split_at_once() -> None:
+    splits = accumulations(estimate_memory(images_task(), "8 GB"), 10**9)
+    assert [change.accumulate for change in splits][:3] == [2, 4, 8] and splits[-1].accumulate == 10**9
+
+
+def test_what_a_change_assumes_stands_below_the_table(found: WhatFits) -> None:
+    assert any("Checkpointing was planned for each block" in caveat for caveat in found.caveats)
+    assert any("in the dtype of the weights" in caveat for caveat in found.caveats)
+
+
+def test_of_several_devices_the_same_changes_are_open() -> None:
+    estimate = estimate_memory(words_task(), "8 GB")
+    alone, several = ([c.name for c in single_changes(e, 4)] for e in (estimate, estimate.among(2, "full")))
+    assert alone == several
+
+
+def test_of_several_devices_no_checkpointing_is_told_where_it_changes_nothing() -> None:
+    model = nn.Linear(64, 4096)
+    task = Task(
+        model, optimizer_of("AdamW", model), nn.functional.mse_loss, (torch.randn(64, 64), torch.randn(64, 4096))
+    )
+    found = what_fits(task, "2x 715 MB", batch_size=4096, progress=False)
+    assert not any("checkpointing" in row.name for row in found.changes)
+    assert any(what.startswith("gradient checkpointing (") for what in found.left_out)
