@@ -171,7 +171,8 @@ def _words(curves: dict[int, LRCurve], answers: dict[int, float], exponent: floa
     if exponent is None:
         return "No clear answer: fewer than two batch sizes have one", f"Found: {found}." if found else ""
     if not _does_move(answers, exponent):
-        return "η hardly moves with k", f"Suggested: {found}."
+        is_known = any(curve.confidence == "sure" or curve.settings.mode == "quick" for curve in curves.values())
+        return "η hardly moves with k" if is_known else "Cannot tell whether η moves with k", f"Suggested: {found}."
     power = f"{exponent:.1f}".replace("-", "−")
     return f"η {'grows' if exponent > 0 else 'falls'} as about k^{power}", f"Suggested: {found}."
 
@@ -188,6 +189,8 @@ def _limit(settings: LRSettings, curves: dict[int, LRCurve], ended: dict[int, st
     silent = [k for k, curve in known.items() if curve.suggestion is None and k not in ended]
     if silent:
         parts.append(f"No clear answer at k = {', '.join(map(str, silent))}.")
+    if doubtful := [k for k, c in known.items() if c.confidence == "between" and settings.mode == "race"]:
+        parts.append(f"In doubt at k = {', '.join(map(str, doubtful))}.")
     never = [k for k in settings.batch_sizes if k not in known and k not in ended]
     if never:
         parts.append(f"Stopped before k = {', '.join(map(str, never))}.")

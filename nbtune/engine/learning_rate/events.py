@@ -55,7 +55,7 @@ class RaceStep:
         loss: The training loss before the update, mean over the batch (and over the step's updates), or the loss on
             the held-out part after it; may be inf or NaN in the last step of a rate that diverged.
         seconds: From the start of the run to the end of the step.
-        fixed_losses: After the step, the loss on each of some batches that nobody trains on, in evaluation mode: at the
+        fixed_losses: After the step, the loss on each of some batches kept out of the steps, in evaluation mode: at the
             end of a round, where the race cannot tell its rates apart; else ().
         is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
         batch_size, repeat: As of ``LRStep``.
@@ -74,9 +74,8 @@ class RaceStep:
 
     def __post_init__(self) -> None:
         check_event(self)
-        if self.fixed_losses:
-            losses = (number("fixed_losses", loss, may_be_endless=True) for loss in self.fixed_losses)
-            object.__setattr__(self, "fixed_losses", tuple(losses))
+        losses = (number("fixed_losses", loss, may_be_endless=True) for loss in self.fixed_losses)
+        object.__setattr__(self, "fixed_losses", tuple(losses))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...formats import format_lr
 from .race.candidate import Candidate
+from .race.rules import TELLS_MORE, use
 from .reading import Answer, Confidence, Outcome, Reading
 
 DISAGREE = 4.0
@@ -60,22 +61,24 @@ def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
     suggestions = [a.suggestion for a in answered if a.suggestion is not None]
     value, peak = _middle(suggestions) or 0.0, _middle([a.peak for a in answered])
     low, high, within = _middle([a.low for a in answered]), _middle([a.high for a in answered]), ""
+    confidence, is_race = _confidence(answered, len(ended)), bool(orders[0].candidates)
+    is_doubtful = is_race and any(a.confidence != "sure" for a in answered)
     if low is not None and high is not None:
-        good = "good" if orders[0].candidates else "usable"
-        within = f"{good} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
+        word = "the best lies somewhere" if is_doubtful else "good" if is_race else "usable"
+        within = f"{word} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
+    limit = _limit(suggestions, peak, len(ended), repeats)
     return Answer(
         suggestion=value, peak=peak, low=low, high=high, best=_middle([a.best for a in answered]),
-        rises_from=_middle([a.rises_from for a in answered]), verdict=f"Use η = {format_lr(value)}",
-        confidence=_confidence(answered, len(ended)),
-        reason=f"{within}{_agreement(suggestions)}.", limit=_limit(suggestions, peak, len(ended), repeats),
+        rises_from=_middle([a.rises_from for a in answered]), verdict=use(value, is_sure=not is_doubtful),
+        confidence=confidence, reason=f"{within}{_agreement(suggestions)}.",
+        limit=f"{limit} {TELLS_MORE}".strip() if is_doubtful else limit,
     )  # fmt: skip
 
 
 def _no_answer(ended: Sequence[Answer], answered: int) -> Answer:
     without = next(answer for answer in ended if answer.suggestion is None)
     if not answered:
-        low, high = _middle([a.low for a in ended]), _middle([a.high for a in ended])
-        return replace(without, low=low, high=high, best=None, rises_from=None, fit=())
+        return replace(without, best=None, rises_from=None, fit=())
     has = f"Only {answered} of {len(ended)} data orders led to one"
     return Answer(
         verdict="No clear answer: it depends on the order of the data.",

@@ -29,11 +29,15 @@ def batch_size_of(loader: Iterable[Any]) -> int | None:
         return size if isinstance(size, int) else None
 
 
+class DataEndedError(ValueError):
+    """Data that come once are used up."""
+
+
 def endless(loader: Iterable[Any]) -> Iterator[Any]:
     """Batches without end: when the data are used up they begin again.
 
     Raises:
-        ValueError: When a pass yields nothing, as a used-up iterator does.
+        ValueError: When a pass yields nothing, as a used-up iterator does; DataEndedError after the first.
     """
     count = 0
     while True:
@@ -42,7 +46,7 @@ def endless(loader: Iterable[Any]) -> Iterator[Any]:
             count += 1
             yield batch
         if count == before:
-            raise ValueError(_ended(loader, count) if count else NO_BATCH)
+            raise DataEndedError(_ended(loader, count)) if count else ValueError(NO_BATCH)
 
 
 def _ended(loader: Any, count: int) -> str:

@@ -211,7 +211,7 @@ class Trainer:
         # are compared.
         self._held_out_streams = RandomStreams(self._task.device, self._seed)
         with self._held_out_streams, torch.no_grad(), self._modes.evaluating(), let_through():
-            losses = [self._loss(b, needs_graph=False) for b in held_out]
+            losses = [self._loss(b, needs_graph=False, is_training=False) for b in held_out]
             return self._lowered(torch.stack([loss.float() for loss in losses if loss is not None]))
 
     def fixed_batches(self, loader: Any, count: int) -> list[Any]:
@@ -284,8 +284,8 @@ class Trainer:
             raise
         return loss
 
-    def _loss(self, batch: Any, needs_graph: bool = True) -> torch.Tensor | None:
-        """The loss of a batch; None where the user's code skips it."""
+    def _loss(self, batch: Any, *, needs_graph: bool = True, is_training: bool = True) -> torch.Tensor | None:
+        """The loss of a batch; None where the user's code skips it, which counts among those of the training alone."""
         amp = self._task.amp
         try:
             with _NO_AUTOCAST if amp is None else torch.autocast(self._task.device.type, dtype=amp):
@@ -293,7 +293,7 @@ class Trainer:
         except Exception as error:
             explained(error, batch, self._dtype)
             raise
-        if self._losses.is_skipped(returned):
+        if returned is None if not is_training else self._losses.is_skipped(returned):
             return None
         loss = self._losses.read(returned, needs_graph=needs_graph)
         if self._steps_taken == 0 and needs_graph:

@@ -334,3 +334,83 @@ def old_race(best: float) -> list[RaceStep]:
 def test_the_steps_of_an_older_version_are_a_whole_race_still(best: float) -> None:
     curve = LRCurve.from_steps(old_race(best), settings=LRSettings())
     assert curve.outcome == "finished" and curve.best == pytest.approx(best, rel=0.5)
+
+
+def odd_task(in_evaluation: Callable[[torch.Tensor], torch.Tensor | None], **changes: Any) -> Task:
+    """Small batches of a noisy line, with another loss in evaluation mode."""
+    draw = torch.Generator().manual_seed(5)
+    inputs = torch.randn(2000, 4, generator=draw)
+    targets = inputs[:, :1] + 2 * torch.randn(2000, 1, generator=draw)
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+
+    def training_step(model: nn.Module, batch: Any) -> torch.Tensor | None:
+        loss = nn.functional.mse_loss(model(batch[0]), batch[1])
+        return loss if model.training else in_evaluation(loss)
+
+    loader = DataLoader(TensorDataset(inputs, targets), 4, shuffle=True, generator=torch.Generator().manual_seed(1))
+    arguments = {"data": loader, "training_step": training_step, **changes}
+    return Task(model, torch.optim.SGD(model.parameters(), lr=0.1), **arguments)
+
+
+def test_looks_that_run_against_the_training_lose_no_search() -> None:
+    """The lowest loss on the fixed batches may be that of a rate which was worse at every step."""
+    trained, control = {0.01: np.full(4, 0.9), 10.0: np.full(4, 9.0)}, np.ones(4)
+    fixed = {0.01: np.full(8, 0.9) + np.arange(8) / 1e3, 10.0: np.full(8, 0.1) + np.arange(8) / 1e3}
+    look = look_at(30, trained, control, fixed, np.ones(8))
+    assert look.leader == 10.0 and look.leader in look.close and look.is_settled in (True, False)
+    assert find_lr(odd_task(lambda loss: 100 - loss), progress=False).outcome == "finished"
+
+
+@pytest.mark.parametrize("kind", ["nan", "constant"])
+def test_a_loss_in_evaluation_mode_that_says_nothing_is_not_judged_by(kind: str) -> None:
+    by_steps = find_lr(odd_task(lambda loss: None), progress=False)
+    curve = find_lr(odd_task(lambda loss: loss * (math.nan if kind == "nan" else 0)), progress=False)
+    assert (curve.suggestion, curve.low, curve.high) == (by_steps.suggestion, by_steps.low, by_steps.high)
+    assert curve.suggestion is not None
+
+
+def test_looks_count_neither_as_skipped_nor_as_taken() -> None:
+    curve = find_lr(odd_task(lambda loss: None), progress=False)
+    assert not any("returned None" in caveat for caveat in curve.caveats)
+
+
+@pytest.mark.filterwarnings("ignore:The data are an iterator")
+@pytest.mark.parametrize("count", [50, 70])
+def test_data_that_come_once_are_not_spent_on_looks_and_end_a_race_early(count: int) -> None:
+    batches = list(odd_task(lambda loss: loss).loader)[:count]
+    curve = find_lr(odd_task(lambda loss: loss, data=iter(batches)), progress=False)
+    assert curve.updates > 13 * 5 and not any(step.fixed_losses for step in curve.steps)
+    early = [caveat for caveat in curve.caveats if caveat.startswith("Ended early: the data ended after")]
+    assert bool(early) == (curve.outcome == "stopped")
+
+
+def test_no_sample_is_looked_at_twice() -> None:
+    """A few samples in several batches are no further looks, which the error would take them for."""
+    draw = torch.Generator().manual_seed(5)
+    data = torch.randn(24, 4, generator=draw), torch.randn(24, 1, generator=draw)
+    loader = DataLoader(TensorDataset(*data), 8, shuffle=True)
+    assert not any(looks_of(steps_of(minimum_task(data=loader))))
+    several = DataLoader(TensorDataset(*(torch.cat([x] * 2) for x in data)), 8, shuffle=True)
+    assert {len(look) for look in looks_of(steps_of(minimum_task(data=several))).values()} == {6}
+
+
+def test_several_orders_in_doubt_say_so() -> None:
+    curve = find_lr(odd_task(lambda loss: None), repeats=2, progress=False)
+    assert curve.confidence == "between" and curve.verdict.startswith("In doubt: use η = ")
+    assert "the best lies somewhere from" in curve.reason and "good" not in curve.reason
+    assert "would tell" in curve.limit
+
+
+def test_batch_sizes_in_doubt_are_named_and_no_law_is_claimed() -> None:
+    found = find_lr(odd_task(lambda loss: None), batch_sizes=(4, 8), progress=False)
+    doubtful = [k for k, curve in found.curves.items() if curve.confidence == "between"]
+    assert doubtful and f"In doubt at k = {', '.join(map(str, doubtful))}." in found.limit
+    if len(doubtful) == 2 and not found.does_move:
+        assert found.verdict == "Cannot tell whether η moves with k"
+
+
+def test_an_event_read_back_is_the_one_that_was_written() -> None:
+    step = RaceStep(lr=0.1, step=1, loss=1.0, seconds=0.0)
+    assert RaceStep(lr=0.1, step=1, loss=1.0, seconds=0.0, fixed_losses=[]) == step  # type: ignore[arg-type]
+    assert hash(step) == hash(RaceStep(lr=0.1, step=1, loss=1.0, seconds=0.0, fixed_losses=[]))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Batches that nobody trains on, by which a race judges what its steps cannot tell apart."""
+"""Batches kept out of the steps of their epoch, by which a race judges what its steps cannot tell apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from ...device import out_of_memory
 from ...task import batches
+from ...task.loaders import samples_in
 from ...task.task import Task
 from ...training.feeds import SharedBatches
 from .runner import Runner
@@ -40,7 +41,8 @@ class FixedBatches:
 
     def __init__(self, task: Task, standings: Standings, *, may_be: bool) -> None:
         self.at = 0
-        self._task, self._standings, self._may_be = task, standings, may_be
+        self._task, self._standings = task, standings
+        self._may_be = may_be and self._there_are() >= LEAST
         self._kept: list[Any] | None = None  # [] where the user's code has no loss in evaluation mode
         self._count = 0
 
@@ -48,6 +50,11 @@ class FixedBatches:
         """Let them come at the present step, where the race wants them and they have no place yet."""
         if self._standings.wants_fixed and self._may_be and not self.at:
             self.at = self._standings.taken
+
+    def _there_are(self) -> float:
+        """Batches of one epoch: more would be the same samples again, and no further looks."""
+        samples, size = samples_in(self._task.loader), self._task.batch_size
+        return math.inf if samples is None or not size else samples // size
 
     def draw(self, shared: SharedBatches, runner: Runner) -> bool:
         """Take them out of ``shared``, at their place.
@@ -63,7 +70,8 @@ class FixedBatches:
         if self._kept is None:
             self._kept = [*found, *shared.window]
             try:
-                runner.losses_on(self._kept)
+                if not torch.isfinite(runner.losses_on(self._kept)).all():
+                    self._kept = []
             except Exception as error:
                 if out_of_memory.kind_of(error) in ("out of memory", "ambiguous"):
                     raise
@@ -85,7 +93,7 @@ class FixedBatches:
 
     def _counted(self, first: Any) -> int:
         # By the batch alone, not by the memory there is: the answer must not depend on that.
-        samples = (self._task.samples_per_update or 0) / self._task.accumulate
+        samples = self._task.batch_size
         wanted = max(WANTED, math.ceil(SAMPLES / samples)) if samples else WANTED
         fits = WANTED_BYTES // max(1, sum(tensor.nbytes for tensor in batches.tensors_of(first)))
-        return max(LEAST, min(MOST, wanted, fits))
+        return int(max(LEAST, min(MOST, wanted, fits, self._there_are())))

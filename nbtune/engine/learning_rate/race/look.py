@@ -33,7 +33,7 @@ class Look:
 
     Attributes:
         step: At the end of which step.
-        is_fixed: Whether by fixed batches that nobody trains on, else by those of the last steps.
+        is_fixed: Whether by batches kept out of the steps, else by those of the last steps.
         level: Mean loss without training, its sign left out.
         below: η → its loss minus that without training; negative is better.
         behind: η → its loss minus the leader's.
@@ -105,13 +105,13 @@ def look_at(
     return Look(
         step=step, is_fixed=is_fixed, level=level, below=below, behind=behind, leader=leader,
         harmful=frozenset(lr for lr in below if (below[lr].least > 0 and below[lr].mean >= least)
-                          or _is_worse_throughout(trained[lr], control)),
+                          or _is_worse_throughout(losses[lr], without)),
         has_fallen=any(one.most < 0 and one.mean < -least for one in below.values()),
     )  # fmt: skip
 
 
 def _is_worse_throughout(losses: Losses, control: Losses) -> bool:
-    """At each step by a clear part: what blows up has too large an error for any other test."""
+    """At each of them by a clear part: what blows up has too large an error for any other test."""
     return bool((losses - control > CLEAR_PART * abs(float(control.mean()))).all())
 
 

@@ -113,6 +113,7 @@ def _answer(standings: Standings, look: Look, way: Direction) -> Answer:
     lrs = list(standings.losses)
     within, is_sure = _candidates_for_best(standings, look)
     best, fit = _minimum(standings, look) if is_sure else (weighted_lr(look), ())
+    is_sure = is_sure and standings.is_over  # one that was stopped has not seen all that it would have
     suggestion = TO_SUGGESTION * best
     low, high = _half_way(lrs, *within)
     low, high = min(low, LEAST_LOW * best), max(high, best)
@@ -124,10 +125,15 @@ def _answer(standings: Standings, look: Look, way: Direction) -> Answer:
         reason = f"good from {said}; {what}, moved {TO_SUGGESTION:g}× to the safe side."
     return Answer(
         suggestion=suggestion, peak=TO_PEAK * best, low=low, high=high, best=best, fit=fit,
-        rises_from=min(above, default=None), confidence="sure" if is_sure and standings.is_over else "between",
-        verdict=f"{'Use' if is_sure else 'In doubt: use'} η = {format_lr(suggestion)}", reason=reason,
+        rises_from=min(above, default=None), confidence="sure" if is_sure else "between",
+        verdict=use(suggestion, is_sure=is_sure), reason=reason,
         limit=_limit(standings, look, TO_PEAK * best, is_sure=is_sure),
     )  # fmt: skip
+
+
+def use(suggestion: float, *, is_sure: bool) -> str:
+    """The verdict of an answer."""
+    return f"{'Use' if is_sure else 'In doubt: use'} η = {format_lr(suggestion)}"
 
 
 def _limit(standings: Standings, look: Look, peak: float, *, is_sure: bool) -> str:

@@ -78,7 +78,9 @@ class LRRace(GeneratorRun[RaceStep]):
         self._backups, self._is_fenced = Backups(), is_fenced
         self._at_work: Runner | None = None
         self._kept: list[Any] = []
-        self._fixed = FixedBatches(task, self.standings, may_be=self._held_out is None and task.update is None)
+        # Of data that come once, each batch that nobody trains on would be missed later.
+        may_be = self._held_out is None and task.update is None and not batches.what_cannot_be_rewound(task.loader)
+        self._fixed = FixedBatches(task, self.standings, may_be=may_be)
         self._failures: dict[float, Failure] = {}
         self._seconds_per_step = self._bytes_per_step = 0.0
         self._begun, self._spare = 0.0, math.inf
@@ -111,14 +113,19 @@ class LRRace(GeneratorRun[RaceStep]):
                     yield from self._replayed(in_place=False)
                 if not self._is_done:
                     yield from self._replayed(in_place=True)
-            except NotEnoughMemoryError as error:
-                if not any(self.standings.losses.values()):
+            except (NotEnoughMemoryError, batches.DataEndedError) as error:
+                has_begun = self.standings.look if isinstance(error, ValueError) else self._has_losses
+                if not has_begun:
                     raise
                 self.noted[-1].said.add(f"Ended early: {error}.")
             finally:
                 if self._tape is not None:
                     self._tape.close()
                 self._loader_state.put_back()
+
+    @property
+    def _has_losses(self) -> bool:
+        return any(self.standings.losses.values())
 
     @property
     def _is_done(self) -> bool:
