@@ -194,6 +194,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def kernel() -> Iterator[Sequence[str]]:
     """The command that starts one."""
+    if sys.platform != "linux":  # without fork or SIGIO each imports for itself
+        yield KERNEL
+        return
     # A socket's path may have a hundred letters, and pytest's folders have more.
     with tempfile.TemporaryDirectory() as folder, forked_kernels(Path(folder)) as command:
         yield command

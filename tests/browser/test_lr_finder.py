@@ -104,7 +104,7 @@ RACED = "c = finder.result; print(c.updates, c.outcome, len(c.rounds), state() =
 IN_THE_SECOND_ROUND = 90
 """The first is 5 batches for each of 13 rates and the control, the second 7 for each that is left and the control."""
 RATES_HAVE_LEFT = "() => / ([2-9]|1[0-2]) of 13 rates left/.test(document.querySelector('.nbtune-panel').innerText)"
-ONE_LOSS_AXIS = """() => {
+THREE_PLOTS = """() => {
     const plots = Array.from(document.querySelectorAll('[data-points]:not([hidden] *)'));
     const [course, standings, scores] = plots.map(plot => plot.getBoundingClientRect());
     return plots.length === 3 && course.width > 250 && standings.width === 200 && scores.width > 250;
@@ -114,7 +114,7 @@ ONE_LOSS_AXIS = """() => {
 def raced(notebook: Notebook, name: str) -> None:
     """Start a race, watch rates leave, see the answer, apply it."""
     gate = begun(notebook, name, RACE, RACED, "print(task.lr)", held_at=IN_THE_SECOND_ROUND)
-    assert notebook.page.evaluate(ONE_LOSS_AXIS)
+    notebook.wait(THREE_PLOTS)
     notebook.picture("race-idle")
     notebook.panel().locator(".nbtune-run").click()
     notebook.wait(RATES_HAVE_LEFT)
