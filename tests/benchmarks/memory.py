@@ -1,7 +1,7 @@
 """How far predicted memory is off, and how long predicting takes. Prints tables; no GPU is needed.
 
     python tests/benchmarks/memory.py                     # all of them, but for devices and the ladder
-    python tests/benchmarks/memory.py host replay         # some: host, replay, published, card, curve, changes, laptop, absent
+    python tests/benchmarks/memory.py host replay         # some, by the names below
     python tests/benchmarks/memory.py ladder              # needs timm: pip install --no-deps timm
 
 host        the tracer, with the emulation of CUDA off, against every allocation that PyTorch's profiler sees in two
