@@ -12,7 +12,7 @@ ETA_RANGE = (1e-5, 10.0)
 """η of the first and the last colour; what lies beyond has that of the end."""
 
 # One every half of a decade. In OKLab lightness rises evenly from end to end, so greyscale keeps the order, and so do
-# protan, deutan and tritan readers; on the weakest surface in use the contrast is 3.5 : 1 at the least.
+# protan, deutan and tritan readers; on the weakest surface in use the contrast is 3.48 : 1 at the least.
 _STOPS = {
     "light": (
         "#2629C5", "#5227B9", "#6D23AD", "#841DA2", "#951797", "#A3188B", "#AD2280", "#B33074", "#B54067", "#B45059",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ LEAST_STEPS = 3
 """A score is the mean of the last third of the steps, and of no fewer than these."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for its score
 class Racer:
     """A rate with what it did.
 
@@ -54,7 +55,7 @@ class Racer:
         """It took so many."""
         return len(self.losses)
 
-    @property
+    @cached_property
     def score(self) -> float | None:
         """Its last; None before the third step. One that diverged in its first steps has none either."""
         return self.score_at(self.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ LEAST_ZOOM = 0.04
 """Of the loss at the start: no axis is shorter, so that a level race looks level."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what marks and words ask for again and again is worked out once
 class RaceScene:
     """A race, with the range it is seen in.
 
@@ -75,12 +75,12 @@ class RaceScene:
     def sign(self) -> int:
         return self.curve.sign
 
-    @property
+    @cached_property
     def height_of_px(self) -> float:
         """One px of the frame, in loss."""
         return (self.high - self.low) / (FRAME_HEIGHT - HEAD_PX - FOOT_PX)
 
-    @property
+    @cached_property
     def ends(self) -> tuple[float, float]:
         """Of the frame, lower and higher loss."""
         return frame_ends(self.low, self.high, self.sign)
@@ -111,12 +111,12 @@ class RaceScene:
         """Steps at which rounds end, past and to come, before the last."""
         return [at for at in ROUND_ENDS if at < self.last]
 
-    @property
+    @cached_property
     def ended(self) -> list[int]:
         """Those of rounds that have ended."""
         return [at for at, _ in self.curve.rounds]
 
-    @property
+    @cached_property
     def alive(self) -> list[Racer]:
         return [r for r in self.racers if r.left_after is None and r.steps]
 
@@ -125,11 +125,11 @@ class RaceScene:
         """Those still in, the lowest score first."""
         return sorted(self.alive, key=score_of)
 
-    @property
+    @cached_property
     def out(self) -> list[Racer]:
         return [r for r in self.racers if r.left_after is not None]
 
-    @property
+    @cached_property
     def leader(self) -> Racer | None:
         """The one with the lowest score, where that says something: with an answer, or clearly below no training."""
         best = next((r for r in self.ranked if r.score is not None and not self.is_off(r.score)), None)
