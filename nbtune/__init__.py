@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Task, find_lr
+    from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Schedule, Task, find_lr
     from .engine.batch_size.find import find_batch_size
     from .engine.batch_size.image_size import largest_image_size
     from .engine.batch_size.limit import BatchLimit
@@ -56,6 +56,7 @@ _HOME = {
     "ModelBusyError": "engine",
     "NotPredictableError": "engine.memory.estimate",
     "RaceStep": "engine",
+    "Schedule": "engine",
     "Task": "engine",
     "WhatFits": "engine.batch_size.what_fits.result",
     "compare_batch_sizes": "engine.comparison.compare",
@@ -72,8 +73,8 @@ __all__ = [
     "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings", "Curvature",
     "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRByBatchSize", "LRCurve", "LRFinder",
     "LRSettings", "LRStep", "LossStep", "MemoryChange", "MemoryEstimate", "MemoryTrial", "ModelBusyError",
-    "NotPredictableError", "RaceStep", "Task", "WhatFits", "compare_batch_sizes", "estimate_curvature",
-    "estimate_memory", "find_batch_size", "find_lr", "largest_image_size", "plot", "what_fits",
+    "NotPredictableError", "RaceStep", "Schedule", "Task", "WhatFits", "compare_batch_sizes",
+    "estimate_curvature", "estimate_memory", "find_batch_size", "find_lr", "largest_image_size", "plot", "what_fits",
 ]  # fmt: skip
 
 

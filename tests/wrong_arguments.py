@@ -116,7 +116,8 @@ def _by_keyword(make: Callable[..., Any], rules: dict[str, Rule], **right: Any) 
 LR_RULES: dict[str, Rule] = {
     "mode": among("race", "quick"), "lr_min": lambda v: real(least=1e-30)(v) and float(v) < 10.0,
     "lr_max": lambda v: real(above=1e-5)(v) and float(v) <= 1e30, "rates": whole(4, 1000), "steps": whole(10, 10**6),
-    "updates_per_step": whole(1, 10**6, none=True), "optimizer": lambda v: v is None or (isinstance(v, str) and None),
+    "updates_per_step": whole(1, 10**6, none=True), "train_steps": whole(none=True),
+    "optimizer": lambda v: v is None or (isinstance(v, str) and None),
     "max_seconds": limit_of_time, "validation": anything, "validation_batches": whole(1, 10**6),
     "repeats": whole(1, 1000), "batch_sizes": whole_numbers, "curvature": among(None, True, False),
 }  # fmt: skip
@@ -386,6 +387,17 @@ def _results(task: nt.Task) -> dict[str, list[Argument]]:
         "RaceStep": _by_keyword(nt.RaceStep, {"lr": real(least=0), "step": COUNT, "loss": _is_loss,
             "seconds": real(least=0), "is_replayed": among(True, False), "batch_size": whole(none=True),
             "repeat": COUNT, "error": _is_text}, lr=0.1, step=1, loss=1.0, seconds=0.0),
+        "LRCurve.for_steps": [Argument("train_steps", curve.for_steps, whole(none=True))],
+        "LRByBatchSize.for_steps": [Argument("train_steps", by_size.for_steps, whole(none=True))],
+        "LRCurve.schedule": _by_keyword(
+            curve.schedule, {"steps": whole(), "kind": among("constant", "decay", "one-cycle")}, steps=10
+        ),
+        "Schedule": _by_keyword(
+            nt.Schedule, {"kind": among("constant", "decay", "one-cycle"), "steps": whole(),
+                          "peak": lambda v: v is not None and real(least=1e-30)(v) and float(v) <= 1e30},
+            kind="decay", steps=10, peak=0.1,
+        ),
+        "Schedule.scheduler": [Argument("optimizer", curve.schedule(10).scheduler)],
         "LossStep": _by_keyword(nt.LossStep, {"run": nothing, "samples_seen": COUNT, "updates": COUNT,
             "loss": _is_loss, "seconds": real(least=0), "point": COUNT, "held_out_loss": _is_loss_or_none,
             "ended": _is_text},

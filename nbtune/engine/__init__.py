@@ -11,6 +11,7 @@ from .learning_rate.curve import LRCurve
 from .learning_rate.events import LRStep, RaceStep
 from .learning_rate.find import find_lr
 from .learning_rate.race.run import LRRace, race_lr
+from .learning_rate.schedule import Schedule
 from .learning_rate.search import LRSearch, search_lr
 from .learning_rate.settings import LRSettings
 from .learning_rate.sweep.classic_rules import ClassicRule, classic_rules
@@ -20,7 +21,7 @@ from .training.workpiece import ModelBusyError
 
 __all__ = [
     "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "Curvature", "LRByBatchSize", "LRCurve", "LRRace",
-    "LRSearch", "LRSettings", "LRStep", "LRSweep", "MemoryTrial", "ModelBusyError", "RaceStep", "Task",
+    "LRSearch", "LRSettings", "LRStep", "LRSweep", "MemoryTrial", "ModelBusyError", "RaceStep", "Schedule", "Task",
     "classic_rules", "estimate_curvature", "find_batch_size", "find_lr", "probe_batch_sizes", "race_lr", "search_lr",
     "sweep_lr",
 ]  # fmt: skip

@@ -87,6 +87,14 @@ class LRByBatchSize:
         """From the start of the search to its last step."""
         return max((curve.seconds for curve in self.curves.values()), default=0.0)
 
+    def for_steps(self, train_steps: int | None) -> LRByBatchSize:
+        """The same search read for a training of so many optimizer updates; see ``LRCurve.for_steps``."""
+        settings = replace(self.settings, train_steps=train_steps)
+        ended = [Ended(batch_size=k, repeat=0, reason=reason) for k, reason in self.ended.items()]
+        steps = [step for curve in self.curves.values() for step in curve.steps]
+        read = LRByBatchSize.from_steps([*steps, *ended], settings=settings, sign=self.sign)
+        return replace(read, caveats=self.caveats, data_form=self.data_form)
+
     def apply(self, task: Task) -> None:
         """Set the optimizer's learning rate to the suggestion for the task's own batch size.
 
@@ -138,6 +146,12 @@ class BySizeFold:
         if size not in self._folds:
             self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size, sign=self._sign)
         self._folds[size].add(step)
+
+    def read_for(self, train_steps: int | None) -> None:
+        """As of ``LRFold``."""
+        self._settings = replace(self._settings, train_steps=train_steps)
+        for fold in self._folds.values():
+            fold.read_for(train_steps)
 
     def result(self) -> LRByBatchSize:
         """What is known now."""

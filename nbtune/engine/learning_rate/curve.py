@@ -19,6 +19,7 @@ from .race import rules as race_rules
 from .race.candidate import Candidate
 from .race.standings import Standings
 from .reading import Confidence, Outcome, Reading
+from .schedule import Kind, Schedule, part_of_best
 from .settings import LRSettings
 from .sweep import reading as sweep
 
@@ -208,6 +209,38 @@ class LRCurve:
         """From the start of the run to its last step."""
         return self.steps[-1].seconds if self.steps else 0.0
 
+    def for_steps(self, train_steps: int | None) -> LRCurve:
+        """The same search read for a training of so many optimizer updates: of a race, the suggestion moves.
+
+        Args:
+            train_steps: ≥ 1; None where nobody knows.
+        Raises:
+            ValueError: For anything else.
+        """
+        settings = replace(self.settings, train_steps=train_steps)
+        read = LRCurve.from_steps(self.steps, settings=settings, batch_size=self.batch_size, sign=self.sign)
+        return replace(read, curvature=self.curvature, caveats=self.caveats, data_form=self.data_form)
+
+    def schedule(self, steps: int | None = None, kind: Kind = "decay") -> Schedule:
+        """η at every step of a training, by what is known after this search.
+
+        Args:
+            steps: Optimizer updates of the whole training; None for the settings' ``train_steps``.
+            kind: "decay", which trained best at every length tried, "one-cycle" or "constant"; see ``Schedule``.
+        Raises:
+            ValueError: When there is no suggestion, or nobody said how many steps.
+        """
+        steps = self.settings.train_steps if steps is None else steps
+        if steps is None:
+            raise ValueError("steps must say how long the training is, in optimizer updates, such as schedule(3000)")
+        if self.suggestion is None or self.peak is None:
+            raise ValueError(f"there is no suggestion to make a schedule of. {self.verdict} {self.reason}")
+        schedule = Schedule(kind, steps, self.peak)
+        peak = self.suggestion if schedule.kind == "constant" else self.peak
+        if self.best is not None:  # a sweep has none
+            peak = part_of_best(schedule.kind, schedule.steps) * self.best
+        return replace(schedule, peak=peak)
+
     def apply(self, task: Task) -> None:
         """Set the optimizer's learning rate to the suggestion; groups keep their ratios.
 
@@ -283,6 +316,13 @@ class LRFold:
             return
         self._known = None
 
+    def read_for(self, train_steps: int | None) -> None:
+        """From now on, read what is known for a training of so many optimizer updates; see ``LRCurve.for_steps``."""
+        if self._settings is not None:
+            self._settings, self._known = replace(self._settings, train_steps=train_steps), None
+        for fold in self._orders.values():
+            fold.read_for(train_steps)
+
     def result(self) -> LRCurve:
         """What is known now."""
         if self._known is None:
@@ -302,12 +342,14 @@ class LRFold:
     def _reading(self, orders: tuple[LRCurve, ...], settings: LRSettings) -> Reading:
         way = direction_of(self._sign)
         if len(orders) > 1:
-            return pooled([curve.reading for curve in orders], settings.repeats)
+            return pooled([curve.reading for curve in orders], settings)
         if orders:
             return replace(orders[0].reading, outcome="stopped")  # others were to come
         if self._standings is not None:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
-            return race_rules.reading_of(self._standings, is_replayed=is_replayed, way=way)
+            return race_rules.reading_of(
+                self._standings, is_replayed=is_replayed, way=way, train_steps=settings.train_steps
+            )
         return sweep.reading_of(self._steps, settings, way)
 
 

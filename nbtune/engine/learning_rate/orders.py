@@ -13,12 +13,13 @@ from ...formats import format_lr
 from .race.candidate import Candidate
 from .race.rules import TELLS_MORE, use
 from .reading import Answer, Confidence, Outcome, Reading
+from .settings import LRSettings
 
 DISAGREE = 4.0
 """Suggestions that lie farther apart than this factor are said to disagree; the default rates lie 3.2 apart."""
 
 
-def pooled(orders: Sequence[Reading], repeats: int) -> Reading:
+def pooled(orders: Sequence[Reading], settings: LRSettings) -> Reading:
     """What is known after several orders.
 
     Rates are medians of those orders that have an answer, where that is more than half of them: one that leads astray
@@ -26,8 +27,9 @@ def pooled(orders: Sequence[Reading], repeats: int) -> Reading:
 
     Args:
         orders: At least two, each with some steps.
-        repeats: How many were asked for.
+        settings: Of the search: how many were asked for, and for what training.
     """
+    repeats = settings.repeats
     candidates = tuple(map(_pooled_candidate, zip(*(o.candidates for o in orders), strict=True)))
     if candidates:
         scores = {c.lr: c.score for c in candidates if c.score is not None}
@@ -39,7 +41,7 @@ def pooled(orders: Sequence[Reading], repeats: int) -> Reading:
     ends = sorted({c.left_after for c in candidates if c.left_after is not None})
     starts = [o.start_loss for o in orders if o.start_loss is not None]
     return Reading(
-        answer=_answer(orders, repeats), outcome=_outcome(orders, repeats), candidates=candidates, lrs=lrs,
+        answer=_answer(orders, settings), outcome=_outcome(orders, repeats), candidates=candidates, lrs=lrs,
         losses=losses, smoothed_losses=smoothed, start_loss=sum(starts) / len(starts) if starts else None,
         rounds=tuple((end, sum(c.left_after == end for c in candidates)) for end in ends),
     )  # fmt: skip
@@ -52,7 +54,7 @@ def _outcome(orders: Sequence[Reading], repeats: int) -> Outcome:
     return "diverged" if outcomes == {"diverged"} else "finished"
 
 
-def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
+def _answer(orders: Sequence[Reading], settings: LRSettings) -> Answer:
     # One that was stopped before it had an answer says nothing against the others.
     ended = [o for o in orders if o.answer.suggestion is not None or o.outcome != "stopped"] or orders
     answered = [o.answer for o in ended if o.answer.suggestion is not None]
@@ -66,11 +68,13 @@ def _answer(orders: Sequence[Reading], repeats: int) -> Answer:
     if low is not None and high is not None:
         word = "the best lies somewhere" if is_doubtful else "good" if is_race else "usable"
         within = f"{word} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
-    limit = _limit(suggestions, peak, len(ended), repeats)
+    train_steps = settings.train_steps if is_race else None
+    limit = _limit(suggestions, peak, len(ended), settings.repeats)
     return Answer(
         suggestion=value, peak=peak, low=low, high=high, best=_middle([a.best for a in answered]),
-        rises_from=_middle([a.rises_from for a in answered]), verdict=use(value, is_sure=not is_doubtful),
-        confidence=confidence, reason=f"{within}{_agreement(suggestions)}.",
+        rises_from=_middle([a.rises_from for a in answered]), confidence=confidence,
+        verdict=use(value, is_sure=not is_doubtful, train_steps=train_steps),
+        reason=f"{within}{_agreement(suggestions)}.",
         limit=f"{limit} {TELLS_MORE}".strip() if is_doubtful else limit,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ Mode = Literal["race", "quick"]
 
 WHOLE = {
     "rates": (4, 1000), "steps": (10, 10**6), "updates_per_step": (1, 10**6), "validation_batches": (1, 10**6),
-    "repeats": (1, 1000), "max_steps": (20, 10**6),
+    "repeats": (1, 1000), "max_steps": (20, 10**6), "train_steps": (1, 10**9),
 }  # fmt: skip
 """Settings that are whole numbers, with their limits."""
 
@@ -37,6 +37,8 @@ class LRSettings:
             begins that would exceed them.
         updates_per_step: Optimizer updates behind each loss, ≥ 1; it is their mean. Above 1 for batches so small that
             the loss of one tells little. None for 1, and in a race as many as hold 4 samples.
+        train_steps: Optimizer updates of the training that is to follow, ≥ 1: a long one wants a lower rate than a
+            short one. It changes what is read off a race, not the race; None where nobody knows.
         optimizer: Of a task with several (``update=``): the name of the one whose rate is looked for; the others keep
             theirs, and its own loss is judged where ``update`` returns one of that name. None for all together, their
             ratios kept.
@@ -60,6 +62,7 @@ class LRSettings:
     steps: int = 100
     max_steps: int = 400
     updates_per_step: int | None = None
+    train_steps: int | None = None
     optimizer: str | None = None
     max_seconds: float | None = None
     validation: Any = field(default=None, compare=False, repr=False)
@@ -76,7 +79,7 @@ class LRSettings:
             raise ValueError(f"lr_min must be below lr_max, not {format_lr(self.lr_min)} and {format_lr(self.lr_max)}")
         for name, (least, most) in WHOLE.items():
             value = getattr(self, name)
-            if value is not None or name != "updates_per_step":
+            if value is not None or name not in ("updates_per_step", "train_steps"):
                 object.__setattr__(self, name, whole_number(name, value, least=least, most=most))
         object.__setattr__(self, "max_seconds", seconds("max_seconds", self.max_seconds))
         sizes = whole_numbers("batch_sizes", self.batch_sizes, example="[16, 64, 256]")

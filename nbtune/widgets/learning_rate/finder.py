@@ -21,7 +21,7 @@ from ..panel.view import IS_RUNNING, Sentence
 from ..panel.words import idle_sentence
 from .acts import SearchAct, TheoryAct
 from .searched import Searched
-from .settings import FIELDS, MODES, SIZES, has_theory, mode_of, settings_from, texts_of
+from .settings import FIELDS, MODES, SIZES, has_theory, mode_of, settings_from, texts_of, train_steps_from
 from .stage import BLOCKS, Stage, axes_of, figures_of
 
 
@@ -89,16 +89,32 @@ class LRFinder(Panel):
         if "mode" in names and is_running:
             self.mode = mode_of(self.settings)  # what runs stays in sight
         self._stage.set_up(self.settings, self.mode)
-        if self.result is None or self._searched is None or is_running:
+        if self._searched is None:
+            return None
+        is_read = "train_steps" not in names or self._read_anew(self._searched)
+        if self.result is None or is_running or not is_read:
             return None
         is_in_sight = mode_of(self.result.settings) == self.mode
-        if names & {"rules", "theory"} and is_in_sight:
+        if names & {"rules", "theory", "train_steps"} and is_in_sight:
             self._stage.draw(self.result)
-        if names & {"mode", "theory"} and is_in_sight:
+        if names & {"mode", "theory", "train_steps"} and is_in_sight:
             self._stage.tell(self.result, self._searched)
         elif names & {"mode", "theory"}:
             self._stage.tell_nothing(self.task)
         return self._new_theory if "theory" in names and is_in_sight and self._lacks_theory else None
+
+    def _read_anew(self, searched: Searched) -> bool:
+        """Take what was found for a training of the length that stands in its field; False where that is none."""
+        try:
+            train_steps = train_steps_from(self.values["train_steps"])
+        except ValueError as error:
+            self.sentence = [["Not read anew:", "danger"], [f" {error}.", ""]]
+            return False
+        self.settings = replace(self.settings, train_steps=train_steps)
+        searched.read_for(train_steps)
+        if self.result is not None and self.state not in IS_RUNNING:
+            self.result, self._view.is_kept = searched.curve(), False
+        return True
 
     @property
     def _lacks_theory(self) -> bool:

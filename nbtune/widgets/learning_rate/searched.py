@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...engine import LRCurve, LRSettings
@@ -29,6 +30,11 @@ class Searched:
         """Take what came next."""
         for event in events:
             self._fold.add(event)
+
+    def read_for(self, train_steps: int | None) -> None:
+        """Take what is known, and what comes, for a training of so many optimizer updates."""
+        self.settings = replace(self.settings, train_steps=train_steps)
+        self._fold.read_for(train_steps)
 
     @property
     def taken(self) -> int:

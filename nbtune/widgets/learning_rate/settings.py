@@ -26,6 +26,15 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "batch_sizes", "label": "k", "kind": "text", "short": ", k = {}", "modes": [SIZES]},
     {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race"]},
     {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
+    {
+        "name": "train_steps",
+        "label": "training steps",
+        "kind": "integer",
+        "row": 2,
+        "short": "",
+        "live": True,
+        "placeholder": "how many?",
+    },
     {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},
     {"name": "theory", "label": "2/λmax", "kind": "switch", "row": 2, "short": "", "modes": ["race", "quick"]},
     {
@@ -49,7 +58,7 @@ def texts_of(settings: LRSettings, task: Task) -> dict[str, str]:
     """What stands in the fields."""
     return {
         "lr_min": format_lr(settings.lr_min), "lr_max": format_lr(settings.lr_max), "rates": str(settings.rates),
-        "steps": str(settings.steps), "repeats": str(settings.repeats),
+        "steps": str(settings.steps), "repeats": str(settings.repeats), "train_steps": str(settings.train_steps or ""),
         "batch_sizes": ", ".join(map(str, settings.batch_sizes or _around(task))),
     }  # fmt: skip
 
@@ -85,9 +94,23 @@ def settings_from(texts: dict[str, str], mode: str, before: LRSettings, task: Ta
             continue
         if kind == "text":
             changes[name] = _sizes(text)
+        elif name == "train_steps":
+            changes[name] = train_steps_from(text)
         elif kind != "switch" and text != shown[name]:
             changes[name] = number_in(text, field["label"], *_KINDS[kind])
     return replace(before, **changes)
+
+
+def train_steps_from(text: str) -> int | None:
+    """How long the training will be, as typed; None for an empty field.
+
+    Raises:
+        ValueError: For a text that is no whole number from 1 up.
+    """
+    if not text.strip():
+        return None
+    steps = number_in(text.replace(",", "").strip(), "training steps", int, "a whole number such as 3000, or empty")
+    return LRSettings(train_steps=steps).train_steps
 
 
 def _around(task: Task) -> list[int]:

@@ -95,7 +95,7 @@ class Stage:
     def tell(self, curve: LRCurve | LRByBatchSize, searched: Searched) -> None:
         """Say what was found, and what can be done with it."""
         face = self.face
-        face.apply_label, face.suggestion_action = "", None
+        face.apply_label, face.suggestion_action, face.code = "", None, {}
         kind = "stopped" if curve.outcome == "stopped" else "done"
         parts = outcome_parts(curve, searched.total, is_stopped=searched.is_stopped)
         self.progress(kind, searched.taken, searched.total, *parts)
@@ -106,6 +106,9 @@ class Stage:
             face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
         elif curve.suggestion is not None:
             face.apply_label = f"Apply η = {format_lr(curve.suggestion)}"
+            if curve.settings.train_steps is not None:
+                schedule = curve.schedule()
+                face.code = {"title": f"schedule: {schedule.title}", "text": schedule.code}
         elif curve.retry is not None:
             lr_min, lr_max = map(format_lr, curve.retry)
             values = {"lr_min": lr_min, "lr_max": lr_max}
@@ -116,7 +119,7 @@ class Stage:
         face = self.face
         face.apply_label, face.suggestion_action = "", None
         face.progress, face.sentence = {**face.progress, "fraction": 0.0, "text": "", "short": ""}, idle_sentence(task)
-        face.notes = []
+        face.notes, face.code = [], {}
 
     def progress(self, kind: str, taken: int, total: int, *parts: str) -> None:
         """How far a search is, in a bar and in words."""

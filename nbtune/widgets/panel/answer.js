@@ -1,5 +1,6 @@
 /* What a run says: a sentence, what to try next, and notes for those who ask. */
 
+import { Code } from "./code.js";
 import { element, label, lowered } from "./elements.js";
 
 /** "k = 8" stays on one line. */
@@ -18,7 +19,8 @@ export class Answer {
     this.notes = element("ul", "nbtune-notes", { hidden: true });
     this.more = element("button", "nbtune-link nbtune-more", { type: "button", hidden: true });
     this.more.addEventListener("click", () => this.toggleNotes(this.notes.hidden));
-    this.el.append(this.sentence, this.next, this.more, this.notes);
+    this.code = new Code();
+    this.el.append(this.sentence, this.next, this.more, this.notes, this.code.el);
   }
 
   drawSentence(pieces) {
@@ -44,6 +46,10 @@ export class Answer {
     this.more.hidden = !notes.length;
     this.notes.replaceChildren(...notes.map((textContent) => element("li", "", { textContent })));
     this.toggleNotes(notes.length > 0 && !this.notes.hidden);
+  }
+
+  drawCode(code) {
+    this.code.draw(code);
   }
 
   toggleNotes(isShown) {

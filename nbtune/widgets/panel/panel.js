@@ -124,10 +124,16 @@ class PanelView {
     if (isMove) event.stopPropagation(); // else Lab takes it for a step from cell to cell
     const isTyped = key === "Enter" && target.type === "text";
     if (key === "Escape" && this.showsStop()) this.send("stop");
-    else if (isTyped && !this.showsStop()) this.act(this.runAction.sends === "start" ? "start" : "set");
+    else if (isTyped && !this.showsStop()) this.act(this.asksForRun(target) ? "start" : "set");
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** What is about the picture alone needs no new run. */
+  asksForRun({ name }) {
+    const isLive = this.model.get("fields").some((field) => field.name === name && field.live);
+    return this.runAction.sends === "start" && !isLive;
   }
 
   drawFields() {
@@ -250,6 +256,10 @@ class PanelView {
     this.answer.drawNotes(this.model.get("notes"));
   }
 
+  drawCode() {
+    this.answer.drawCode(this.model.get("code"));
+  }
+
   drawProblem() {
     const problem = this.model.get("problem");
     this.stage.hidden = Boolean(problem);
@@ -330,6 +340,7 @@ function render({ model, el }) {
   view.follow(["progress"], view.drawProgress);
   view.follow(["sentence", "suggestion_action"], view.drawSentence);
   view.follow(["notes"], view.drawNotes);
+  view.follow(["code"], view.drawCode);
   view.follow(["problem"], view.drawProblem);
   view.follow(["plots"], view.drawPlots);
   view.follow(["kept"], view.offerKept);

@@ -37,7 +37,8 @@ class Face(OneWay):
             is the value); where needed row (1 or 2) and modes, those it belongs to. Kinds: "number", "integer",
             "text"; "choice" and "segments" with options [value, label], a choice where any other value may be typed
             with other (that entry's name) and example; "switch"; "slider", a number with min, max, step and, where
-            they exist, limit and limit_text. A live field is about what is shown: it is never locked.
+            they exist, limit and limit_text. A live field is about what is shown: it is never locked. One that may be
+            empty has a placeholder.
         actions: The buttons: name, sign, label and what each sends. The one named "run" is "Stop" during a run; the one
             named "apply" is labelled by ``apply_label``. With repeats, one that is held down sends again and again.
         values: What stands in the fields, as text; of a switch "on" or "".
@@ -49,6 +50,7 @@ class Face(OneWay):
         contents: What stands in the others; see blocks.js.
         progress: Of the run, or empty for a tool whose plots show it.
         notes: Sentences for those who ask, behind a button after the result's.
+        code: Empty, or what to write: its title, and text behind it, which can be copied.
         problem: None, or an error's title, text, where and traceback; shown in place of the plot.
         kept: Picture and sentence for when it is drawn no more, see ``Displays``.
         other_run: None, or whether the run of somebody else's that is using the model ``is_stopping``; the button
@@ -68,6 +70,7 @@ class Face(OneWay):
     progress = traitlets.Dict({"fraction": 0.0, "text": "", "short": "", "kind": "running"}).tag(sync=True)
     sentence: traitlets.List[Any] = traitlets.List().tag(sync=True)
     notes: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    code = traitlets.Dict(value_trait=traitlets.Unicode()).tag(sync=True)
     suggestion_action = traitlets.Instance(dict, allow_none=True).tag(sync=True)
     kept = traitlets.Dict().tag(sync=True)
     other_run = traitlets.Instance(dict, allow_none=True).tag(sync=True)
@@ -142,6 +145,7 @@ class View:
         """Take away what the last run left."""
         face = self.face
         face.problem, face.suggestion_action, face.apply_label, face.notes = None, None, "", []
+        face.code = {}
         face.other_run = None
 
     def say_stopping(self, waiting_for: str) -> None:

@@ -181,3 +181,56 @@ def test_while_the_second_order_runs_it_is_said() -> None:
     assert gate.reached.wait(PATIENCE_SECONDS) and wait_for(lambda: "data order 2 of 2" in finder.progress["text"])
     gate.opened.set()
     assert len(finished(finder).orders) == 2
+
+
+# The length of the training
+
+
+def test_how_long_the_training_will_be_moves_the_answer_without_a_run() -> None:
+    finder = LRFinder(plain_task())
+    assert finder.values["train_steps"] == "" and finder.code == {}
+    finder.start()
+    curve = finished(finder)
+    before = curve.suggestion
+    assert finder.code == {}
+    click(finder, "set", values={"train_steps": "3,000"})
+    curve = finder.result
+    assert finder.state == "done" and curve.settings.train_steps == 3000 == finder.settings.train_steps
+    assert 0 < curve.suggestion < before and f"{curve.suggestion:.2g}" in finder.apply_label
+    assert finder.code["text"] == curve.schedule().code and "3\u202f000 steps" in finder.code["title"]
+    finder.start()
+    assert finished(finder).settings.train_steps == 3000 and finder.code
+    click(finder, "set", values={"train_steps": ""})
+    assert finder.result.settings.train_steps is None and finder.code == {}
+
+
+@pytest.mark.parametrize("text", ["long", "0", "-3", "1e3", "3.5"])
+def test_a_length_that_is_none_is_told_and_the_answer_stays(text: str) -> None:
+    finder = LRFinder(plain_task(), mode="quick", steps=20, curvature=False)
+    finder.start()
+    curve = finished(finder)
+    click(finder, "set", values={"train_steps": text})
+    assert finder.result == curve and said(finder).startswith("Not read anew: ") and "train" in said(finder)
+    click(finder, "start", values={**finder.values, "train_steps": text})
+    assert finder.problem is not None and "train" in finder.problem["text"]
+
+
+def test_a_length_typed_before_the_run_or_while_it_goes_on_is_that_of_its_answer() -> None:
+    gate = Gate()
+    finder = LRFinder(at_step(60, gate), train_steps=500)
+    assert finder.values["train_steps"] == "500"
+    finder.start()
+    assert gate.reached.wait(PATIENCE_SECONDS)
+    click(finder, "set", values={"train_steps": "5000"})
+    gate.opened.set()
+    assert finished(finder).settings.train_steps == 5000
+
+
+def test_over_batch_sizes_the_length_counts_too() -> None:
+    finder = LRFinder(plain_task(), batch_sizes=[8, 32])
+    finder.start()
+    before = finished(finder)
+    click(finder, "set", values={"train_steps": "9000"})
+    assert isinstance(finder.result, LRByBatchSize) and finder.code == {}
+    for k, lr in finder.result.suggestions.items():
+        assert lr is not None and lr < (before.suggestions[k] or 0)

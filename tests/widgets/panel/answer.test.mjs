@@ -15,7 +15,7 @@ test("at first there is a place for a sentence alone", () => {
   const { el } = new Answer(listener());
   assert.deepEqual(
     [...el.children].map(({ hidden }) => hidden),
-    [false, true, true, true],
+    [false, true, true, true, true],
   );
 });
 

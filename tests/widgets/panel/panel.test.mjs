@@ -29,6 +29,7 @@ const TRAITS = {
   progress: { fraction: 0, text: "", short: "", kind: "running" },
   sentence: [["Press Start.", ""]],
   notes: [],
+  code: {},
   suggestion_action: null,
   apply_label: "",
   problem: null,
@@ -137,6 +138,17 @@ test("Enter sets the fields of a tool that has no run to start", () => {
   const { find, sent } = shown({ actions: [{ name: "run", sign: "▶", label: "Walk", sends: "walk" }] });
   hand.press(find("[name=lr_min]"), "Enter");
   assert.deepEqual(sent, [{ type: "set", values: START, mode: "race" }]);
+});
+
+test("Enter in a text about the picture alone starts nothing", () => {
+  const [lrMin, rates, theory] = TRAITS.fields;
+  const { find, sent } = shown({ fields: [{ ...lrMin, live: true }, rates, theory] });
+  hand.press(find("[name=lr_min]"), "Enter");
+  hand.press(find("[name=rates]"), "Enter");
+  assert.deepEqual(
+    sent.map(({ type }) => type),
+    ["set", "start"],
+  );
 });
 
 test("arrows that move inside the panel do not move Lab from cell to cell", () => {
@@ -262,10 +274,12 @@ test("progress, sentence, notes and what to try next are the model's", () => {
     sentence: [["Stopped.", "strong"]],
     suggestion_action: { label: "Try again", values: { lr_min: "1e-6" } },
     notes: ["a note"],
+    code: { title: "schedule", text: "x = 1" },
   });
   assert.equal(find("[role=progressbar]").getAttribute("aria-valuenow"), "50");
   assert.equal(find(".nbtune-sentence").textContent, "Stopped.");
   assert.equal(find(".nbtune-more").textContent, "▸ 1 note");
+  assert.equal(find(".nbtune-code-text").textContent, "x = 1");
   find(".nbtune-next").click();
   assert.deepEqual(sent, [{ type: "try", values: { lr_min: "1e-6" } }]);
 });

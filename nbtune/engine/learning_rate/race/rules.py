@@ -8,16 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ....formats import format_lr
+from ....formats import format_count, format_lr
 from ...direction import DOWN, Direction
 from ..reading import BEFORE_ANY_STEP, NOT_FINITE, Answer, Outcome, Reading
+from ..schedule import part_of_best
 from .candidate import Candidate, begin_of
 from .look import Look, weighted_lr
 from .standings import END, Standings
-
-TO_SUGGESTION, TO_PEAK = 0.6, 0.7
-"""× the minimum of the losses. At 3,000 steps a rate one step too high costs far more than one step too low, and a
-one-cycle schedule is at its peak for a short time only (``tests/benchmarks/README.md``)."""
 
 LEAST_LOW = 0.4
 """× the minimum: the range begins no higher. Three losses do not place it better."""
@@ -36,15 +33,18 @@ LATE_REACH = math.sqrt(REACH)
 TELLS_MORE = "More steps (max_steps) or a larger k would tell."
 
 
-def reading_of(standings: Standings, *, is_replayed: bool = False, way: Direction = DOWN) -> Reading:
+def reading_of(
+    standings: Standings, *, is_replayed: bool = False, way: Direction = DOWN, train_steps: int | None = None
+) -> Reading:
     """What is known of a race as it stands.
 
     Args:
         standings: Of the race.
         is_replayed: Whether its rates began anew for every round.
         way: Which is better, in words.
+        train_steps: Of the training that is to follow; None where nobody knows.
     """
-    answer = read(standings, is_stopped=not standings.is_over, way=way)
+    answer = read(standings, is_stopped=not standings.is_over, way=way, train_steps=train_steps)
     candidates = standings.candidates()
     limits = [answer.limit, *raised_by(candidates)]
     if is_replayed:
@@ -70,18 +70,19 @@ def raised_by(candidates: Sequence[Candidate]) -> list[str]:
     return [f"η = {which}: {failed[0].error.rstrip('.')}."]
 
 
-def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN) -> Answer:
+def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN, train_steps: int | None = None) -> Answer:
     """What a race says at the end of its last round.
 
     The best rate is the minimum of a parabola in log η through the lowest loss and its two neighbours (where the lower
     one is in the race to the end); in doubt, the mean in log η of all rates still in, weighted by how well each may be
-    the best. The suggestion lies below it by ``TO_SUGGESTION``. The range ends half-way to the next rate that is worse
-    beyond doubt.
+    the best. The suggestion lies below it, the further the longer the training (``part_of_best``). The range ends
+    half-way to the next rate that is worse beyond doubt.
 
     Args:
         standings: Of the race.
         is_stopped: Whether it ended before its time.
         way: Which is better, in words.
+        train_steps: Of the training that is to follow; None where nobody knows.
     """
     lrs, look = list(standings.losses), standings.look
     if _is_never_finite(standings):
@@ -99,7 +100,7 @@ def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN) -> An
         return _flat(standings, way)
     if not standings.is_told_apart:
         return _all_the_same(standings, way)
-    return _answer(standings, look, way) if look.has_fallen else _no_telling(standings, look, way)
+    return _answer(standings, look, way, train_steps) if look.has_fallen else _no_telling(standings, look, way)
 
 
 def _is_never_finite(standings: Standings) -> bool:
@@ -109,12 +110,13 @@ def _is_never_finite(standings: Standings) -> bool:
     return bool(firsts) and not any(map(math.isfinite, firsts))
 
 
-def _answer(standings: Standings, look: Look, way: Direction) -> Answer:
+def _answer(standings: Standings, look: Look, way: Direction, train_steps: int | None) -> Answer:
     lrs = list(standings.losses)
     within, is_sure = _candidates_for_best(standings, look)
     best, fit = _minimum(standings, look) if is_sure else (weighted_lr(look), ())
     is_sure = is_sure and standings.is_over  # one that was stopped has not seen all that it would have
-    suggestion = TO_SUGGESTION * best
+    part, peak = part_of_best("constant", train_steps), part_of_best("one-cycle", train_steps) * best
+    suggestion = part * best
     low, high = _half_way(lrs, *within)
     low, high = min(low, LEAST_LOW * best), max(high, best)
     above = [lr for lr in lrs if lr in standings.harmful and lr > best]
@@ -122,18 +124,19 @@ def _answer(standings: Standings, look: Look, way: Direction) -> Answer:
     reason = f"the best lies somewhere from {said}; after {look.step} steps these could not be told apart."
     if is_sure:
         what = f"{way.lowest} loss of {len(lrs)} rates after {look.step} steps"
-        reason = f"good from {said}; {what}, moved {TO_SUGGESTION:g}× to the safe side."
+        reason = f"good from {said}; {what}, moved {part:.2g}× to the safe side."
     return Answer(
-        suggestion=suggestion, peak=TO_PEAK * best, low=low, high=high, best=best, fit=fit,
+        suggestion=suggestion, peak=peak, low=low, high=high, best=best, fit=fit,
         rises_from=min(above, default=None), confidence="sure" if is_sure else "between",
-        verdict=use(suggestion, is_sure=is_sure), reason=reason,
-        limit=_limit(standings, look, TO_PEAK * best, is_sure=is_sure),
+        verdict=use(suggestion, is_sure=is_sure, train_steps=train_steps), reason=reason,
+        limit=_limit(standings, look, peak, is_sure=is_sure),
     )  # fmt: skip
 
 
-def use(suggestion: float, *, is_sure: bool) -> str:
+def use(suggestion: float, *, is_sure: bool, train_steps: int | None) -> str:
     """The verdict of an answer."""
-    return f"{'Use' if is_sure else 'In doubt: use'} η = {format_lr(suggestion)}"
+    length = "" if train_steps is None else f" for {format_count(train_steps)} steps"
+    return f"{'Use' if is_sure else 'In doubt: use'} η = {format_lr(suggestion)}{length}"
 
 
 def _limit(standings: Standings, look: Look, peak: float, *, is_sure: bool) -> str:
