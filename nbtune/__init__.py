@@ -10,7 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import LRByBatchSize, LRCurve, LRSettings, LRStep, ModelBusyError, RaceStep, Schedule, Task, find_lr
+    from .engine import (
+        LRByBatchSize,
+        LRByOptimizer,
+        LRCurve,
+        LRSettings,
+        LRStep,
+        ModelBusyError,
+        RaceStep,
+        Schedule,
+        Task,
+        find_lr,
+    )
     from .engine.batch_size.find import find_batch_size
     from .engine.batch_size.image_size import largest_image_size
     from .engine.batch_size.limit import BatchLimit
@@ -45,6 +56,7 @@ _HOME = {
     "DescentSettings": "engine.descent.settings",
     "DescentStep": "engine.descent.events",
     "LRByBatchSize": "engine",
+    "LRByOptimizer": "engine",
     "LRCurve": "engine",
     "LRFinder": "widgets",
     "LRSettings": "engine",
@@ -70,11 +82,12 @@ _HOME = {
 }
 
 __all__ = [
-    "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings", "Curvature",
-    "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRByBatchSize", "LRCurve", "LRFinder",
-    "LRSettings", "LRStep", "LossStep", "MemoryChange", "MemoryEstimate", "MemoryTrial", "ModelBusyError",
-    "NotPredictableError", "RaceStep", "Schedule", "Task", "WhatFits", "compare_batch_sizes",
-    "estimate_curvature", "estimate_memory", "find_batch_size", "find_lr", "largest_image_size", "plot", "what_fits",
+    "BatchComparison", "BatchLimit", "BatchProber", "BatchSettings", "Comparison", "ComparisonSettings",
+    "Curvature", "DescentExplorer", "DescentPath", "DescentSettings", "DescentStep", "LRByBatchSize",
+    "LRByOptimizer", "LRCurve", "LRFinder", "LRSettings", "LRStep", "LossStep", "MemoryChange", "MemoryEstimate",
+    "MemoryTrial", "ModelBusyError", "NotPredictableError", "RaceStep", "Schedule", "Task", "WhatFits",
+    "compare_batch_sizes", "estimate_curvature", "estimate_memory", "find_batch_size", "find_lr",
+    "largest_image_size", "plot", "what_fits",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from torch._C._profiler import _EventType
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+NEEDED = "torch.distributed.fsdp", "torch.distributed.optim", "torch.profiler", "processes"
 Make = Callable[[], tuple[nn.Module, Any, list[str]]]
 
 
@@ -49,8 +50,12 @@ def watch(make: Make, kind: str, devices: int, **asked: Any) -> list[Watched]:
         kind: As ``sharding`` of ``estimate_memory``.
         **asked: ``batch_size``, ``accumulate``; ``optimizer``, a class.
     """
+    # Forked from a process that has imported what they need, which takes longer than their training.
+    torch.multiprocessing.get_context("forkserver").set_forkserver_preload(list(NEEDED))
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(_process, (make, kind, devices, folder, asked), nprocs=devices)
+        torch.multiprocessing.start_processes(
+            _process, (make, kind, devices, folder, asked), nprocs=devices, start_method="forkserver"
+        )
         return [torch.load(Path(folder) / f"{rank}.pt", weights_only=False) for rank in range(devices)]
 
 

@@ -7,6 +7,7 @@ from .batch_size.settings import BatchSettings
 from .batch_size.trial import MemoryTrial
 from .curvature.estimate import Curvature, estimate_curvature
 from .learning_rate.by_batch_size import LRByBatchSize
+from .learning_rate.by_optimizer import LRByOptimizer
 from .learning_rate.curve import LRCurve
 from .learning_rate.events import LRStep, RaceStep
 from .learning_rate.find import find_lr
@@ -20,8 +21,8 @@ from .task.task import Task
 from .training.workpiece import ModelBusyError
 
 __all__ = [
-    "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "Curvature", "LRByBatchSize", "LRCurve", "LRRace",
-    "LRSearch", "LRSettings", "LRStep", "LRSweep", "MemoryTrial", "ModelBusyError", "RaceStep", "Schedule", "Task",
-    "classic_rules", "estimate_curvature", "find_batch_size", "find_lr", "probe_batch_sizes", "race_lr", "search_lr",
-    "sweep_lr",
+    "BatchLimit", "BatchProbe", "BatchSettings", "ClassicRule", "Curvature", "LRByBatchSize", "LRByOptimizer",
+    "LRCurve", "LRRace", "LRSearch", "LRSettings", "LRStep", "LRSweep", "MemoryTrial", "ModelBusyError", "RaceStep",
+    "Schedule", "Task", "classic_rules", "estimate_curvature", "find_batch_size", "find_lr", "probe_batch_sizes",
+    "race_lr", "search_lr", "sweep_lr",
 ]  # fmt: skip

@@ -4,49 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...formats import format_lr
-from ..checks import choice, events, shown
-from ..plain_data import json_ready
+from ..checks import choice, events
 from ..small_print import small_print
 from ..task.task import Task, checked_task
-from .curve import LRCurve, LRFold
+from .curve import LRCurve
 from .events import Ended, LRStep, RaceStep
 from .settings import LRSettings
+from .several import SeveralCurves, SeveralFold
 
 LEAST_MOVE = 2.0
 """By less than this factor, the suggestions' own uncertainty, η is not said to move with k."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LRByBatchSize:
+class LRByBatchSize(SeveralCurves[int]):
     """What is known after a search for η at several batch sizes, a pure fold of its events (see ``from_steps``).
 
     Attributes:
-        curves: k → what was found there, rising; only those k that have begun.
-        settings: What was asked for.
-        ended: k → why it ended before its time, such as "out of memory".
+        curves: k → what was found there, rising; only those k that have begun. The others are those of
+            ``SeveralCurves``.
         exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
-        verdict, reason, limit: In words.
-        outcome: "finished", or "stopped" where not every k was searched to its end.
-        caveats, data_form, sign: As of ``LRCurve``.
     """
 
-    curves: dict[int, LRCurve]
-    settings: LRSettings
-    ended: dict[int, str]
     exponent: float | None
-    verdict: str
-    reason: str
-    limit: str
-    outcome: str
-    caveats: tuple[str, ...] = field(default=(), compare=False)
-    data_form: str = field(default="", compare=False)
-    sign: int = 1
 
     @classmethod
     def from_steps(cls, steps: Iterable[Any], *, settings: LRSettings, sign: int = 1) -> LRByBatchSize:
@@ -59,33 +45,16 @@ class LRByBatchSize:
         Raises:
             TypeError, ValueError: For anything else.
         """
-        if not isinstance(settings, LRSettings):
-            raise TypeError(f"settings must be an nbtune.LRSettings, not {shown(settings)}")
         fold = BySizeFold(settings, sign=choice("sign", sign, (1, -1)))
         for step in events("steps", steps, (LRStep, RaceStep, Ended)):
             fold.add(step)
         return fold.result()
 
     @property
-    def suggestions(self) -> dict[int, float | None]:
-        """k → η for training at a constant rate, or None."""
-        return {k: curve.suggestion for k, curve in self.curves.items()}
-
-    @property
     def does_move(self) -> bool:
         """Whether from the smallest to the largest k the suggestions move by more than single ones are sure to."""
         answers = {k: lr for k, lr in self.suggestions.items() if lr is not None}
         return _does_move(answers, self.exponent)
-
-    @property
-    def updates(self) -> int:
-        """Training steps in all."""
-        return sum(curve.updates for curve in self.curves.values())
-
-    @property
-    def seconds(self) -> float:
-        """From the start of the search to its last step."""
-        return max((curve.seconds for curve in self.curves.values()), default=0.0)
 
     def for_steps(self, train_steps: int | None) -> LRByBatchSize:
         """The same search read for a training of so many optimizer updates; see ``LRCurve.for_steps``."""
@@ -110,48 +79,21 @@ class LRByBatchSize:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; ``curves`` as a list, by rising k."""
-        return {
-            "kind": "lr_by_batch_size", "schema": 1, "curves": [curve.to_dict() for curve in self.curves.values()],
-            **json_ready({
-                "batch_sizes": list(self.curves), "ended": [list(pair) for pair in self.ended.items()],
-                "exponent": self.exponent, "verdict": self.verdict, "reason": self.reason, "limit": self.limit,
-                "outcome": self.outcome, "caveats": self.caveats, "data_form": self.data_form, "sign": self.sign,
-            }),
-        }  # fmt: skip
+        return self._plain("lr_by_batch_size", "batch_sizes", exponent=self.exponent)
 
     def __repr__(self) -> str:
         found = ", ".join(f"{k}: {'None' if lr is None else format_lr(lr)}" for k, lr in self.suggestions.items())
         return f"LRByBatchSize({{{found}}}, {self.outcome})\n  {self.verdict}. {self.reason}{small_print(self)}"
 
 
-class BySizeFold:
-    """Events become a result one by one; see ``LRFold``.
+class BySizeFold(SeveralFold[int]):
+    """Events become a result one by one; see ``SeveralFold``."""
 
-    Args:
-        settings: Those of the search.
-        sign: As of ``LRCurve``.
-    """
+    def _which(self, step: Any) -> int:
+        return step.batch_size or 0
 
-    def __init__(self, settings: LRSettings, *, sign: int = 1) -> None:
-        self._settings, self._sign = settings, sign
-        self._ended = dict[int, str]()
-        self._folds: dict[int, LRFold] = {}
-
-    def add(self, step: Any) -> None:
-        """Take the next event."""
-        size = step.batch_size or 0
-        if isinstance(step, Ended):
-            self._ended[size] = step.reason
-            return
-        if size not in self._folds:
-            self._folds[size] = LRFold(replace(self._settings, batch_sizes=(), curvature=None), size, sign=self._sign)
-        self._folds[size].add(step)
-
-    def read_for(self, train_steps: int | None) -> None:
-        """As of ``LRFold``."""
-        self._settings = replace(self._settings, train_steps=train_steps)
-        for fold in self._folds.values():
-            fold.read_for(train_steps)
+    def _samples(self, which: int, step: Any) -> int:
+        return which
 
     def result(self) -> LRByBatchSize:
         """What is known now."""
@@ -165,11 +107,6 @@ class BySizeFold:
             curves=curves, settings=settings, ended=ended, exponent=exponent, verdict=verdict, reason=reason,
             limit=_limit(settings, curves, ended), outcome="finished" if is_whole else "stopped", sign=self._sign,
         )  # fmt: skip
-
-    @property
-    def taken(self) -> int:
-        """Training steps so far."""
-        return sum(fold.taken for fold in self._folds.values())
 
 
 def _exponent(answers: dict[int, float]) -> float | None:

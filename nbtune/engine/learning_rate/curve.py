@@ -256,7 +256,8 @@ class LRCurve:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for ``json.dump``: ``kind``, ``schema`` and the fields; inf and NaN become None."""
         # Without the data: they would be copied, and are no result.
-        plain = asdict(replace(self, settings=replace(self.settings, validation=None)))
+        plain = asdict(replace(self, settings=replace(self.settings, validation=None, optimizers=())))
+        plain["settings"]["optimizers"] = [rival.name for rival in self.settings.optimizers]
         reading = plain.pop("reading")
         answer = reading.pop("answer")
         # They follow from the steps, or from the candidates.

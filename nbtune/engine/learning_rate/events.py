@@ -28,6 +28,7 @@ class LRStep:
         batch_size: k, where a search is over several batch sizes.
         repeat: Which data order, from 0.
         error: What the step raised, where the rate provoked it; then ``loss`` is NaN, and ``diverged`` is True.
+        optimizer: The name of the optimizer, where a search is over several.
     """
 
     index: int
@@ -40,6 +41,7 @@ class LRStep:
     batch_size: int | None = None
     repeat: int = 0
     error: str = ""
+    optimizer: str = ""
 
     def __post_init__(self) -> None:
         check_event(self)
@@ -58,7 +60,7 @@ class RaceStep:
         fixed_losses: After the step, the loss on each of some batches kept out of the steps, in evaluation mode: at the
             end of a round, where the race cannot tell its rates apart; else ().
         is_replayed: Whether the rate began anew for this round, because copies of all did not fit in memory.
-        batch_size, repeat: As of ``LRStep``.
+        batch_size, repeat, optimizer: As of ``LRStep``.
         error: What the step raised, where the rate provoked it; then ``loss`` is NaN.
     """
 
@@ -71,6 +73,7 @@ class RaceStep:
     batch_size: int | None = None
     repeat: int = 0
     error: str = ""
+    optimizer: str = ""
 
     def __post_init__(self) -> None:
         check_event(self)
@@ -80,16 +83,17 @@ class RaceStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A race or a sweep of a search over batch sizes ended before its time.
+    """A race or a sweep of a search over batch sizes or optimizers ended before its time.
 
     Attributes:
-        batch_size, repeat: Of which.
+        batch_size, repeat, optimizer: Of which.
         reason: Why, in a few words.
     """
 
     batch_size: int | None
     repeat: int
     reason: str
+    optimizer: str = ""
 
 
 def is_training_step(event: Any) -> bool:

@@ -13,9 +13,10 @@ from ..headless import Headless, carried_out
 from ..small_print import warn_of
 from ..task.task import Task, checked_task
 from .by_batch_size import BySizeFold, LRByBatchSize
+from .by_optimizer import ByOptimizerFold, LRByOptimizer
 from .curve import LRCurve, LRFold
 from .events import LRStep, RaceStep, is_training_step
-from .finding import finding_of, kind_of
+from .finding import LRResult, finding_of, kind_of
 from .search import LRSearch, search_lr
 from .settings import LRSettings
 
@@ -30,6 +31,18 @@ def find_lr(
     progress: bool = True,
     **changes: Any,
 ) -> LRByBatchSize: ...
+
+
+@overload
+def find_lr(
+    task: Task,
+    settings: LRSettings | None = None,
+    *,
+    optimizers: Iterable[Any],
+    max_seconds: float | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> LRByOptimizer: ...
 
 
 @overload
@@ -63,7 +76,7 @@ def find_lr(
         **changes: Single settings by name, e.g. ``lr_max=1.0``; see ``LRSettings``.
     Returns:
         The ``LRCurve``; its ``suggestion`` is None when there is no clear answer, and ``reason`` says why. With
-        ``batch_sizes=`` an ``LRByBatchSize``, which has one per k.
+        ``batch_sizes=`` an ``LRByBatchSize``, which has one per k; with ``optimizers=`` an ``LRByOptimizer``.
     Raises:
         TypeError, ValueError: For wrong settings or a task that cannot be trained.
         KeyboardInterrupt: When interrupted, with everything put back; its ``result`` holds what was known by then.
@@ -87,7 +100,7 @@ def find_lr(
     progress, settings = flag("progress", progress), made_of(LRSettings, settings, changes, taker="find_lr")
     run = search_lr(task, settings)
     warn_of([*task.caveats, *run.modes.left_out])
-    call: Headless[LRCurve | LRByBatchSize] = Headless(
+    call: Headless[LRResult] = Headless(
         run=run, task=task, tool="learning_rate", detail=kind_of(settings), max_seconds=settings.max_seconds,
         name="learning rate", unit="step", is_counted=is_training_step,
         text=lambda step: _text(step, task.sign_of(settings.optimizer)),
@@ -106,7 +119,7 @@ def _text(step: LRStep | RaceStep, sign: int) -> str:
     return f"η {format_lr(step.lr)}, loss {format_loss(sign * step.loss, 3)}"
 
 
-def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRCurve | LRByBatchSize:
+def lr_result(steps: Iterable[Any], task: Task, settings: LRSettings) -> LRResult:
     """What the events of a search for ``task`` say so far."""
     fold = lr_fold(task, settings)
     for step in steps:
@@ -118,15 +131,17 @@ def with_small_print(result: Any, run: LRSearch) -> Any:
     """A search's result with what the run has to say besides.
 
     Args:
-        result: An ``LRCurve`` or an ``LRByBatchSize``.
+        result: What it found.
         run: Whose result it is, at any point of it.
     """
     return replace(result, caveats=run.caveats, data_form=run.task.data_form)
 
 
-def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold:
+def lr_fold(task: Task, settings: LRSettings) -> LRFold | BySizeFold | ByOptimizerFold:
     """Takes the events of a search for ``task`` one by one, and gives what they say so far."""
     sign = task.sign_of(settings.optimizer)
     if settings.batch_sizes:
         return BySizeFold(settings, sign=sign)
+    if settings.optimizers:
+        return ByOptimizerFold(settings, task.samples_per_update, sign=sign)
     return LRFold(settings, task.samples_per_update, sign=sign)

@@ -19,6 +19,7 @@ from ..task.task import Task
 from ..training.notes import Notes, told
 from .events import Ended, LRStep, RaceStep
 from .race.run import LRRace, race_lr
+from .rivals import own_name
 from .settings import LRSettings
 from .sweep.run import LRSweep, sweep_lr
 
@@ -28,8 +29,9 @@ Event = LRStep | RaceStep | Ended | Curvature
 def search_lr(task: Task, settings: LRSettings | None = None) -> LRSearch:
     """The search that ``settings`` ask for, not yet begun: iterating over it trains.
 
-    A race or a sweep (see ``race_lr``, ``sweep_lr``) for each of ``batch_sizes`` and each of ``repeats`` data orders,
-    and then, where that is asked for, the curvature. Whoever iterates closes it, in the same thread.
+    A race or a sweep (see ``race_lr``, ``sweep_lr``) for each of ``batch_sizes`` or ``optimizers`` and each of
+    ``repeats`` data orders, and then, where that is asked for, the curvature. Whoever iterates closes it, in the same
+    thread.
 
     Raises:
         TypeError, ValueError: For settings that do not go with ``task``.
@@ -46,6 +48,8 @@ class Part:
         task: With this part's data.
         batch_size: k, where several are compared.
         repeat: Which data order: 0 for the task's own (of other batch sizes, the first seed's).
+        optimizer: Its name, where several are compared.
+        is_rival: Whether that is another than the task's own.
         is_all: Whether it is the whole search.
     """
 
@@ -53,6 +57,8 @@ class Part:
     batch_size: int | None
     repeat: int
     is_all: bool = False
+    optimizer: str = ""
+    is_rival: bool = False
 
 
 class LRSearch(GeneratorRun[Event]):
@@ -150,16 +156,24 @@ class LRSearch(GeneratorRun[Event]):
                         yield step
                         continue
                     seconds = before + step.seconds
-                    yield replace(step, batch_size=part.batch_size, repeat=part.repeat, seconds=seconds)
+                    yield replace(
+                        step, batch_size=part.batch_size, repeat=part.repeat, optimizer=part.optimizer, seconds=seconds
+                    )
             except Exception as error:
-                # What does not fit must not cost what was found before it, or at other batch sizes.
+                # What does not fit must not cost what was found before it, or at other batch sizes; and what another
+                # optimizer raises is no error of the task's.
                 is_alone = part.batch_size is None and not self.at
-                if is_alone or out_of_memory.kind_of(error) != "out of memory":
+                if is_alone or not (part.is_rival or out_of_memory.kind_of(error) == "out of memory"):
                     raise
                 failure = error
         if failure is None:
             return True
         out_of_memory.released(self.task.device, 0, failure)
+        if part.is_rival:
+            is_memory = out_of_memory.kind_of(failure) == "out of memory"
+            reason = "out of memory" if is_memory else f"{type(failure).__name__}: {first_line(failure).rstrip('.')}"
+            yield Ended(batch_size=None, repeat=part.repeat, reason=reason, optimizer=part.optimizer)
+            return True
         if part.batch_size is None:
             self._noted[0][-1].said.add(f"Ended early: {first_line(failure).rstrip('.')}.")
             return False
@@ -210,8 +224,14 @@ def _parts(task: Task, settings: LRSettings) -> list[Part]:
         raise ValueError("repeats needs data that are shuffled: this loader has one order only")
     if not settings.batch_sizes:
         orders = [reordered(task.loader, task.batch_size or 1, seed) for seed in repeats[1:]]
-        others = [Part(_with(task, order), None, repeat) for repeat, order in enumerate(orders, 1)]
-        return [Part(task, None, 0, is_all=not others), *others]
+        runs = {"": task}
+        if settings.optimizers:
+            runs = {own_name(task): task} | {rival.name: rival.beside(task) for rival in settings.optimizers}
+        return [
+            Part(_with(run, order) if repeat else run, None, repeat, not orders and not name, name, run is not task)
+            for name, run in runs.items()
+            for repeat, order in enumerate([None, *orders])
+        ]
     check_within_data(settings.batch_sizes, task.loader)
     parts = []
     for k in settings.batch_sizes:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ...formats import format_lr
 from ..checks import choice, rate, seconds, text, whole_number, whole_numbers
 from ..task.task import Task, checked_task
+from .rivals import Rival, rivals_of
 
 Mode = Literal["race", "quick"]
 
@@ -49,6 +50,9 @@ class LRSettings:
         validation_batches: How many of its batches are kept, ≥ 1.
         repeats: The search is done for so many data orders (the task's own, then others by seed), ≥ 1.
         batch_sizes: The search is done for each of these k, rising; () for the task's own alone.
+        optimizers: A race is held for the task's own optimizer and for each of these, on the same batches: names such
+            as "AdamW" and "SGD with momentum" (0.9), classes of optimizers, functions that take parameter groups and
+            make one, or a mapping of names to such; () for the task's own alone. But for η they are as they are made.
         curvature: Whether 2/λmax is estimated after the search, for no longer than that took (see
             ``estimate_curvature``). None: a widget does where that is expected to cost less, ``find_lr`` does not.
     Raises:
@@ -69,6 +73,7 @@ class LRSettings:
     validation_batches: int = 4
     repeats: int = 1
     batch_sizes: tuple[int, ...] = ()
+    optimizers: tuple[Rival, ...] = ()
     curvature: bool | None = None
 
     def __post_init__(self) -> None:
@@ -89,13 +94,25 @@ class LRSettings:
         choice("curvature", self.curvature, (True, False, None))
         if self.curvature and self.batch_sizes:
             raise ValueError("curvature is that of one batch size: leave batch_sizes out")
+        object.__setattr__(self, "optimizers", rivals_of(self.optimizers))
+        self._check_optimizers()
+
+    def _check_optimizers(self) -> None:
+        others = {
+            "batch_sizes": bool(self.batch_sizes), "optimizer": self.optimizer is not None,
+            "curvature": bool(self.curvature), 'mode="quick"': self.mode != "race",
+        }  # fmt: skip
+        given = [name for name, is_given in others.items() if is_given]
+        if self.optimizers and given:
+            raise ValueError(f"optimizers are raced against each other, at one batch size: leave {given[0]} out")
 
     def check(self, task: Task) -> None:
         """Whether they go with ``task``.
 
         Raises:
             TypeError: For something that is no task.
-            ValueError: For validation data that it has no loss for, or an optimizer it does not have.
+            ValueError: For validation data that it has no loss for, an optimizer it does not have, or one that does
+                not take its parameters.
         """
         checked_task(task, "a search for a learning rate")
         if self.validation is not None and task.update is not None:
@@ -104,6 +121,8 @@ class LRSettings:
         if self.optimizer is not None and self.optimizer not in names:
             has = f"has {', '.join(map(repr, names))}" if names else "has only one, without a name"
             raise ValueError(f"there is no optimizer {self.optimizer!r}: the task {has}")
+        for rival in self.optimizers:
+            rival.beside(task)
 
     @property
     def race_lrs(self) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""By which colour, dash and marker a k is known in every plot, so that it is never told by colour alone."""
+"""By which colour, dash and marker one of several is known in every plot, so that it is never told by colour alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """How one k is told from the others, in the plot and at the head of its column.
+    """How one of several (a k, an optimizer) is told from the others, in the plot and at the head of its column.
 
     Attributes:
-        batch_size: k.
+        key: k, or a name.
         slot: Its place in the figure: "low", "middle", "high", or "rest", which several share.
         token: Its colour.
         marker: "square", "circle" or "triangle".
@@ -19,12 +19,18 @@ class Series:
         text: Such as "k = 32".
     """
 
-    batch_size: int
+    key: int | str
     slot: str
     token: str
     marker: str
     dash: str
     text: str
+
+    @property
+    def batch_size(self) -> int:
+        """k, of those told apart by it."""
+        assert isinstance(self.key, int)
+        return self.key
 
 
 LOOKS = {
@@ -51,13 +57,18 @@ def series_of_sizes(sizes: Sequence[int], selected: int | None = None) -> list[S
     return [_series(k, _slot(sizes, i, selected)) for i, k in enumerate(sizes)]
 
 
-def _slot(sizes: Sequence[int], i: int, selected: int | None) -> str:
-    if len(sizes) == 1:
+def series_of_names(names: Sequence[str]) -> list[Series]:
+    """One entry per name, in their order, told apart as sizes are; beyond the third, those between are grey."""
+    return [_series(name, _slot(names, i, names[1] if len(names) > 1 else None)) for i, name in enumerate(names)]
+
+
+def _slot(keys: Sequence[int | str], i: int, selected: int | str | None) -> str:
+    if len(keys) == 1:
         return "middle"
-    if i in (0, len(sizes) - 1):
+    if i in (0, len(keys) - 1):
         return "low" if i == 0 else "high"
-    return "middle" if len(sizes) == 3 or sizes[i] == selected else "rest"
+    return "middle" if len(keys) == 3 or keys[i] == selected else "rest"
 
 
-def _series(k: int, slot: str) -> Series:
-    return Series(k, slot, *LOOKS[slot], f"k = {k}")
+def _series(key: int | str, slot: str) -> Series:
+    return Series(key, slot, *LOOKS[slot], f"k = {key}" if isinstance(key, int) else key)

@@ -9,51 +9,33 @@ from bokeh.plotting import figure
 
 from ....formats import format_lr
 from ...base.live import live
-from ...base.marks import BOTH_WIDTHS, LABEL, Axis, Mark, Marks, Panel, Part, labels
+from ...base.marks import BOTH_WIDTHS, Axis, Mark, Marks, Panel, Part, labels
 from ...base.mirror import mirrored_panel
 from ...base.sentence import sentence_png
-from ...base.series import DASHES, LOOKS
-from .. import overlays
-from ..pair import FRAME_WIDTHS, HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
+from ...base.series import LOOKS
+from ..pair import HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
+from ..several import COLOURS, CURVES, CURVES_MARKS, POINTS, WORDS
 from .scene import NOTHING_YET, lr_ticks, size_edges, size_ticks
-from .view import COLOURS, by_size_view
+from .view import by_size_view
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
 
 __all__ = ["by_size_figures", "by_size_panels", "by_size_parts", "by_size_plot", "by_size_png", "by_size_view"]
 
-_WORDS = {f"{prefix}_{colour}": LABEL for prefix in FRAME_WIDTHS for colour in COLOURS}
-CURVES: dict[str, tuple[str, ...]] = {
-    **{f"line_{slot}": ("x", "y") for slot in LOOKS}, **{f"marks_{slot}": ("x", "y") for slot in LOOKS},
-    "start": ("y",), **_WORDS,
-}  # fmt: skip
 MOVES: dict[str, tuple[str, ...]] = {
     **{f"marks_{slot}": ("x", "y") for slot in LOOKS}, **{f"range_{slot}": ("x", "low", "high") for slot in LOOKS},
-    "trend": ("x", "y"), **_WORDS,
+    "trend": ("x", "y"), **WORDS,
 }  # fmt: skip
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
-SIZES = tuple(
-    Mark("points", f"marks_{slot}", line="background", fill=token, width=1.5, marker=marker, size=9)
-    for slot, (token, marker, _) in LOOKS.items()
-)
-CURVES_MARKS: Marks = (
-    overlays.START,
-    *(
-        Mark("line", f"line_{slot}", line=token, width=1.6 if slot == "rest" else 2.4, dash=DASHES[dash])
-        for slot, (token, _, dash) in LOOKS.items()
-    ),
-    *SIZES,
-    *labels(BOTH_WIDTHS, COLOURS),
-)
 MOVES_MARKS: Marks = (
     Mark("line", "trend", line="answer", width=1.8, dash=(6, 4)),
     *(
         Mark("segment", f"range_{slot}", line=token, at=("x", "low", "x", "high"), width=5, alpha=0.35)
         for slot, (token, *_) in LOOKS.items()
     ),
-    *SIZES,
+    *POINTS,
     *labels(BOTH_WIDTHS, COLOURS),
 )
 

@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ...base.columns import Floats
-from ...base.scale import EMPTY_RANGE, loss_range, x_edges
 from ...base.series import Series, series_of_sizes
-from ..pair import FRAME_HEIGHT
+from ..several import Curves
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
@@ -43,8 +39,7 @@ class BySizeScene:
         result: What is known.
         running: Whether more is coming.
         series: How each k asked for is told from the others.
-        losses: Bottom and top of the loss axis.
-        rates: Ends of the axis of curves.
+        left: The curves that have begun.
         sizes: Ends of the axis of k.
         suggested: Ends of the axis of suggestions.
     """
@@ -52,20 +47,14 @@ class BySizeScene:
     result: LRByBatchSize
     running: bool
     series: tuple[Series, ...]
-    losses: tuple[float, float]
-    rates: tuple[float, float]
+    left: Curves
     sizes: tuple[float, float]
     suggested: tuple[float, float]
 
     @property
-    def loss_of_px(self) -> float:
-        """One px of the frame, in loss."""
-        return (self.losses[1] - self.losses[0]) / FRAME_HEIGHT
-
-    @property
-    def curves(self) -> list[tuple[Series, LRCurve]]:
+    def curves(self) -> tuple[tuple[Series, LRCurve], ...]:
         """Those k that have begun, rising."""
-        return [(s, self.result.curves[s.batch_size]) for s in self.series if s.batch_size in self.result.curves]
+        return self.left.shown
 
     @property
     def answers(self) -> list[Answer]:
@@ -74,25 +63,14 @@ class BySizeScene:
         through = [(s, c) for s, c in known if c.outcome != "stopped" or not self.running]
         return [Answer(s, float(c.suggestion or 0.0), c.low, c.high) for s, c in through]
 
-    def clipped(self, losses: Floats) -> Floats:
-        """Losses that a line may be drawn through, those not finite far above the frame."""
-        bottom, top = self.losses
-        far = 50 * (top - bottom)
-        return np.clip(np.where(np.isfinite(losses), losses, np.inf), bottom - far, top + far)
-
 
 def by_size_scene(result: LRByBatchSize, running: bool) -> BySizeScene:
     """The scene of ``result``, with any number of k."""
     settings = result.settings
     sizes = settings.batch_sizes or tuple(result.curves)
-    curves = result.curves.values()
-    starts = [c.start_loss for c in curves if c.start_loss is not None and math.isfinite(c.start_loss)]
-    lowest = [loss for c in curves for loss in c.smoothed_losses if math.isfinite(loss)]
-    losses = loss_range(max(starts), min([*lowest, *starts])) if starts else EMPTY_RANGE
-    scene = BySizeScene(
-        result, running, tuple(series_of_sizes(sizes)), losses, x_edges(settings.lr_min, settings.lr_max),
-        size_edges(sizes), NOTHING_YET,
-    )  # fmt: skip
+    series = tuple(series_of_sizes(sizes))
+    left = Curves.of(((s, result.curves[s.batch_size]) for s in series if s.batch_size in result.curves), settings)
+    scene = BySizeScene(result, running, series, left, size_edges(sizes), NOTHING_YET)
     seen = [lr for a in scene.answers for lr in (a.lr, a.low, a.high) if lr is not None]
     if not seen:
         return scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,19 +15,13 @@ from ...base.labels import GAP_PX, Box, Frame, Label
 from ...base.mirror import mirrored
 from ...base.series import LOOKS
 from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
+from ..several import COLOURS, points_of, word_colour
 from .scene import BySizeScene, by_size_scene
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
 
-COLOURS = {slot: token for slot, (token, *_) in LOOKS.items()} | {"muted": "muted", "answer": "answer_text"}
-"""Group of labels → token: a k's words have its colour."""
-
 TREND_EVERY_PX = 5
-
-MOST_POINTS = 300
-"""Of one curve."""
-
 
 def by_size_view(result: LRByBatchSize, *, running: bool = False, words: bool = True) -> dict[str, View]:
     """Every mark of both figures, "curves" and "moves", for what is known of ``result``.
@@ -39,52 +33,21 @@ def by_size_view(result: LRByBatchSize, *, running: bool = False, words: bool = 
             long as its ranges are the same.
     """
     scene = by_size_scene(result, running)
-    curves, moves = _curves(scene), _moves(scene)
+    curves, moves = scene.left.columns(), _moves(scene)
     if words:
-        curves, moves = {**curves, **_curves_words(scene)}, {**moves, **_moves_words(scene)}
+        curves, moves = {**curves, **scene.left.words()}, {**moves, **_moves_words(scene)}
     return {
-        "curves": mirrored(View(curves, scene.losses, _curves_in_words(scene), scene.rates), result.sign),
+        "curves": mirrored(View(curves, scene.left.losses, _curves_in_words(scene), scene.left.rates), result.sign),
         "moves": View(moves, scene.suggested, _moves_in_words(scene), scene.sizes),
     }
 
 
-def _curves(scene: BySizeScene) -> dict[str, Columns]:
-    lines: dict[str, tuple[list[float], list[float]]] = {slot: ([], []) for slot in LOOKS}
-    ends: dict[str, list[tuple[float, float]]] = {slot: [] for slot in LOOKS}
-    for series, curve in scene.curves:
-        kept = _thinned(len(curve.lrs))
-        x, y = lines[series.slot]
-        x += [*np.asarray(curve.lrs)[kept].tolist(), math.nan]
-        y += [*scene.clipped(np.asarray(curve.smoothed_losses, dtype=np.float64)[kept]).tolist(), math.nan]
-        ends[series.slot] += _lowest(scene, curve)
-    starts = [c.start_loss for _, c in scene.curves if c.start_loss is not None and math.isfinite(c.start_loss)]
-    columns = {f"line_{slot}": {"x": np.array(x), "y": np.array(y)} for slot, (x, y) in lines.items()}
-    columns |= {
-        f"marks_{slot}": {"x": np.array([p[0] for p in at]), "y": np.array([p[1] for p in at])}
-        for slot, at in ends.items()
-    }
-    columns["start"] = {"y": np.array(starts[:1])}
-    return columns
-
-
-def _curves_words(scene: BySizeScene) -> dict[str, Columns]:
-    columns: dict[str, Columns] = {}
-    for prefix, width in FRAME_WIDTHS.items():
-        frame = Frame.of((width, FRAME_HEIGHT), scene.rates, scene.losses, logs="x")
-        placed = frame.place(_curve_labels(scene, frame), _curve_boxes(scene, frame))
-        columns |= frame.columns(prefix, placed, COLOURS)
-    return columns
-
-
 def _moves(scene: BySizeScene) -> dict[str, Columns]:
     answers = scene.answers
-    columns: dict[str, Columns] = {}
+    columns = points_of([(a.series.slot, (float(a.series.batch_size), a.lr)) for a in answers])
     for slot in LOOKS:
         chosen = [a for a in answers if a.series.slot == slot]
         ranges = [a for a in chosen if a.low is not None and a.high is not None]
-        columns[f"marks_{slot}"] = {
-            "x": np.array([float(a.series.batch_size) for a in chosen]), "y": np.array([a.lr for a in chosen])
-        }  # fmt: skip
         columns[f"range_{slot}"] = {
             "x": np.array([float(a.series.batch_size) for a in ranges]),
             "low": np.array([a.low for a in ranges], dtype=np.float64),
@@ -113,35 +76,10 @@ def _trend(scene: BySizeScene) -> Columns:
     return {"x": x, "y": np.exp(level + a * np.log(x))}
 
 
-def _lowest(scene: BySizeScene, curve: Any) -> list[tuple[float, float]]:
-    """The lowest point of one curve, where it lies in the frame."""
-    finite = [(loss, lr) for lr, loss in zip(curve.lrs, curve.smoothed_losses, strict=True) if math.isfinite(loss)]
-    return [(lr, loss) for loss, lr in [min(finite)] if loss <= scene.losses[1]] if finite else []
-
-
-def _thinned(count: int) -> Any:
-    return np.unique(np.linspace(0, max(0, count - 1), min(count, MOST_POINTS)).astype(int))
-
-
-def _curve_labels(scene: BySizeScene, frame: Frame) -> Iterator[Label]:
-    lowest = [(s, at) for s, c in scene.curves for at in _lowest(scene, c)]
-    # The lowest first: it has the least room.
-    for series, (lr, loss) in sorted(lowest, key=lambda found: found[1][1]):
-        px, row = frame.x(lr), frame.y(loss)
-        places = [(px + GAP_PX, row + shift, "left") for shift in (10, -4, 22, -18)]
-        places += [(px - GAP_PX, row + shift, "right") for shift in (10, -4, 22, -18)]
-        yield Label(series.text, series.slot if series.slot != "rest" else "muted", tuple(places), boxed=True)
-
-
-def _curve_boxes(scene: BySizeScene, frame: Frame) -> list[Box]:
-    at = [(frame.x(lr), frame.y(loss)) for _, c in scene.curves for lr, loss in _lowest(scene, c)]
-    return [(px - 5, row - 5, px + 5, row + 5) for px, row in at]
-
-
 def _move_labels(scene: BySizeScene, frame: Frame) -> Iterator[Label]:
     for answer in scene.answers:
         px, row = frame.x(answer.series.batch_size), frame.y(answer.lr)
-        colour = answer.series.slot if answer.series.slot != "rest" else "muted"
+        colour = word_colour(answer.series)
         sides = ((px + GAP_PX, "left"), (px - GAP_PX, "right"))
         places = tuple((at, row + shift, align) for shift in (9, -10, 20, -22) for at, align in sides)
         yield Label(format_lr(answer.lr), colour, places, droppable=True)
