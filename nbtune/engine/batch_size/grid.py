@@ -107,6 +107,7 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
     Attributes:
         capacity_bytes, capacity_name: Of the card, known from the first row on.
         left_out: Image sizes at which the model can't run, such as below what its pooling needs.
+        known: A prediction by the same settings, where there is one: what holds of its course holds of other sizes.
     """
 
     def __init__(self, task: Task, settings: BatchSettings) -> None:
@@ -114,6 +115,7 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
         self.capacity_bytes: int | None = None
         self.capacity_name = ""
         self.left_out: tuple[int, ...] = ()
+        self.known: MemoryEstimate | None = None
         self._waiting_for = "the prediction"
         self._sides: list[int] = []
         self._samples: Samples | None = None
@@ -157,7 +159,15 @@ class ImageSizeSweep(GeneratorRun[MemoryGridRow]):
             yield _row(estimate, side, most if count is None else max(1, min(most, count)))
 
     def _estimate(self, side: int) -> MemoryEstimate:
-        return estimate_with(self._task, self._settings, image_size=side, samples=self._samples)
+        known = self.known
+        if known is None or not known.can_change_plan or self._settings.evaluation:
+            self.known = estimate_with(self._task, self._settings, image_size=side, samples=self._samples)
+            return self.known
+        if side == known.image_size:
+            return known
+        changed = known.changed(image_size=side)
+        changed.find_law()
+        return changed
 
 
 def _judged(row: MemoryGridRow, capacity_bytes: int) -> MemoryGridRow:

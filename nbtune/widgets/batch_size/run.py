@@ -67,6 +67,7 @@ class ProberRun(GeneratorRun[ProberEvent]):
                     yield trial
         if self.sweep is not None:
             self._part = self.sweep
+            self.sweep.known = self._estimate if self.probe is None else self.probe.estimate
             with closing(self.sweep):
                 yield from self.sweep
         estimate = self._estimate if self.probe is None else self.probe.estimate

@@ -89,3 +89,31 @@ def test_sums_and_products_are_like_pytorchs(func: Any, pair: tuple[Any, Any]) -
 def test_of_other_shapes_orders_and_types_they_are_left_to_pytorch(func: Any, pair: tuple[Any, Any]) -> None:
     quick = shortcut(func)
     assert quick is not None and quick(*pair) is UNSUITED
+
+
+LIKE = [_aten.zeros_like.default, _aten.empty_like.default, _aten.ones_like.default]
+LIKE_WHAT = [
+    meta(2, 3), meta(), meta(0, 3), meta(3, 2).t(), meta(2, 8)[:, :3], meta(2, 1).expand(2, 3),
+    meta(2, 3, 4, 4).to(memory_format=torch.channels_last), meta(2, 3, dtype=torch.bfloat16),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("func", LIKE)
+@pytest.mark.parametrize("x", LIKE_WHAT, ids=range(len(LIKE_WHAT)))
+@pytest.mark.parametrize("more", [{}, {"dtype": torch.float64}, {"memory_format": torch.preserve_format}])
+def test_tensors_made_like_others_are_like_pytorchs(func: Any, x: torch.Tensor, more: dict[str, Any]) -> None:
+    quick = shortcut(func)
+    assert quick is not None
+    made, own = quick(x, **more), func(x, **more)
+    assert (made.shape, made.stride(), made.dtype, made.device) == (own.shape, own.stride(), own.dtype, own.device)
+
+
+@pytest.mark.parametrize("func", LIKE)
+def test_whole_numbers_other_devices_and_other_orders_are_left_to_pytorch(func: Any) -> None:
+    quick = shortcut(func)
+    assert quick is not None
+    for x, more in [
+        (meta(2, 3, dtype=torch.int64), {}), (meta(2, 3), {"dtype": torch.int64}), (meta(2, 3), {"device": "cpu"}),
+        (meta(2, 3, 4, 4), {"memory_format": torch.channels_last}),
+    ]:  # fmt: skip
+        assert quick(x, **more) is UNSUITED

@@ -73,6 +73,4 @@ def by_optimizer_png(result: LRByOptimizer) -> bytes | None:
 
 def _panels_of(result: LRByOptimizer) -> dict[str, Panel]:
     asked = result.settings
-    return by_optimizer_panels(
-        asked.lr_min, asked.lr_max, held_out=asked.validation is not None, sign=result.sign
-    )
+    return by_optimizer_panels(asked.lr_min, asked.lr_max, held_out=asked.validation is not None, sign=result.sign)

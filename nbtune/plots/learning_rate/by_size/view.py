@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TREND_EVERY_PX = 5
 
+
 def by_size_view(result: LRByBatchSize, *, running: bool = False, words: bool = True) -> dict[str, View]:
     """Every mark of both figures, "curves" and "moves", for what is known of ``result``.
 
