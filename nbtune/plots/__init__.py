@@ -20,7 +20,8 @@ from .memory.timeline import timeline_figure, timeline_png
 __all__ = ["plot"]
 
 FIGURES = {
-    "LRByBatchSize": Drawing(lr_plot, lr_png), "LRCurve": Drawing(lr_plot, lr_png),
+    "LRByBatchSize": Drawing(lr_plot, lr_png), "LRByOptimizer": Drawing(lr_plot, lr_png),
+    "LRCurve": Drawing(lr_plot, lr_png),
     "BatchLimit": Drawing(limit_figure, memory_png), "MemoryGrid": Drawing(grid_figure, grid_png),
     "MemoryEstimate": Drawing(estimate_figure, estimate_png),
     "MemoryTimeline": Drawing(timeline_figure, timeline_png), "WhatFits": Drawing(changes_figure, changes_png),

@@ -1,4 +1,4 @@
-"""Which figures a search for η has: those of a sweep, of a race, or of a search over batch sizes."""
+"""Which figures a search for η has: those of a sweep, of a race, or of a search over batch sizes or optimizers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ..base.kind import kind_of
 from ..base.shown import Drawing
+from .by_optimizer.figure import by_optimizer_plot, by_optimizer_png
 from .by_size.figure import by_size_plot, by_size_png
 from .race.figure import race_plot, race_png
 from .sweep.figure import sweep_plot, sweep_png
@@ -14,13 +15,14 @@ from .sweep.rule_marks import Rule
 
 SWEEP = Drawing(sweep_plot, sweep_png)
 DRAWINGS = {
-    "LRByBatchSize": Drawing(by_size_plot, by_size_png), "race": Drawing(race_plot, race_png), "quick": SWEEP
+    "LRByBatchSize": Drawing(by_size_plot, by_size_png),
+    "LRByOptimizer": Drawing(by_optimizer_plot, by_optimizer_png), "race": Drawing(race_plot, race_png), "quick": SWEEP
 }  # fmt: skip
 """Name of a result's type, or mode of an ``LRCurve`` → what draws it."""
 
 
 def drawing_of(result: Any) -> Drawing:
-    """The figures of an ``LRCurve`` or an ``LRByBatchSize``."""
+    """The figures of an ``LRCurve``, an ``LRByBatchSize`` or an ``LRByOptimizer``."""
     return DRAWINGS[kind_of(result, DRAWINGS) or result.settings.mode]
 
 

@@ -100,7 +100,8 @@ class Curves:
             px, row = frame.x(lr), frame.y(loss)
             places = [(px + GAP_PX, row + shift, "left") for shift in (10, -4, 22, -18)]
             places += [(px - GAP_PX, row + shift, "right") for shift in (10, -4, 22, -18)]
-            yield Label(series.text, word_colour(series), tuple(places), boxed=True)
+            is_name = isinstance(series.key, str)  # long, and told by the other figure too
+            yield Label(series.text, word_colour(series), tuple(places), boxed=True, droppable=is_name)
 
     def _boxes(self, frame: Frame) -> list[Box]:
         at = [(frame.x(lr), frame.y(loss)) for _, c in self.shown for lr, loss in self._lowest(c)]

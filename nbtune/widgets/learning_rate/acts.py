@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...engine import Curvature, LRCurve
-from ...engine.learning_rate.by_batch_size import LRByBatchSize
-from ...engine.learning_rate.finding import finding_of, kind_of
+from ...engine import Curvature
+from ...engine.learning_rate.finding import LRResult, finding_of, kind_of
 from ...engine.learning_rate.search import LRSearch, TheoryRun
 from ...engine.training.trainer import LOADING
 from ...jobs import Finding, Forecast, Job, Progress
@@ -49,7 +48,7 @@ class SearchAct(Act[Any]):
         if self._stage.face.state == "running":
             self._stage.face.sentence = running_sentence(curve, self.run)
 
-    def draw_end(self, *, is_stopped: bool) -> LRCurve | LRByBatchSize:
+    def draw_end(self, *, is_stopped: bool) -> LRResult:
         """The answer, which is the result."""
         searched, curve = self._searched, self._searched.curve()
         searched.is_stopped, searched.total = is_stopped, self.run.total
@@ -84,7 +83,7 @@ class SearchAct(Act[Any]):
         taken, total = self._searched.taken, self.run.total
         return Progress(taken, total, "steps", min(1.0, taken / total))
 
-    def _draw_progress(self, curve: LRCurve | LRByBatchSize) -> None:
+    def _draw_progress(self, curve: LRResult) -> None:
         total = self.run.total
         self._stage.progress("running", self._searched.taken, total, *progress_parts(curve, total))
 
@@ -110,7 +109,7 @@ class TheoryAct(Act[Curvature]):
         """Nothing: there is one event, and it is the end."""
         self._searched.add(events)
 
-    def draw_end(self, *, is_stopped: bool) -> LRCurve | LRByBatchSize:
+    def draw_end(self, *, is_stopped: bool) -> LRResult:
         """The search's answer with the theory beside it."""
         curve = self._searched.curve()
         self._stage.draw(curve)

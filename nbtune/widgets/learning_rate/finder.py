@@ -21,7 +21,18 @@ from ..panel.view import IS_RUNNING, Sentence
 from ..panel.words import idle_sentence
 from .acts import SearchAct, TheoryAct
 from .searched import Searched
-from .settings import FIELDS, MODES, SIZES, has_theory, mode_of, settings_from, texts_of, train_steps_from
+from .settings import (
+    FIELDS,
+    MODES,
+    OPTIMIZERS,
+    SIZES,
+    has_theory,
+    mode_of,
+    settings_from,
+    texts_in,
+    texts_of,
+    train_steps_from,
+)
 from .stage import BLOCKS, Stage, axes_of, figures_of
 
 
@@ -29,8 +40,8 @@ class LRFinder(Panel):
     """Watch learning rates race, or the loss while η rises, and read off a learning rate.
 
     Show it as the last expression of a cell. ``curve = await finder`` in a later cell starts it, if nobody has, and
-    gives the ``LRCurve``, or over several batch sizes the ``LRByBatchSize``. The model is afterwards as it was;
-    ``result.apply(task)`` or the button sets the rate.
+    gives the ``LRCurve``, over several batch sizes the ``LRByBatchSize``, over optimizers the ``LRByOptimizer``. The
+    model is afterwards as it was; ``result.apply(task)`` or the button sets the rate.
 
     Args:
         task: What is to be tuned.
@@ -65,17 +76,21 @@ class LRFinder(Panel):
     @property
     def plot(self) -> BokehPlot:
         """The live view of loss against η."""
-        plot: BokehPlot = self.plots[{"quick": "plot", SIZES: "curves"}.get(self.mode, "scores")]
+        plot: BokehPlot = self.plots[{"quick": "plot", SIZES: "curves", OPTIMIZERS: "valleys"}.get(self.mode, "scores")]
         return plot
 
     def _new_act(self) -> SearchAct:
-        # What a search over batch sizes does at each was said when the finder was made.
-        before = replace(self.settings, mode=self._given.mode) if self.mode == SIZES else self.settings
+        before = self.settings
+        if self.mode == SIZES:  # what a search over batch sizes does at each was said when the finder was made
+            before = replace(before, mode=self._given.mode, optimizers=())
+        elif self.mode == OPTIMIZERS:
+            rivals = {rival.name: rival for rival in (*self._given.optimizers, *before.optimizers)}
+            before = replace(before, mode="race", batch_sizes=(), curvature=None, optimizers=tuple(rivals.values()))
         settings = settings_from(self.values, self.mode, before, self.task)
         run = search_lr(self.task, settings)
         has_new_axis = axes_of(settings) != axes_of(self.settings)
         with self._drawing():
-            self.settings, self.values = settings, {**self.values, **texts_of(settings, self.task)}
+            self.settings, self.values = settings, {**self.values, **texts_in(self.mode, settings, self.task)}
             self._stage.set_up(settings, self.mode, has_new_axis=has_new_axis)
         self._searched = Searched(run, settings)
         return SearchAct(run, self._searched, self._stage)

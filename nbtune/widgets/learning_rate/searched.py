@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...engine import LRCurve, LRSettings
-from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...engine import LRSettings
 from ...engine.learning_rate.find import lr_fold, with_small_print
+from ...engine.learning_rate.finding import LRResult
 from ...engine.learning_rate.search import LRSearch
 
 
@@ -41,7 +41,7 @@ class Searched:
         """Training steps so far."""
         return self._fold.taken
 
-    def curve(self) -> LRCurve | LRByBatchSize:
+    def curve(self) -> LRResult:
         """What the events say so far."""
-        result: LRCurve | LRByBatchSize = with_small_print(self._fold.result(), self.run)
+        result: LRResult = with_small_print(self._fold.result(), self.run)
         return result

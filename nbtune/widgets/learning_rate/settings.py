@@ -14,8 +14,11 @@ from ..panel.numbers import number_in
 _KINDS = {"integer": (int, "a whole number such as 100"), "number": (float, "a number such as 1e-5")}
 """What stands in a field of each kind, and how an error names it."""
 
-SIZES = "sizes"
-MODES = [["race", "Race"], ["quick", "Quick sweep"], [SIZES, "Batch sizes"]]
+SIZES, OPTIMIZERS = "sizes", "optimizers"
+MODES = [["race", "Race"], ["quick", "Quick sweep"], [SIZES, "Batch sizes"], [OPTIMIZERS, "Optimizers"]]
+
+SUGGESTED = {"SGD": ("AdamW",), "AdamW": ("SGD with momentum",)}
+"""By the task's own optimizer, what to race beside it where nobody says."""
 
 THEORY_STEPS = 60
 """About what an estimate of the curvature costs, in training steps: a search of fewer is not joined by one unasked."""
@@ -24,7 +27,7 @@ FIELDS: list[dict[str, Any]] = [
     {"name": "lr_min", "label": "η from", "kind": "number", "short": "{}"},
     {"name": "lr_max", "label": "to", "kind": "number", "short": " to {}"},
     {"name": "batch_sizes", "label": "k", "kind": "text", "short": ", k = {}", "modes": [SIZES]},
-    {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race"]},
+    {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race", OPTIMIZERS]},
     {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
     {
         "name": "train_steps",
@@ -35,6 +38,7 @@ FIELDS: list[dict[str, Any]] = [
         "live": True,
         "placeholder": "how many?",
     },
+    {"name": "optimizers", "label": "yours and", "kind": "text", "row": 2, "short": ", {}", "modes": [OPTIMIZERS]},
     {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},
     {"name": "theory", "label": "2/λmax", "kind": "switch", "row": 2, "short": "", "modes": ["race", "quick"]},
     {
@@ -51,6 +55,8 @@ FIELDS: list[dict[str, Any]] = [
 
 def mode_of(settings: LRSettings) -> str:
     """The panel's mode that shows a search with these settings."""
+    if settings.optimizers:
+        return OPTIMIZERS
     return SIZES if settings.batch_sizes else settings.mode
 
 
@@ -60,7 +66,14 @@ def texts_of(settings: LRSettings, task: Task) -> dict[str, str]:
         "lr_min": format_lr(settings.lr_min), "lr_max": format_lr(settings.lr_max), "rates": str(settings.rates),
         "steps": str(settings.steps), "repeats": str(settings.repeats), "train_steps": str(settings.train_steps or ""),
         "batch_sizes": ", ".join(map(str, settings.batch_sizes or _around(task))),
+        "optimizers": ", ".join(rival.name for rival in settings.optimizers) or ", ".join(_others(task)),
     }  # fmt: skip
+
+
+def texts_in(mode: str, settings: LRSettings, task: Task) -> dict[str, str]:
+    """The same for the fields of one mode: those of the others keep what was typed."""
+    shown = {field["name"] for field in FIELDS if mode in field.get("modes", [mode])}
+    return {name: text for name, text in texts_of(settings, task).items() if name in shown}
 
 
 def has_theory(settings: LRSettings, task: Task) -> bool:
@@ -84,15 +97,18 @@ def settings_from(texts: dict[str, str], mode: str, before: LRSettings, task: Ta
         ValueError: For a text that is no number, or a number out of its range.
     """
     shown = texts_of(before, task)
-    changes: dict[str, Any] = {"batch_sizes": (), "curvature": bool(texts["theory"]) and mode != SIZES}
+    is_one = mode not in (SIZES, OPTIMIZERS)
+    changes: dict[str, Any] = {"batch_sizes": (), "optimizers": (), "curvature": bool(texts["theory"]) and is_one}
     if mode != SIZES:
-        changes["mode"] = mode
+        changes["mode"] = mode if is_one else "race"
     for field in FIELDS:
         name, kind = field["name"], field["kind"]
         text = texts[name].strip()
         if mode not in field.get("modes", [mode]):
             continue
-        if kind == "text":
+        if name == "optimizers":
+            changes[name] = _optimizers(text, before)
+        elif kind == "text":
             changes[name] = _sizes(text)
         elif name == "train_steps":
             changes[name] = train_steps_from(text)
@@ -117,6 +133,21 @@ def _around(task: Task) -> list[int]:
     """A quarter of the task's own batch size, that, and four times it, as far as there are samples."""
     own, samples = task.batch_size or 32, samples_in(task.loader)
     return sorted({max(1, own // 4), own, 4 * own if samples is None else max(own, min(4 * own, samples))})
+
+
+def _others(task: Task) -> tuple[str, ...]:
+    """What to race beside the task's own optimizer where nobody says."""
+    own = type(next(iter(task.optimizers.values()))).__name__
+    return SUGGESTED.get(own, ("AdamW", "SGD with momentum"))
+
+
+def _optimizers(text: str, before: LRSettings) -> dict[str, Any]:
+    """The optimizers named in a text: those that the finder was made with by their names there, others by PyTorch's."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError("“yours and” must name an optimizer, such as AdamW, SGD with momentum")
+    known: dict[str, Any] = {rival.name: rival for rival in before.optimizers}
+    return {name: known.get(name, name) for name in names}
 
 
 def _sizes(text: str) -> tuple[int, ...]:

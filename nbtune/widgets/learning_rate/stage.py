@@ -8,9 +8,12 @@ from typing import Any
 
 from ...engine import LRCurve, LRSettings, Task
 from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...engine.learning_rate.by_optimizer import LRByOptimizer
+from ...engine.learning_rate.finding import LRResult
 from ...engine.learning_rate.sweep.classic_rules import classic_rules
 from ...formats import format_lr
 from ...plots.base.columns import View
+from ...plots.learning_rate.by_optimizer.figure import by_optimizer_figures, by_optimizer_view
 from ...plots.learning_rate.by_size.figure import by_size_figures, by_size_view
 from ...plots.learning_rate.race.figure import race_figures, race_view
 from ...plots.learning_rate.sweep.figure import lr_figure, lr_view
@@ -20,7 +23,7 @@ from ..panel.view import Face
 from ..panel.word_pace import WordPace
 from ..panel.words import idle_sentence
 from .searched import Searched
-from .settings import SIZES
+from .settings import OPTIMIZERS, SIZES
 from .words import folded, outcome_parts, result_sentence
 
 BLOCKS: list[dict[str, Any]] = [
@@ -30,6 +33,8 @@ BLOCKS: list[dict[str, Any]] = [
     {"name": "plot", "kind": "plot", "modes": ["quick"]},
     {"name": "curves", "kind": "plot", "modes": [SIZES], "is_unspoken": True},
     {"name": "moves", "kind": "plot", "modes": [SIZES]},
+    {"name": "valleys", "kind": "plot", "modes": [OPTIMIZERS], "is_unspoken": True},
+    {"name": "courses", "kind": "plot", "modes": [OPTIMIZERS]},
 ]
 
 
@@ -67,7 +72,7 @@ class Stage:
         for name in _plots_in(mode):
             self.face.plots[name].clear()
 
-    def draw(self, curve: LRCurve | LRByBatchSize, *, running: bool = False) -> None:
+    def draw(self, curve: LRResult, *, running: bool = False) -> None:
         """Draw a result in the plots of its mode; while it runs, its words now and then."""
 
         def draw(words: bool) -> dict[str, View]:
@@ -79,9 +84,11 @@ class Stage:
             if view.columns:  # standings are words alone
                 self.face.plots[name].update(view)
 
-    def _views(self, curve: LRCurve | LRByBatchSize, *, running: bool, words: bool) -> dict[str, View]:
+    def _views(self, curve: LRResult, *, running: bool, words: bool) -> dict[str, View]:
         if isinstance(curve, LRByBatchSize):
             return by_size_view(curve, running=running, words=words)
+        if isinstance(curve, LRByOptimizer):
+            return by_optimizer_view(curve, running=running, words=words)
         if curve.settings.mode == "quick":
             rules = classic_rules(curve) if self.face.values["rules"] and not running else ()
             return {"plot": lr_view(self.shown(curve), running=running, rules=rules, words=words)}
@@ -92,7 +99,7 @@ class Stage:
         is_hidden = isinstance(curve, LRCurve) and not self.face.values["theory"]
         return replace(curve, curvature=None) if is_hidden else curve
 
-    def tell(self, curve: LRCurve | LRByBatchSize, searched: Searched) -> None:
+    def tell(self, curve: LRResult, searched: Searched) -> None:
         """Say what was found, and what can be done with it."""
         face = self.face
         face.apply_label, face.suggestion_action, face.code = "", None, {}
@@ -104,6 +111,8 @@ class Stage:
         if isinstance(curve, LRByBatchSize):
             lr = curve.suggestions.get(searched.task.samples_per_update or 0)
             face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
+        elif isinstance(curve, LRByOptimizer):
+            self._tell_optimizers(curve)
         elif curve.suggestion is not None:
             face.apply_label = f"Apply η = {format_lr(curve.suggestion)}"
             if curve.settings.train_steps is not None:
@@ -113,6 +122,12 @@ class Stage:
             lr_min, lr_max = map(format_lr, curve.retry)
             values = {"lr_min": lr_min, "lr_max": lr_max}
             face.suggestion_action = {"label": f"Try {lr_min} to {lr_max}", "values": values}
+
+    def _tell_optimizers(self, result: LRByOptimizer) -> None:
+        lr, first = result.suggestions.get(result.own), next(iter(result.losses), "")
+        self.face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
+        code = result.code(first) if first else ""
+        self.face.code = {"title": f"{first} with its η", "text": code} if code else {}
 
     def tell_nothing(self, task: Task) -> None:
         """The stage shows a mode in which nothing was looked for yet."""
@@ -143,6 +158,8 @@ def _figures_of(
 ) -> dict[str, Blank]:
     if mode == SIZES:
         figures = by_size_figures(*axis, batch_sizes, held_out=held_out, sign=sign)
+    elif mode == OPTIMIZERS:
+        figures = by_optimizer_figures(*axis, held_out=held_out, sign=sign)
     elif mode == "race":
         figures = race_figures(*axis, held_out=held_out, sign=sign)
     else:

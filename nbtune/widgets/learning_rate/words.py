@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from ...engine import LRCurve, LRSettings
-from ...engine.learning_rate.by_batch_size import LRByBatchSize
+from ...engine.learning_rate.finding import LRResult
 from ...engine.learning_rate.search import LRSearch
+from ...engine.learning_rate.several import SeveralCurves
 from ...formats import format_lr, format_remaining, format_seconds
 from ...plots.base.sentence import Answer
 from ...plots.base.typed_again import CLEAR_PART
@@ -25,18 +27,27 @@ def starting_sentence(settings: LRSettings) -> Sentence:
     """Before the first step."""
     if settings.batch_sizes:
         return [[f"One search for each of {len(settings.batch_sizes)} batch sizes.", "muted"]]
+    if settings.optimizers:
+        return [
+            [f"One race for yours and for each of {len(settings.optimizers)} others, on the same batches.", "muted"]
+        ]
     if settings.mode == "quick":
         return [["Raising η step by step.", "muted"]]
     return [[f"Racing {settings.rates} rates on the same batches.", "muted"]]
 
 
-def running_sentence(curve: LRCurve | LRByBatchSize, run: LRSearch) -> Sentence:
+def running_sentence(curve: LRResult, run: LRSearch) -> Sentence:
     """While steps are coming; no number that may still change is told as an answer."""
     if run.is_estimating:
         return ESTIMATING
-    if isinstance(curve, LRByBatchSize):
-        through = [f"{format_lr(lr)} at k = {k}" for k, lr in _through(curve).items()]
-        return [["One search for each batch size.", "muted"], [f" So far {', '.join(through)}." if through else "", ""]]
+    if isinstance(curve, SeveralCurves):
+        is_by_name = bool(curve.settings.optimizers)
+        through = [
+            f"η = {format_lr(lr)} with {key}" if is_by_name else f"{format_lr(lr)} at k = {key}"
+            for key, lr in _through(curve).items()
+        ]
+        what = "One race for each optimizer." if is_by_name else "One search for each batch size."
+        return [[what, "muted"], [f" So far {', '.join(through)}." if through else "", ""]]
     curve = curve.orders[-1] if curve.orders else curve
     if curve.settings.mode == "quick":
         fall = "fall" if curve.sign > 0 else "rise"
@@ -48,9 +59,9 @@ def running_sentence(curve: LRCurve | LRByBatchSize, run: LRSearch) -> Sentence:
     return [[f"Racing.{_ahead(curve)}{replay}", "muted"]]
 
 
-def result_sentence(curve: LRCurve | LRByBatchSize) -> Sentence:
+def result_sentence(curve: LRResult) -> Sentence:
     """Verdict in bold, then the evidence, then in muted ink the limit and the theory."""
-    if isinstance(curve, LRByBatchSize):
+    if isinstance(curve, SeveralCurves):
         return [[f"{curve.verdict}.", "strong"], [f" {curve.reason}", ""], [f" {curve.limit}", "muted"]]
     if curve.settings.mode == "race":
         told = told_of(curve)
@@ -58,9 +69,9 @@ def result_sentence(curve: LRCurve | LRByBatchSize) -> Sentence:
     return _said(curve, (curve.limit, curve.theory), is_sure=curve.suggestion is not None)
 
 
-def folded(curve: LRCurve | LRByBatchSize) -> list[str]:
+def folded(curve: LRResult) -> list[str]:
     """What stands behind the answer's line for those who ask."""
-    if isinstance(curve, LRByBatchSize) or curve.settings.mode != "race":
+    if isinstance(curve, SeveralCurves) or curve.settings.mode != "race":
         return []
     return list(told_of(curve).why)
 
@@ -74,13 +85,13 @@ def _said(told: Answer, more: Iterable[str], *, is_sure: bool) -> Sentence:
     return [*verdict, *([f" {text}", "muted"] for text in more if text)]
 
 
-def progress_parts(curve: LRCurve | LRByBatchSize, total: int) -> tuple[str, ...]:
+def progress_parts(curve: LRResult, total: int) -> tuple[str, ...]:
     """How far a run is, the most important first."""
     left = _time_left(curve.updates, curve.seconds, total, curve.settings)
-    if isinstance(curve, LRByBatchSize):
-        sizes, begun = curve.settings.batch_sizes, list(curve.curves)
-        at = f"k = {begun[-1]} ({len(begun)} of {len(sizes)})" if begun else f"{len(sizes)} batch sizes"
-        return at, left
+    if isinstance(curve, SeveralCurves):
+        begun, count = list(curve.curves), _count(curve)
+        name = "" if not begun else f"k = {begun[-1]}" if curve.settings.batch_sizes else str(begun[-1])
+        return f"{name} ({len(begun)} of {count})" if begun else _parts(curve, count), left
     if curve.settings.repeats > 1:
         return f"data order {max(1, len(curve.orders))} of {curve.settings.repeats}", left
     if curve.settings.mode == "quick":
@@ -90,10 +101,10 @@ def progress_parts(curve: LRCurve | LRByBatchSize, total: int) -> tuple[str, ...
     return f"step {step} · {len(alive)} of {len(curve.candidates)} rates left", left
 
 
-def outcome_parts(curve: LRCurve | LRByBatchSize, total: int, *, is_stopped: bool) -> tuple[str, ...]:
+def outcome_parts(curve: LRResult, total: int, *, is_stopped: bool) -> tuple[str, ...]:
     """How a run ended."""
     taken, is_race = curve.updates, curve.settings.mode == "race"
-    if isinstance(curve, LRByBatchSize) or curve.settings.repeats > 1:
+    if isinstance(curve, SeveralCurves) or curve.settings.repeats > 1:
         is_race, amount = True, f"{taken} steps in all · {_parts(curve)}"
     elif is_race:
         amount = f"{taken} steps in all · {curve.settings.rates} rates"
@@ -119,14 +130,20 @@ def _ahead(curve: LRCurve) -> str:
     return f" Ahead so far: η = {format_lr(leader.lr)}; too early to say by how much."
 
 
-def _parts(curve: LRCurve | LRByBatchSize) -> str:
-    if isinstance(curve, LRByBatchSize):
-        return f"{len(curve.curves)} batch sizes"
+def _parts(curve: LRResult, count: int | None = None) -> str:
+    if isinstance(curve, SeveralCurves):
+        what = "batch sizes" if curve.settings.batch_sizes else "optimizers"
+        return f"{len(curve.curves) if count is None else count} {what}"
     return f"{max(1, len(curve.orders))} data orders"
 
 
-def _through(result: LRByBatchSize) -> dict[int, float]:
-    """The suggestions of those k that are searched to their end."""
+def _count(curve: SeveralCurves[Any]) -> int:
+    """How many there are in all."""
+    return len(curve.settings.batch_sizes) or 1 + len(curve.settings.optimizers)
+
+
+def _through(result: SeveralCurves[Any]) -> dict[Any, float]:
+    """The suggestions of those that are searched to their end."""
     done = {k: one.suggestion for k, one in result.curves.items() if one.outcome != "stopped"}
     return {k: lr for k, lr in done.items() if lr is not None}
 

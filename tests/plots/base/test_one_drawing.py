@@ -22,6 +22,7 @@ from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.descent.path import DescentPath
 from nbtune.engine.descent.settings import DescentSettings
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
+from nbtune.engine.learning_rate.by_optimizer import LRByOptimizer
 from nbtune.engine.learning_rate.curve import LRCurve, LRSettings
 from nbtune.engine.learning_rate.events import LRStep
 from nbtune.engine.learning_rate.sweep.classic_rules import classic_rules
@@ -30,6 +31,7 @@ from nbtune.plots.base.columns import View
 from nbtune.plots.base.marks import AT, Axis, Hatch, Mark, Panel, Part, Words
 from nbtune.plots.comparison.picture import comparison_parts
 from nbtune.plots.descent.picture import descent_parts
+from nbtune.plots.learning_rate.by_optimizer.figure import by_optimizer_parts
 from nbtune.plots.learning_rate.by_size.figure import by_size_parts
 from nbtune.plots.learning_rate.race.figure import race_parts, race_view
 from nbtune.plots.learning_rate.sweep.figure import lr_view, sweep_parts
@@ -85,6 +87,16 @@ def by_size(*sizes: int) -> LRByBatchSize:
     return LRByBatchSize.from_steps(steps, settings=LRSettings(batch_sizes=sizes))
 
 
+def by_optimizer(*names: str) -> LRByOptimizer:
+    """The task's own first; each finds its best rate ten times higher than the one before, and falls less far."""
+    steps = [
+        replace(s, optimizer=name, loss=s.loss + 0.1 * place)
+        for place, name in enumerate(names)
+        for s in race_of(lambda lr, n, place=place: bowl(lr / 10**place, n)).steps
+    ]
+    return LRByOptimizer.from_steps(steps, settings=LRSettings(optimizers=dict.fromkeys(names[1:], "SGD")))
+
+
 def limits() -> list[BatchLimit]:
     """Measured and predicted, in parts and as a whole, on a card and on none."""
     whole = [trial_of(1, measured=True, parts=()), trial_of(2, parts=())]
@@ -127,6 +139,10 @@ PICTURES: dict[str, Callable[[], list[Part]]] = {
     "sweep": sweeps,
     "race": races,
     "by size": lambda: [*by_size_parts(by_size(8, 32, 128)), *by_size_parts(by_size(8, 16, 32, 128))],
+    "by optimizer": lambda: [
+        *by_optimizer_parts(by_optimizer("SGD (yours)", "Adam", "Lion")),
+        *by_optimizer_parts(by_optimizer("SGD (yours)", "Adam", "RMSprop", "Lion")),
+    ],
     "comparison": lambda: [part for one in comparisons() for part in comparison_parts(one, held_out=True)],
     "memory": lambda: [part for limit in limits() for part in memory_parts(limit)],
     "layers": lambda: layers_parts(MemoryEstimate(), 8),
@@ -153,7 +169,11 @@ def on_both(part: Part) -> tuple[Any, Any]:
     return live.live(part.panel, part.view), axes
 
 
-NEVER = {"by size": {"labels_rest"}, "memory": {"labels_danger", "labels_answer", "labels_muted"}}
+NEVER = {
+    "by size": {"labels_rest"},
+    "by optimizer": {"labels_rest", "labels_answer"},
+    "memory": {"labels_danger", "labels_answer", "labels_muted"},
+}
 """Sources whose marks none of these states shows."""
 
 

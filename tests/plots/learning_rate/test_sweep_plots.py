@@ -302,7 +302,7 @@ def test_a_plot_of_a_curve_can_be_sent_to_a_browser() -> None:
 
 
 def test_plotting_something_else_names_what_can_be_plotted() -> None:
-    with pytest.raises(TypeError, match="no plot of a dict; it draws LRByBatchSize, LRCurve"):
+    with pytest.raises(TypeError, match="no plot of a dict; it draws LRByBatchSize, LRByOptimizer, LRCurve"):
         plot({})
 
 

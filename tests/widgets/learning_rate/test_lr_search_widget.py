@@ -6,12 +6,15 @@ from typing import Any
 
 import driver
 import pytest
+import torch
 from driver import PATIENCE_SECONDS, Gate, at_step, click, ended, said, wait_for
 from tasks import adversaries, everything, hard_task, plain_task
 
-from nbtune.engine import LRSettings
+from nbtune.engine import LRCurve, LRSettings
 from nbtune.engine.learning_rate import search as lr_search
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
+from nbtune.engine.learning_rate.by_optimizer import LRByOptimizer
+from nbtune.formats import format_lr
 from nbtune.widgets import LRFinder
 
 
@@ -234,3 +237,66 @@ def test_over_batch_sizes_the_length_counts_too() -> None:
     assert isinstance(finder.result, LRByBatchSize) and finder.code == {}
     for k, lr in finder.result.suggestions.items():
         assert lr is not None and lr < (before.suggestions[k] or 0)
+
+
+# Optimizers
+
+
+def test_optimizers_are_a_mode_with_fields_and_plots_of_its_own() -> None:
+    task = plain_task()
+    finder = LRFinder(task)
+    before = everything(task)
+    click(finder, "set", mode="optimizers")
+    assert finder.values["optimizers"] == "AdamW" and {"valleys", "courses"} <= set(finder.plots)
+    finder.start()
+    result = finished(finder)
+    assert everything(task) == before
+    assert isinstance(result, LRByOptimizer) and list(result.curves) == ["SGD (yours)", "AdamW"]
+    assert said(finder).startswith(result.verdict) and "2 optimizers" in finder.progress["text"]
+    assert finder.apply_label == f"Apply η = {format_lr(result.suggestions['SGD (yours)'])}"
+    ends = [drawn(finder, "courses", f"marks_{slot}") for slot in ("low", "high")]
+    assert [len(xs) for xs in ends] == [1, 1] and drawn(finder, "valleys", "line_low")
+    assert (finder._picture() or b"").startswith(b"\x89PNG")
+
+
+def test_the_winners_code_is_offered_and_another_length_is_read_anew() -> None:
+    finder = LRFinder(plain_task(), optimizers=["Adam"])
+    assert finder.mode == "optimizers"
+    finder.start()
+    result = finished(finder)
+    first = next(iter(result.losses))
+    assert finder.code.get("text", "") == result.code(first)
+    click(finder, "set", values={"train_steps": "5000"})
+    assert finder.result.suggestions["Adam"] < result.suggestions["Adam"]
+
+
+def test_an_optimizer_made_by_the_reader_keeps_its_maker_in_every_mode() -> None:
+    made: list[int] = []
+
+    def mine(groups: Any) -> torch.optim.Optimizer:
+        made.append(1)
+        return torch.optim.SGD(groups, momentum=0.5)
+
+    finder = LRFinder(plain_task(), optimizers={"mine": mine})
+    assert finder.values["optimizers"] == "mine"
+    click(finder, "start", values={**finder.values}, mode="race")
+    assert isinstance(finished(finder), LRCurve)
+    made.clear()
+    click(finder, "start", values={**finder.values, "optimizers": "mine, Adam"}, mode="optimizers")
+    assert list(finished(finder).curves) == ["SGD (yours)", "mine", "Adam"] and made
+
+
+@pytest.mark.parametrize(("text", "told"), [("", "must name an optimizer"), ("Adm", "known are Adam")])
+def test_a_text_that_names_no_optimizer_is_told(text: str, told: str) -> None:
+    finder = LRFinder(plain_task())
+    click(finder, "start", values={**finder.values, "optimizers": text}, mode="optimizers")
+    assert finder.problem is not None and told in finder.problem["text"]
+
+
+def test_while_the_second_optimizer_runs_it_is_said() -> None:
+    gate = Gate()
+    finder = LRFinder(at_step(300, gate), optimizers=["Adam"])
+    finder.start()
+    assert gate.reached.wait(PATIENCE_SECONDS) and wait_for(lambda: "Adam (2 of 2)" in finder.progress["text"])
+    gate.opened.set()
+    assert list(finished(finder).curves) == ["SGD (yours)", "Adam"]

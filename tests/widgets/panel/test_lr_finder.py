@@ -32,7 +32,7 @@ def test_an_idle_finder_shows_its_settings_and_says_what_start_does() -> None:
     assert finder.state == "idle" and finder.apply_label == ""
     assert finder.values == {
         "lr_min": "1e-5", "lr_max": "1", "rates": "13", "steps": "100", "rules": "", "theory": "on", "repeats": "1",
-        "batch_sizes": "8, 32, 96", "train_steps": "",
+        "batch_sizes": "8, 32, 96", "train_steps": "", "optimizers": "AdamW",
     }  # fmt: skip
     assert said(finder) == (
         "Press Start. Your model is put back as it was afterwards. Data: 96 samples, batches of 32, shuffled."

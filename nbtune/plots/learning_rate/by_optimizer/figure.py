@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["by_optimizer_figures", "by_optimizer_panels", "by_optimizer_plot", "by_optimizer_png", "by_optimizer_view"]
 
-COURSES: dict[str, tuple[str, ...]] = {**CURVES, "compared": ("x",)}
+COURSES: dict[str, tuple[str, ...]] = {**CURVES, "compared": ("x", "bottom", "top")}
 """Source name → its columns: the contract with whoever sends columns to the browser."""
 
 COURSES_MARKS: Marks = (
     overlays.START,
-    Mark("vspan", "compared", line="axis", width=1.2, dash=(2, 4)),
+    Mark("segment", "compared", line="axis", width=1.2, dash=(2, 4)),
     *LINES,
     *POINTS,
     *labels(BOTH_WIDTHS, COLOURS),
@@ -35,14 +35,14 @@ STEP_TICKS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def by_optimizer_panels(lr_min: float, lr_max: float, *, held_out: bool = False, sign: int = 1) -> dict[str, Panel]:
-    """Both figures, "curves" and "courses"; see ``by_size_panels``."""
+    """Both figures, "valleys" and "courses"; see ``by_size_panels``."""
     rates, losses = rates_axis(lr_min, lr_max), loss_axis(held_out)
     steps = Axis(
         "training step at the best η (log scale)", (0.9, LAST_LABEL * LEAST_STEPS), is_log=True, ticks=STEP_TICKS,
         texts=tuple(f"{step:g}" for step in STEP_TICKS),
     )  # fmt: skip
     made = {
-        "curves": Panel(CURVES, CURVES_MARKS, rates, losses, HEIGHT, LEFT, narrow_below=NARROW_BELOW),
+        "valleys": Panel(CURVES, CURVES_MARKS, rates, losses, HEIGHT, LEFT, narrow_below=NARROW_BELOW),
         "courses": Panel(COURSES, COURSES_MARKS, steps, losses, HEIGHT, RIGHT, narrow_below=NARROW_BELOW),
     }
     return {name: mirrored_panel(panel, sign) for name, panel in made.items()}

@@ -1,4 +1,4 @@
-"""What races of several optimizers look like, in numbers: every mark of two figures as columns. Knows no Bokeh."""
+"""What races of several optimizers look like, in numbers: every mark of both figures as columns. Knows no Bokeh."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ByOptimizerScene:
 
 
 def by_optimizer_view(result: LRByOptimizer, *, running: bool = False, words: bool = True) -> dict[str, View]:
-    """Every mark of both figures, "curves" and "courses", for what is known of ``result``.
+    """Every mark of both figures, "valleys" and "courses", for what is known of ``result``.
 
     Args:
         result: With any number of optimizers, also none.
@@ -69,7 +69,7 @@ def by_optimizer_view(result: LRByOptimizer, *, running: bool = False, words: bo
         curves, courses = {**curves, **scene.left.words()}, {**courses, **_words(scene)}
     ends = scene.left.losses
     return {
-        "curves": mirrored(View(curves, ends, _curves_in_words(scene), scene.left.rates), result.sign),
+        "valleys": mirrored(View(curves, ends, _curves_in_words(scene), scene.left.rates), result.sign),
         "courses": mirrored(View(courses, ends, _courses_in_words(scene), scene.steps), result.sign),
     }
 
@@ -105,11 +105,12 @@ def _course(series: Series, curve: LRCurve) -> Course | None:
 def _courses(scene: ByOptimizerScene) -> dict[str, Columns]:
     lines = [(c.series.slot, c.steps.tolist(), c.losses.tolist()) for c in scene.courses]
     ends = [(c.series.slot, _end(c)) for c in scene.courses]
-    step = scene.result.step if not scene.running and len(scene.courses) > 1 else 0
+    at = [float(scene.result.step)] if not scene.running and len(scene.courses) > 1 else []
+    bottom, top = scene.left.losses
     starts = scene.left.columns()["start"]
     return {
         **lines_of(lines, scene.left.clipped), **points_of(ends), "start": starts,
-        "compared": {"x": np.array([float(step)] if step else [])},
+        "compared": {"x": np.array(at), "bottom": np.full(len(at), bottom), "top": np.full(len(at), top)},
     }  # fmt: skip
 
 
