@@ -363,10 +363,45 @@ def test_a_stopped_race_says_only_what_it_knows() -> None:
     whole = LRCurve.from_steps(steps, settings=LRSettings())
     for count in range(0, len(steps), 7):
         part = LRCurve.from_steps(steps[:count], settings=LRSettings())
-        taken = min((len(c.losses) for c in part.candidates if c.left_after is None), default=0)
-        assert part.outcome == "stopped"
-        assert part.suggestion is None or (taken >= race_rules.FIRST_ANSWER and "in doubt" in part.limit)
+        assert part.outcome == "stopped" and part.confidence != "sure"
+        assert part.suggestion is None or "in doubt" in part.limit
+        through = [c for c in part.candidates if len(c.losses) >= 5]
+        assert part.suggestion is None or (len(through) >= 3 and min(c.lr for c in through) < part.suggestion)
     assert whole.outcome == "finished" and whole.suggestion is not None and "in doubt" not in whole.limit
+
+
+def test_a_race_stopped_in_its_first_round_knows_something_of_the_whole_range() -> None:
+    steps = shared(plain_task())
+    # Every second rate and the control are through before the others begin.
+    first = [step for step in steps if step.step <= 5][: 5 * 8]
+    assert {step.lr for step in first} == {0.0, *LRSettings().race_lrs[::2]}
+    before, after = (LRCurve.from_steps(first[:count], settings=LRSettings()) for count in (len(first) - 1, len(first)))
+    assert (before.suggestion, before.low, before.high) == (None, None, None)
+    assert after.low is not None and after.high is not None and after.confidence != "sure"
+    if after.suggestion is not None:
+        leader = min((c for c in after.candidates if c.score is not None), key=lambda c: c.score or 0.0)
+        assert after.suggestion == pytest.approx(race_rules.EARLY_PART * 0.6 * leader.lr)
+        assert after.low < after.suggestion < after.high
+
+
+def test_a_race_stopped_before_anything_fell_says_where_a_better_rate_may_lie() -> None:
+    steps = [step for step in shared(noisy_minimum()) if step.step <= 5]
+    part = LRCurve.from_steps(steps, settings=LRSettings())
+    assert part.outcome == "stopped" and part.suggestion is None and part.confidence == "cannot tell"
+    assert part.low is not None and part.high is not None and part.low < part.high < 10
+    assert "no suggestion yet" in part.verdict and "it lies from" in part.reason
+
+
+def noisy_minimum() -> Task:
+    """Nothing can be better than no training, and high rates are worse."""
+    draw = torch.Generator().manual_seed(0)
+    inputs = torch.randn(256, 4, generator=draw)
+    model = torch.nn.Linear(4, 1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    data = (inputs, torch.randn(256, 1, generator=draw))
+    return Task(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.functional.mse_loss, data)
 
 
 def test_max_seconds_ends_a_race_and_keeps_what_is_known() -> None:

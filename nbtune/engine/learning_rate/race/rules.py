@@ -20,8 +20,11 @@ LEAST_LOW = 0.4
 """× the minimum: the range begins no higher. Three losses do not place it better."""
 
 FIRST_ANSWER = 12
-"""A race that is stopped before this step has no answer: some of the rates ahead there are too high. And a rate that
-left before it, though it could not be told from the best, says nothing of the range."""
+"""Before this step some of the rates ahead are too high. And a rate that left before it, though it could not be told
+from the best, says nothing of the range."""
+
+EARLY_PART = 0.5
+"""× the suggestion of a race that is stopped there, or where training has hardly begun."""
 
 REACH = 10.0
 """A rate that left in doubt belongs to the range if it is within this factor of the best. Where training has hardly
@@ -87,10 +90,11 @@ def read(standings: Standings, *, is_stopped: bool, way: Direction = DOWN, train
     lrs, look = list(standings.losses), standings.look
     if _is_never_finite(standings):
         return Answer(verdict=NOT_FINITE, reason=BEFORE_ANY_STEP)
-    if is_stopped and (
-        look is None or look.step < FIRST_ANSWER or not look.has_fallen or look.leader not in standings.alive
-    ):
-        return _stopped(standings)
+    if is_stopped:
+        look = look or standings.early_look()
+        if look is None or not look.has_fallen or look.leader not in standings.alive:
+            return _stopped(standings, look)
+        return _answer(standings, look, way, train_steps)
     if not standings.alive and lrs[0] not in standings.harmful:
         return _diverged_late(standings)
     if lrs[0] in standings.harmful or look is None:
@@ -113,9 +117,13 @@ def _is_never_finite(standings: Standings) -> bool:
 def _answer(standings: Standings, look: Look, way: Direction, train_steps: int | None) -> Answer:
     lrs = list(standings.losses)
     within, is_sure = _candidates_for_best(standings, look)
-    best, fit = _minimum(standings, look) if is_sure else (weighted_lr(look), ())
+    is_early = not standings.is_over and (look.step < FIRST_ANSWER or not look.has_begun)
+    best, fit = _minimum(standings, look) if is_sure and not is_early else (weighted_lr(look), ())
+    if is_early:
+        best, within = look.leader, (min(within[0], look.leader / REACH), within[1])
     is_sure = is_sure and standings.is_over  # one that was stopped has not seen all that it would have
-    part, peak = part_of_best("constant", train_steps), part_of_best("one-cycle", train_steps) * best
+    early = EARLY_PART if is_early else 1.0
+    part, peak = early * part_of_best("constant", train_steps), early * part_of_best("one-cycle", train_steps) * best
     suggestion = part * best
     low, high = _half_way(lrs, *within)
     low, high = min(low, LEAST_LOW * best), max(high, best)
@@ -173,15 +181,20 @@ def _half_way(lrs: list[float], low: float, high: float) -> tuple[float, float]:
 
 def _no_telling(standings: Standings, look: Look, way: Direction) -> Answer:
     """No rate has lowered the loss beyond doubt, and some raised it: of the highest that did not, noise may hide it."""
-    left = [lr for lr, at in standings.in_doubt.items() if at >= FIRST_ANSWER]
-    unharmed = [*look.unharmed, *left] or [min(look.below)]
-    low, high = _half_way(list(standings.losses), max(min(unharmed), max(unharmed) / REACH**2), max(unharmed))
+    low, high = _unharmed(standings, look)
     said = f"from {format_lr(low, 1)} to {format_lr(high, 1)}"
     return Answer(
         low=low, high=high, verdict="Cannot tell: the noise hides what η does.",
         reason=f"After {look.step} steps no rate was better than no training beyond doubt; if one is, it lies {said}.",
         limit=TELLS_MORE,
     )  # fmt: skip
+
+
+def _unharmed(standings: Standings, look: Look) -> tuple[float, float]:
+    """The range of rates that have not raised the loss, as far down as a better one may lie."""
+    left = [lr for lr, at in standings.in_doubt.items() if at >= FIRST_ANSWER]
+    unharmed = [*look.unharmed, *left] or [min(look.below)]
+    return _half_way(list(standings.losses), max(min(unharmed), max(unharmed) / REACH**2), max(unharmed))
 
 
 def _minimum(standings: Standings, look: Look) -> tuple[float, tuple[tuple[float, float], ...]]:
@@ -237,9 +250,14 @@ def _diverged_late(standings: Standings) -> Answer:
     )  # fmt: skip
 
 
-def _stopped(standings: Standings) -> Answer:
+def _stopped(standings: Standings, look: Look | None) -> Answer:
+    reason, low, high = f"All rates still in have reached step {standings.taken} of {standings.last}.", None, None
+    if look is not None and look.unharmed:
+        low, high = _unharmed(standings, look)
+        reason = (
+            f"{reason} If one is better than no training, it lies from {format_lr(low, 1)} to {format_lr(high, 1)}."
+        )
     return Answer(
-        verdict="Stopped before the race was decided: no suggestion yet.",
-        reason=f"All rates still in have reached step {standings.taken} of {standings.last}.",
+        verdict="Stopped before the race was decided: no suggestion yet.", reason=reason, low=low, high=high,
         limit="Your model is as it was.",
-    )
+    )  # fmt: skip

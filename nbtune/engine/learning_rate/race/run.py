@@ -153,8 +153,8 @@ class LRRace(GeneratorRun[RaceStep]):
                     return
                 count = self._turn(standings.end - standings.taken, TURN_BYTES)
                 self._advance(shared, count)
-                # The control last: the first step of all is the one that is watched.
-                for lr in (*standings.alive, CONTROL):
+                # A rate before the control: the first step of all is the one that is watched.
+                for lr in standings.turns:
                     has_memory = yield from self._take_turn(runners[lr], count)
                     if not has_memory:
                         yield from self._arrived(everything=True)
@@ -185,7 +185,7 @@ class LRRace(GeneratorRun[RaceStep]):
         while not self._is_done:
             self._fixed.ask()
             end = standings.end
-            for lr in (*standings.alive, CONTROL):
+            for lr in standings.turns:
                 if self._taken(lr) < end:
                     is_through = yield from self._from_the_start(lr, end, in_place)
                     if not is_through:
@@ -283,7 +283,9 @@ class LRRace(GeneratorRun[RaceStep]):
     def _turn(self, most: int, most_bytes: int) -> int:
         """Steps of one turn."""
         by_memory = int(min(most_bytes, self._spare / 4) / max(self._bytes_per_step, 1.0))
-        return max(1, min(most, TURN_STEPS, self._steps_in(TURN_SECONDS), by_memory))
+        # The first round is one turn, however long its steps are: see ``Standings.turns``.
+        by_time = self._steps_in(TURN_SECONDS) if self.standings.rounds else TURN_STEPS
+        return max(1, min(most, TURN_STEPS, by_time, by_memory))
 
     def _steps_in(self, seconds: float) -> int:
         return max(1, int(seconds / self._seconds_per_step)) if self._seconds_per_step else 1

@@ -172,6 +172,27 @@ class Standings:
             at = _end_after(at)
         return found
 
+    @property
+    def turns(self) -> list[float]:
+        """Who trains in which order: in the first round every second rate, the control, and the rest.
+
+        So a race that is stopped soon knows something of the whole range.
+        """
+        if self.rounds:
+            return [*self.alive, CONTROL]
+        lrs = list(self.losses)
+        first = [lr for lr in lrs[::2] if lr in self.alive]
+        return [*first, CONTROL, *(lr for lr in lrs[1::2] if lr in self.alive)]
+
+    def early_look(self) -> Look | None:
+        """Before the first round's end, at those that are through it; None before there are three, and the control."""
+        step, begin = self.end, begin_of(self.end)
+        through = {lr: np.array(losses[begin:step]) for lr, losses in self.losses.items() if len(losses) >= step}
+        through = {lr: losses for lr, losses in through.items() if lr in self.alive}
+        if len(through) < 3 or len(self.control) < step:
+            return None
+        return look_at(step, through, np.array(self.control[begin:step]))
+
     def candidates(self) -> tuple[Candidate, ...]:
         """Every rate with what it did."""
         return tuple(map(self._candidate, self.losses))
