@@ -152,7 +152,8 @@ def _limit(standings: Standings, look: Look, peak: float, *, is_sure: bool) -> s
     if look.leader == list(standings.losses)[-1]:
         limits.append("The highest rate did best: a higher one may be better.")
     if not standings.is_over:
-        limits.append(f"Stopped after step {standings.taken} of {standings.last}: in doubt.")
+        when = f"after step {standings.taken} of {standings.last}" if standings.rounds else "in the first round"
+        limits.append(f"Stopped {when}: in doubt.")
     elif not is_sure:
         limits.append(TELLS_MORE)
     return " ".join(limits)
@@ -252,6 +253,8 @@ def _diverged_late(standings: Standings) -> Answer:
 
 def _stopped(standings: Standings, look: Look | None) -> Answer:
     reason, low, high = f"All rates still in have reached step {standings.taken} of {standings.last}.", None, None
+    if not standings.rounds:
+        reason = "Not all rates had got through the first round."
     if look is not None and look.unharmed:
         low, high = _unharmed(standings, look)
         reason = (
