@@ -290,7 +290,7 @@ def test_a_saved_notebook_shows_its_picture_without_a_kernel_and_the_widget_afte
     opened.page.goto(opened.server.url(name))
     picture = opened.page.locator(".nbtune-lab-saved img")
     expect(picture).to_be_visible(timeout=PATIENCE_MS)
-    assert (picture.get_attribute("alt") or "").startswith("Use η = ")
+    assert (picture.get_attribute("alt") or "").startswith("Try η = ")
     expect(opened.page.locator("body")).not_to_contain_text("Loading widget")
     opened.wait_until_idle()
     opened.run(0)

@@ -315,7 +315,7 @@ def test_an_unattended_run_exports_the_picture_and_the_sentence(tmp_path: Path) 
 def assert_exports_the_picture(path: Path) -> None:
     outputs = [o for cell in json.loads(path.read_text())["cells"] for o in cell.get("outputs", [])]
     shown = next(o["data"] for o in outputs if "image/png" in o.get("data", {}))
-    assert "Use η" in "".join(shown["text/plain"])  # GitHub shows the picture, a terminal the sentence
+    assert "Try η" in "".join(shown["text/plain"])  # GitHub shows the picture, a terminal the sentence
     html, _ = HTMLExporter().from_filename(str(path))
     body = html[html.index("<body") :]
     assert 'src="data:image/png;base64' in body

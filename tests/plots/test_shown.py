@@ -22,6 +22,7 @@ from torch import nn
 import nbtune as nt
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
 from nbtune.engine.learning_rate.events import LRStep
+from nbtune.engine.learning_rate.rivals import rivals_of
 from nbtune.plots import FIGURES
 from nbtune.plots.comparison.figure import comparison_figure
 
@@ -47,6 +48,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "race": lambda: race_of(bowl),
     "sweep": sweep,
     "LRByBatchSize": lambda: LRByBatchSize.from_steps((), settings=nt.LRSettings(batch_sizes=(8, 32))),
+    "LRByOptimizer": lambda: nt.LRByOptimizer.from_steps((), settings=nt.LRSettings(optimizers=rivals_of(["Adam"]))),
     "BatchLimit": densenet,
     "MemoryGrid": grid,
     "MemoryEstimate": estimate,

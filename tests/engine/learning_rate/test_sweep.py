@@ -112,10 +112,28 @@ def test_a_stopped_run_is_a_valid_shorter_result() -> None:
     assert LRCurve.from_steps([], settings=LRSettings(mode="quick")).suggestion is None
 
 
-def test_the_suggestion_lies_twelve_times_below_the_clear_rise() -> None:
+def test_the_suggestion_lies_twelve_times_below_the_clear_rise_or_below_the_minimum() -> None:
     curve = LRCurve.from_steps(steps_from(losses_of_shape(2.3, 0.1, 9.0)))
-    assert curve.suggestion == pytest.approx(curve.rises_from / 12)
-    assert curve.low <= curve.suggestion < curve.high < curve.rises_from
+    high, rises_from = curve.high or 0.0, curve.rises_from or 0.0
+    assert curve.suggestion == pytest.approx(min(rises_from / 12, lr_rules.MOST_OF_MINIMUM * high))
+    assert (curve.low or 0.0) <= curve.suggestion < high < rises_from
+    assert curve.verdict.startswith("Try η = ") and curve.confidence == "between"
+
+
+def test_a_loss_that_rises_late_does_not_lift_the_suggestion_out_of_the_usable_range() -> None:
+    lrs = np.geomspace(1e-5, 10, 100)
+    # Down to 0.3 at η = 0.05, and then so slowly up that half of the drop is lost again a hundred times above.
+    down, up = np.clip(1 - np.log10(lrs / 1e-5) / 3.7, 0, None), np.clip(np.log10(lrs / 0.05), 0, None)
+    losses = 0.3 + 2.0 * down + 0.5 * up
+    steps = [
+        LRStep(index=i, lr=float(lr), loss=float(loss), smoothed_loss=float(loss), seconds=0.0)
+        for i, (lr, loss) in enumerate(zip(lrs, losses, strict=True))
+    ]
+    curve = LRCurve.from_steps(steps)
+    assert curve.rises_from is not None and curve.low is not None and curve.high is not None
+    assert curve.rises_from / 12 > lr_rules.MOST_OF_MINIMUM * curve.high
+    assert curve.suggestion == pytest.approx(lr_rules.MOST_OF_MINIMUM * curve.high) and curve.low <= curve.suggestion
+    assert "the lowest loss" in curve.reason
 
 
 def test_max_seconds_stops_the_sweep() -> None:

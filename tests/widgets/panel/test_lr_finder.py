@@ -52,7 +52,7 @@ def test_start_runs_a_sweep_and_shows_the_answer_three_times() -> None:
     assert finder.state == "done" and finder.problem is None
     assert finder.apply_label.startswith("Apply η = ")
     answer = finder.apply_label.removeprefix("Apply ")
-    assert said(finder).startswith(f"Use {answer}: ") and [answer, "answer"] in finder.sentence
+    assert said(finder).startswith(f"Try {answer}: ") and [answer, "answer"] in finder.sentence
     assert f"Suggested {answer.removeprefix('η = ')}" in finder.plot.data["label"]
     assert len(curve.steps) / 100 == finder.progress["fraction"]
 

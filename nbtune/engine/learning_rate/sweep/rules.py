@@ -23,6 +23,9 @@ tasks the team first looked at. ``tests/benchmarks/suggestions.py`` prints what 
 PLATEAU_TO_SUGGESTION = 24.0
 """The same where the loss hardly fell before it rose: less is known there, so twice the margin is kept."""
 
+MOST_OF_MINIMUM = 0.35
+"""× the rate of the lowest loss, where that is less: a rate above would be outside the range that is called usable."""
+
 USABLE_DROP = 0.05
 """The usable range begins where the loss has fallen by this part of its level at the start (or by half of the greatest
 drop, where that is less)."""
@@ -244,6 +247,10 @@ def _noise(losses: Floats) -> float:
 def _from_rise(curve: _Curve, rises_from: float, lr_min: float, way: Direction) -> Answer:
     factor = PLATEAU_TO_SUGGESTION if curve.is_plateau else RISE_TO_SUGGESTION
     suggestion = rises_from / factor
+    reason = f"{factor:.0f}× below the rate where the loss clearly {way.rose} ({format_lr(rises_from)})."
+    if curve.low is not None and MOST_OF_MINIMUM * curve.high < suggestion:  # it rises slowly, and so late
+        suggestion = MOST_OF_MINIMUM * curve.high
+        reason = f"{MOST_OF_MINIMUM:g}× the rate of the {way.lowest} loss ({format_lr(curve.high)})."
     if suggestion < lr_min:
         reason = f"The loss {way.rose} at {format_lr(rises_from)}, {format_lr(rises_from / lr_min)}× the lowest η."
         return Answer(
@@ -253,8 +260,8 @@ def _from_rise(curve: _Curve, rises_from: float, lr_min: float, way: Direction) 
     return Answer(
         suggestion=suggestion,
         confidence="between",
-        verdict=f"Use η = {format_lr(suggestion)}",
-        reason=f"{factor:.0f}× below the rate where the loss clearly {way.rose} ({format_lr(rises_from)}).{fell}",
+        verdict=f"Try η = {format_lr(suggestion)}",
+        reason=f"{reason}{fell}",
         limit="Quick sweep, one run.",
     )
 
@@ -265,7 +272,7 @@ def _still_falling(curve: _Curve, lr_max: float, way: Direction) -> Answer:
     return Answer(
         suggestion=suggestion,
         confidence="between",
-        verdict=f"Use η = {format_lr(suggestion)}",
+        verdict=f"Try η = {format_lr(suggestion)}",
         reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not {way.risen}.",
         limit="A higher rate may be better.",
     )
