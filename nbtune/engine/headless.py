@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..cell_line import CellLine
 from ..jobs import Finding, Forecast, Progress, Tool, listed
+from . import waits
 from .interrupts import Interrupted, held_back
 from .run import Run
+from .waits import Waits
 
 Result = TypeVar("Result")
 
@@ -124,18 +126,48 @@ def _bar(call: Headless[Any], is_wanted: bool) -> Iterator[Callable[[Progress, l
             if bar.update(place - bar.n):
                 bar.set_postfix_str(call.text(counted[-1]))  # also an empty one: the wait that was told there is over
 
-        with _watched(call.run, bar.set_postfix_str):
+        with _watched(call.run.waits, bar.set_postfix_str):
             yield show
 
 
 @contextmanager
-def _watched(run: Run[Any], say: Callable[[str], None]) -> Iterator[None]:
-    """``say`` is called by a thread of its own, once a second, while the run waits long for its data."""
+def told_if_long() -> Iterator[None]:
+    """Outside any run, a line says what a trace of the model is at, once it takes long, and goes away at the end."""
+    if waits.is_in_run():
+        yield
+        return
+    own = waits.Waits()
+    with ExitStack() as shown, own.in_force():
+        lines: list[Any] = []
+
+        def say(text: str) -> None:
+            if not lines:
+                lines.append(shown.enter_context(_text_line()))
+            lines[0](text)
+
+        with _watched(own, say):
+            yield
+
+
+@contextmanager
+def _text_line() -> Iterator[Callable[[str], None]]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda text: None
+        return
+    with _line() as line, tqdm(bar_format="{desc}", leave=False, file=line) as bar:
+        yield bar.set_description_str
+
+
+@contextmanager
+def _watched(of_run: Waits, say: Callable[[str], None]) -> Iterator[None]:
+    """``say`` is called by a thread of its own, once a second, while it takes long."""
     has_ended = threading.Event()
 
     def watch() -> None:
         while not has_ended.wait(_LOOK_SECONDS):
-            wait = run.waits.long
+            wait = of_run.long
             if wait is not None:
                 say(wait.text)
 

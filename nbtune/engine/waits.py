@@ -1,4 +1,4 @@
-"""How long a run has waited for its next batch, and how long that takes as a rule.
+"""How long a run has waited for its next batch, how long that takes as a rule, and what a long trace is at.
 
 A loader that hangs (a worker that died, a disk that sleeps) looks from outside like one that is slow. So whoever draws
 a batch says so here, and whoever watches the run from another thread can tell the two apart.
@@ -6,6 +6,7 @@ a batch says so here, and whoever watches the run from another thread can tell t
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ LONG_SECONDS, LONG_FACTOR = 2.0, 3
 FIRST_SECONDS = 5.0
 """The same for the first one, before anything is usual: workers start, disks wake up."""
 
+TRACE_SECONDS = 10.0
+"""From so long on, a trace of the model says what it is at. Traces that follow each other count as one."""
+
+_SAME_TRACE_SECONDS = 1.0
 _DRAWS_KEPT = 32
 
 
@@ -57,8 +62,31 @@ class Wait:
         return f"waiting for the data: no batch for {so_far}{usual}"
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace of the model that takes long.
+
+    Attributes:
+        seconds: So far.
+        at: Where it is, in words.
+    """
+
+    seconds: float
+    at: str
+
+    @property
+    def text(self) -> str:
+        """In words.
+
+        Examples:
+            >>> Trace(12.3, "forward pass at k = 3, in layers.7").text
+            'tracing the model: forward pass at k = 3, in layers.7, 12 s so far'
+        """
+        return f"tracing the model: {self.at}, {format_seconds(self.seconds)} so far"
+
+
 class Waits:
-    """Those of one run for its next batch; written by the thread that runs it, read by any.
+    """Those of one run for its next batch, or for a trace; written by the thread that runs it, read by any.
 
     Args:
         now: The clock, in seconds.
@@ -68,13 +96,16 @@ class Waits:
         self._now = now
         self._began: float | None = None
         self._last: deque[float] = deque(maxlen=_DRAWS_KEPT)
+        self._trace: Callable[[], str] | None = None
+        self._trace_began = self._trace_ended = -math.inf
 
     @property
-    def long(self) -> Wait | None:
+    def long(self) -> Wait | Trace | None:
         """The wait under way, once it is a long one; else None."""
-        began, last = self._began, tuple(self._last)
+        began, last, trace = self._began, tuple(self._last), self._trace
         if began is None:
-            return None
+            seconds = self._now() - self._trace_began
+            return None if trace is None or seconds < TRACE_SECONDS else Trace(seconds, trace())
         wait = Wait(self._now() - began, median(last) if last else None)
         usual = wait.usual_seconds
         least = FIRST_SECONDS if usual is None else max(LONG_SECONDS, LONG_FACTOR * usual)
@@ -99,6 +130,29 @@ class Waits:
         finally:
             self._began = None
             self._last.append(self._now() - began)
+
+    @contextmanager
+    def tracing(self, at: Callable[[], str]) -> Iterator[None]:
+        """Around a trace of the model.
+
+        Args:
+            at: Says where it is; called by any thread.
+        """
+        if self._trace is not None:  # a part of another one
+            yield
+            return
+        if self._now() - self._trace_ended > _SAME_TRACE_SECONDS:
+            self._trace_began = self._now()
+        self._trace = at
+        try:
+            yield
+        finally:
+            self._trace, self._trace_ended = None, self._now()
+
+
+def is_in_run() -> bool:
+    """Whether somebody who watches a run is told."""
+    return _CURRENT.get() is not None
 
 
 def current() -> Waits:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
+import torch
 from driver import PATIENCE_SECONDS, Gate, task_that_hangs, wait_for
 
-from nbtune.engine import LRSettings, find_lr, race_lr, search_lr, sweep_lr
+from nbtune.engine import (
+    BatchSettings,
+    LRSettings,
+    Task,
+    find_lr,
+    headless,
+    probe_batch_sizes,
+    race_lr,
+    search_lr,
+    sweep_lr,
+    waits,
+)
 from nbtune.engine.comparison.run import train_batch_sizes
 from nbtune.engine.comparison.settings import ComparisonSettings
+from nbtune.engine.memory import estimate_memory
 from nbtune.engine.run import Run
-from nbtune.engine.waits import FIRST_SECONDS, LONG_SECONDS, Waits, current
+from nbtune.engine.waits import FIRST_SECONDS, LONG_SECONDS, TRACE_SECONDS, Trace, Wait, Waits, current
 
 
 class Clock:
@@ -50,6 +65,26 @@ def test_a_wait_is_long_from_three_times_the_usual_on_and_from_two_seconds() -> 
         assert waits.long is not None
 
 
+def test_a_trace_says_what_it_is_at_once_it_takes_long_and_traces_in_a_row_count_as_one() -> None:
+    clock = Clock()
+    clock.seconds = 100.0
+    waits = Waits(clock)
+    for part in range(3):
+        with waits.tracing(lambda part=part: f"part {part}"):  # type: ignore[misc]
+            clock.seconds += TRACE_SECONDS / 4
+            assert waits.long is None
+            with waits.tracing(lambda: "a part of it"):
+                clock.seconds += TRACE_SECONDS / 10
+        assert waits.long is None
+    with waits.tracing(lambda: "the last part"):
+        assert waits.long is not None and waits.long.text == "tracing the model: the last part, 10 s so far"
+        with waits.drawing():
+            assert waits.long is None  # it waits for data now
+    clock.seconds += 5
+    with waits.tracing(lambda: "another one"):
+        assert waits.long is None
+
+
 def test_one_slow_batch_does_not_change_what_is_usual() -> None:
     clock = Clock()
     waits = Waits(clock)
@@ -57,7 +92,7 @@ def test_one_slow_batch_does_not_change_what_is_usual() -> None:
         drawn(waits, clock, seconds)
     with waits.drawing():
         clock.seconds += 3
-        assert waits.long is not None and waits.long.usual_seconds == pytest.approx(0.1)
+        assert isinstance(waits.long, Wait) and waits.long.usual_seconds == pytest.approx(0.1)
 
 
 def test_the_first_wait_has_nothing_usual_and_more_time() -> None:
@@ -115,3 +150,56 @@ def test_the_bar_of_a_call_says_it(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     gate.opened.set()
     calling.join(PATIENCE_SECONDS)
     assert not any(thread.name == "nbtune-bar" for thread in threading.enumerate())
+
+
+ASIDE: list[Callable[[], object]] = []
+"""What is done amid a forward pass."""
+
+
+class Aside(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for look in ASIDE:
+            look()
+        return x
+
+
+def aside_task(look: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Task:
+    monkeypatch.setattr(waits, "TRACE_SECONDS", 0.0)
+    monkeypatch.setattr(headless, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setitem(globals(), "ASIDE", [look])
+    model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Sequential(Aside()))
+    data = torch.zeros(8, 4), torch.zeros(8).long()
+    return Task(model, torch.optim.SGD(model.parameters(), 0.1), torch.nn.functional.cross_entropy, data)
+
+
+TRACED = "tracing the model: forward pass at k = 2, in 1.0, "
+
+
+def test_a_long_estimate_says_in_a_line_what_it_is_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def look() -> None:
+        assert told or wait_for(lambda: told.append(capsys.readouterr().err) or TRACED in "".join(told))  # type: ignore[func-returns-value]
+
+    estimate_memory(aside_task(look, monkeypatch), "8 GB")
+    told.append(capsys.readouterr().err)
+    assert TRACED in "".join(told) and told[-1].endswith("\r")  # and away again
+    assert not [thread for thread in threading.enumerate() if thread.name == "nbtune-bar"]
+
+
+def test_a_short_estimate_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    task = aside_task(lambda: None, monkeypatch)
+    monkeypatch.setattr(waits, "TRACE_SECONDS", 1000.0)
+    estimate_memory(task, "8 GB")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_that_traces_is_asked_what_it_is_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    task = aside_task(lambda: seen.append(run.waits.long), monkeypatch)
+    run = probe_batch_sizes(task, BatchSettings(capacity="8 GB", measure_seconds=0, max_batch_size=4))
+    with closing(run):
+        list(run)
+    assert any(isinstance(wait, Trace) and wait.text.startswith(TRACED) for wait in seen) and run.waits.long is None

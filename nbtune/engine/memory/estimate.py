@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from ..checks import instance
+from ..headless import told_if_long
 from ..interrupts import held_back
 from ..small_print import warn_of
 from ..task.task import Task
@@ -103,7 +104,7 @@ def estimate_memory(
     )  # fmt: skip
     modes = CallersModes()
     warn_of(modes.left_out)
-    with held_back(), modes.in_force():
+    with told_if_long(), held_back(), modes.in_force():
         source = Source.prepared(task, instance("samples", samples, Samples) or Samples(task), plan)
     samples = source.samples
     if is_host:

@@ -13,7 +13,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from ...engine.waits import Wait
+from ...engine.waits import Trace, Wait
 from .bokeh_plot import BokehPlot
 from .displays import Displays
 from .one_way import OneWay
@@ -155,8 +155,8 @@ class View:
             [f" Waiting for {waiting_for}; nothing is put back until it returns.", ""],
         ]
 
-    def say_waiting(self, wait: Wait) -> None:
-        """No batch comes, for whatever reason; the next events say again how the run goes."""
+    def say_waiting(self, wait: Wait | Trace) -> None:
+        """No batch comes, for whatever reason, or a trace takes long; the next events say again how the run goes."""
         head, colon, rest = wait.text.partition(":")
         face = self.face
         face.sentence = [[head.capitalize() + colon, "strong"], [f"{rest}.", ""]]

@@ -70,6 +70,18 @@ class Recorder(TorchDispatchMode):
             self._course.cut()
             self.recording.turns.append((len(self.recording.events), phase))
 
+    @property
+    def doing(self) -> str:
+        """What the step is at, in words; from any thread."""
+        return "optimizer step" if self._phase == UPDATE else f"{self._phase} pass"
+
+    @property
+    def place(self) -> str:
+        """Where the pass is, in words; from any thread."""
+        stack = self._stack.copy()
+        path = self.recording.modules[stack[-1]][0] if stack else ""
+        return f", in {path}" if path else ""
+
     def begin_step(self) -> None:
         """From here on, events are those of the next step."""
         self.phase = FORWARD

@@ -11,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ....formats import format_memory
+from ... import waits
 from ...errors import stops_told
 from ...task.task import Task
 from ...torch_modes import CallersModes
@@ -167,6 +168,7 @@ def _rehearsed(
         stack.enter_context(stage.active())
         stack.enter_context(recorder.following(replica.models, optimizers))
         stack.enter_context(recorder)
+        stack.enter_context(waits.current().tracing(lambda: f"{recorder.doing} at k = {k}{recorder.place}"))
         notes = stack.enter_context(left_alone(task))
         stack.enter_context(flex_played(notes))
         if stage.kind == "meta":
