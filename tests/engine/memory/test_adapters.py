@@ -17,7 +17,10 @@ from nbtune.engine.batch_size.what_fits.changes import single_changes
 from nbtune.engine.memory.estimate import MemoryEstimate, NotPredictableError, estimate_memory
 
 KIB, MIB = 2**10, 2**20
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of PEFT, about names in transformers
+pytestmark = [
+    pytest.mark.slow,  # PEFT and transformers
+    pytest.mark.filterwarnings("ignore::FutureWarning"),  # of PEFT, about names in transformers
+]
 
 
 def llama(**changes: Any) -> nn.Module:

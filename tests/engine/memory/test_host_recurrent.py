@@ -13,10 +13,13 @@ from zoo import optimizer_of
 from nbtune.engine import Task
 from nbtune.engine.memory import estimate_memory
 
-pytestmark = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available(),
-    reason="the rules were read off a CPU with AVX-512",
-)
+pytestmark = [
+    pytest.mark.slow,  # real layers
+    pytest.mark.skipif(
+        torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available(),
+        reason="the rules were read off a CPU with AVX-512",
+    ),
+]
 
 
 class Tagger(nn.Module):
