@@ -206,5 +206,5 @@ def _limit(settings: LRSettings, curves: Mapping[str, LRCurve], ended: Mapping[s
     if never:
         parts.append(f"Stopped before {', '.join(never)}.")
     if step:
-        parts.append("Another may be ahead after thousands of steps. But for η, each is as it was made.")
+        parts.append("Another may be ahead after thousands of steps. Of each, η alone was searched.")
     return " ".join(parts)
