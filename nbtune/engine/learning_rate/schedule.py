@@ -20,9 +20,9 @@ WARM_UP, COOL_DOWN = 0.05, 0.3
 """Parts of the steps in which "decay" rises to its peak, and in which it falls to 0."""
 
 PARTS: dict[Kind, dict[int, float]] = {
-    "constant": {200: 0.7, 3000: 0.5},
-    "decay": {200: 0.8, 3000: 0.7},
-    "one-cycle": {200: 1.0, 3000: 0.8},
+    "constant": {200: 0.8, 1000: 0.7, 3000: 0.5},
+    "decay": {200: 1.4, 1000: 1.0, 3000: 0.8},
+    "one-cycle": {200: 1.4, 1000: 1.2, 3000: 0.8},
 }
 """Length → the best peak, × the rate that was best in a race: the longer, the lower, since a rate too high costs more
 (``tests/benchmarks/schedules.py``)."""
