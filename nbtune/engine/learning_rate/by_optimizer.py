@@ -34,6 +34,8 @@ class LRByOptimizer(SeveralCurves[str]):
         close: Those that could not be told from the first of these, which is among them.
     """
 
+    curves: dict[str, LRCurve]
+    ended: dict[str, str]
     step: int
     losses: dict[str, float]
     close: tuple[str, ...]

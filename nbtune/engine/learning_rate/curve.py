@@ -238,7 +238,7 @@ class LRCurve:
         schedule = Schedule(kind, steps, self.peak)
         peak = self.suggestion if schedule.kind == "constant" else self.peak
         if self.best is not None:  # a sweep has none
-            peak = part_of_best(schedule.kind, schedule.steps) * self.best
+            peak = part_of_best(schedule.kind, schedule.steps, is_sure=self.confidence == "sure") * self.best
         return replace(schedule, peak=peak)
 
     def apply(self, task: Task) -> None:
