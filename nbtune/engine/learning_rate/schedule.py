@@ -24,8 +24,8 @@ PARTS: dict[Kind, dict[int, float]] = {
     "decay": {200: 1.0, 1000: 0.8, 3000: 0.7},
     "one-cycle": {200: 1.0, 1000: 0.9, 3000: 0.7},
 }
-"""Length → the peak, × the rate that was best in a race: the longer, the lower. On the cautious side of what was best on
-average (``tests/benchmarks/schedules.py``), since just above it single tasks fail."""
+"""Length → the peak, × the rate that was best in a race: the longer, the lower. On the cautious side of what was best
+on average (``tests/benchmarks/schedules.py``), since just above it single tasks fail."""
 
 UNKNOWN: dict[Kind, float] = {"constant": 0.6, "decay": 0.7, "one-cycle": 0.7}
 """The same where nobody knows how long."""
