@@ -236,10 +236,11 @@ class LRCurve:
         if self.suggestion is None or self.peak is None:
             raise ValueError(f"there is no suggestion to make a schedule of. {self.verdict} {self.reason}")
         schedule = Schedule(kind, steps, self.peak)
-        peak = self.suggestion if schedule.kind == "constant" else self.peak
-        if self.best is not None:  # a sweep has none
-            peak = part_of_best(schedule.kind, schedule.steps) * self.best
-        return replace(schedule, peak=peak)
+        if self.best is None:  # of a sweep
+            return replace(schedule, peak=self.suggestion if schedule.kind == "constant" else self.peak)
+        # Not of ``best``: a race that was stopped early keeps a margin below that.
+        part = part_of_best(schedule.kind, schedule.steps) / part_of_best("one-cycle", self.settings.train_steps)
+        return replace(schedule, peak=part * self.peak)
 
     def apply(self, task: Task) -> None:
         """Set the optimizer's learning rate to the suggestion; groups keep their ratios.
