@@ -14,7 +14,7 @@ from ..plain_data import json_ready
 from ..small_print import small_print
 from ..task.task import Task, checked_task
 from .events import Ended, LRStep, RaceStep, is_training_step
-from .orders import pooled
+from .orders import pooled, stopped_after
 from .race import rules as race_rules
 from .race.candidate import Candidate
 from .race.standings import Standings
@@ -346,13 +346,20 @@ class LRFold:
         if len(orders) > 1:
             return pooled([curve.reading for curve in orders], settings)
         if orders:
-            return replace(orders[0].reading, outcome="stopped")  # others were to come
+            return _with_others_to_come(orders[0].reading, settings.repeats)
         if self._standings is not None:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
             return race_rules.reading_of(
                 self._standings, is_replayed=is_replayed, way=way, train_steps=settings.train_steps
             )
         return sweep.reading_of(self._steps, settings, way)
+
+
+def _with_others_to_come(first: Reading, repeats: int) -> Reading:
+    """Of the first order, where several were asked for."""
+    limit = "" if first.outcome == "stopped" else stopped_after(1, repeats)
+    answer = replace(first.answer, limit=" ".join(filter(None, [first.answer.limit, limit])))
+    return replace(first, answer=answer, outcome="stopped")
 
 
 def _standings(settings: LRSettings) -> Standings:

@@ -102,7 +102,7 @@ def test_a_training_goes_on_from_a_saved_scheduler(kind: Kind) -> None:
     for part, saved in zip(parts, (optimizer, scheduler), strict=True):
         part.load_state_dict(copy.deepcopy(saved.state_dict()))  # type: ignore[attr-defined]
     wanted = rates_under(optimizer, scheduler, 9)
-    assert rates_under(*whole, 9) == rates_under(*parts, 9) == wanted
+    assert rates_under(whole[0], whole[1], 9) == rates_under(fresh, parts[1], 9) == wanted
 
 
 def test_an_optimizer_that_chooses_its_rate_has_no_schedule() -> None:
@@ -164,7 +164,7 @@ def test_a_search_gives_a_schedule_of_any_kind() -> None:
     for kind in KINDS:
         peak = part_of_best(kind, 400) * (curve.best or 0)
         schedule = curve.schedule(kind=kind)
-        assert (schedule.kind, schedule.steps, schedule.peak) == (kind, 400, pytest.approx(peak))
+        assert (schedule.kind, schedule.steps) == (kind, 400) and schedule.peak == pytest.approx(peak)
     assert curve.schedule(3000).steps == 3000
     assert curve.schedule(kind="constant").peak == pytest.approx(curve.suggestion)
     with pytest.raises(ValueError, match="kind must be one of"):
