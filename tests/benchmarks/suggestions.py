@@ -117,10 +117,26 @@ def _regrets(stick: Yardstick, curve: LRCurve) -> tuple[float, float, float]:
     return short, constant, stick.regrets(curve.peak)[2]
 
 
+def _told_how_long(stick: Yardstick, curve: LRCurve) -> tuple[float, float, float]:
+    """The same for whoever said how long the training will be (``train_steps``)."""
+    if curve.suggestion is None:
+        return 1.0, 1.0, 1.0
+    short, long, cycle = curve.for_steps(200), curve.for_steps(3000), curve.schedule(3000, "one-cycle")
+    return (
+        stick.regrets(short.suggestion)[0],
+        stick.regrets(long.suggestion)[1],
+        stick.regrets(cycle.peak)[2],
+    )
+
+
 def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:
     table = np.array([[_regrets(stick, curve) for curve in found[stick.name]] for stick in sticks])
     for place, horizon in enumerate(HORIZONS):
         _print_row(horizon, table[:, :, place])
+    if all(curve.settings.mode == "race" for row in found.values() for curve in row):
+        told = np.array([[_told_how_long(stick, curve) for curve in found[stick.name]] for stick in sticks])
+        for place, horizon in enumerate(HORIZONS):
+            _print_row(f"told so: {horizon}", told[:, :, place])
     curves = [curve for row in found.values() for curve in row]
     steps = [curve.updates for curve in curves]
     silent, bad = sum(curve.suggestion is None for curve in curves), int((table.max(2) >= 0.5).sum())
@@ -133,7 +149,7 @@ def _print_regrets(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> 
 
 def _print_row(title: str, regrets: Any) -> None:
     low, high = bootstrap([float(mean) for mean in regrets.mean(1)])
-    print(f"  {title:26} mean {regrets.mean():.3f} ({low:.3f} to {high:.3f}), worst {regrets.max():.2f}")
+    print(f"  {title:34} mean {regrets.mean():.3f} ({low:.3f} to {high:.3f}), worst {regrets.max():.2f}")
 
 
 def _print_ranges(sticks: list[Yardstick], found: dict[str, list[LRCurve]]) -> None:

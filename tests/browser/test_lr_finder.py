@@ -171,6 +171,18 @@ SIDE_BY_SIDE = """() => {
 SIZED = "r = finder.result; print(len(r.curves), r.outcome, None not in r.suggestions.values(), state() == before)"
 
 
+def test_controls_stay_where_they_are_when_there_is_something_to_apply_and_while_one_types(lab: Notebook) -> None:
+    begun(lab, "stays.ipynb", "finder = nt.LRFinder(task, max_steps=60)\nfinder")
+    panel = lab.panel()
+    start, orders = panel.get_by_role("button", name="Start"), panel.get_by_label("data orders")
+    before = start.bounding_box(), orders.bounding_box()
+    panel.get_by_label("training steps").fill("3000")
+    start.click()
+    lab.wait_for_state("done")
+    assert (start.bounding_box(), orders.bounding_box()) == before
+    assert panel.get_by_label("to", exact=True).bounding_box()["x"] < before[0]["x"] - 60
+
+
 def test_batch_sizes_are_a_mode_with_two_plots_of_its_own(lab: Notebook) -> None:
     begun(lab, "sizes.ipynb", RACE, SIZED)
     lab.panel().get_by_text("Batch sizes").click()

@@ -32,6 +32,8 @@ class LRByBatchSize(SeveralCurves[int]):
         exponent: a of η ∝ k^a, by least squares through the suggestions; None with fewer than two.
     """
 
+    curves: dict[int, LRCurve]
+    ended: dict[int, str]
     exponent: float | None
 
     @classmethod

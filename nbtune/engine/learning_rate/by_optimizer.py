@@ -34,6 +34,8 @@ class LRByOptimizer(SeveralCurves[str]):
         close: Those that could not be told from the first of these, which is among them.
     """
 
+    curves: dict[str, LRCurve]
+    ended: dict[str, str]
     step: int
     losses: dict[str, float]
     close: tuple[str, ...]
@@ -206,5 +208,5 @@ def _limit(settings: LRSettings, curves: Mapping[str, LRCurve], ended: Mapping[s
     if never:
         parts.append(f"Stopped before {', '.join(never)}.")
     if step:
-        parts.append("Another may be ahead after thousands of steps. But for η, each is as it was made.")
+        parts.append("Another may be ahead after thousands of steps. Of each, η alone was searched.")
     return " ".join(parts)

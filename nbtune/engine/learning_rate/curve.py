@@ -236,11 +236,17 @@ class LRCurve:
         if self.suggestion is None or self.peak is None:
             raise ValueError(f"there is no suggestion to make a schedule of. {self.verdict} {self.reason}")
         schedule = Schedule(kind, steps, self.peak)
-        if self.best is None:  # of a sweep
-            return replace(schedule, peak=self.suggestion if schedule.kind == "constant" else self.peak)
-        # Not of ``best``: a race that was stopped early keeps a margin below that.
-        part = part_of_best(schedule.kind, schedule.steps) / part_of_best("one-cycle", self.settings.train_steps)
-        return replace(schedule, peak=part * self.peak)
+        # Not of ``best``: a race that was stopped early, or that is in doubt, keeps a margin below that.
+        read = self if schedule.steps == self.settings.train_steps else self.for_steps(schedule.steps)
+        if schedule.kind == "constant":
+            return replace(schedule, peak=read.suggestion or self.suggestion)
+        peak = read.peak or self.peak
+        if schedule.kind == "decay" and self.best is not None:  # a sweep has none
+            peak *= self._part("decay", schedule.steps) / self._part("one-cycle", schedule.steps)
+        return replace(schedule, peak=peak)
+
+    def _part(self, kind: Kind, steps: int) -> float:
+        return part_of_best(kind, steps, is_sure=self.confidence == "sure")
 
     def apply(self, task: Task) -> None:
         """Set the optimizer's learning rate to the suggestion; groups keep their ratios.

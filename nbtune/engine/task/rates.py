@@ -52,6 +52,24 @@ def lr_setter(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[float], 
     return set_lr
 
 
+def kept(optimizers: Iterable[torch.optim.Optimizer]) -> Callable[[], None]:
+    """A function that puts the present rates back, each into what holds it."""
+    rates = [(group, group["lr"], float(group["lr"])) for o in optimizers for group in o.param_groups]
+
+    def put_back() -> None:
+        for group, held, rate in rates:
+            if isinstance(held, torch.Tensor):
+                held.fill_(rate)
+            group["lr"] = held
+
+    return put_back
+
+
+def rates_in(optimizers: Iterable[torch.optim.Optimizer]) -> list[float]:
+    """The rate of every group, in order."""
+    return [float(group["lr"]) for o in optimizers for group in o.param_groups]
+
+
 def set_lr(optimizers: Iterable[torch.optim.Optimizer], lr: float) -> None:
     """Set η once, groups keep their ratios."""
     lr_setter(optimizers)(lr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from .columns import Columns, floats
 
@@ -16,8 +17,12 @@ LABEL_COLOURS = {"muted": "muted", "ink": "ink", "answer": "answer_text", "dange
 
 NARROW, NARROW_PX, LETTER_PX, BOLD = frozenset("ijlt.,:;'|() \u202f"), 4.2, 6.9, 1.15
 """Letters that are narrow in every font, px of them and of others, and by how much wider bold ones are."""
+WIDE, WIDE_PX = frozenset("wWMDGOQ"), 11.0
+"""Letters that are wide in every font but m, which words in a tight place have, and px of them."""
 
 LINE_PX = 18.0
+LINE_STEP_PX, MOST_PARTS = 6.0, 400
+"""How far apart the boxes along a line are, and at most how many between two of its points."""
 GAP_PX = 8.0
 
 
@@ -54,10 +59,18 @@ class Placed:
 
 def text_px(text: str, bold: bool = False) -> float:
     """About how wide ``text`` is: generous, since the reader's font is not known here."""
-    return sum(NARROW_PX if letter in NARROW else LETTER_PX for letter in text) * (BOLD if bold else 1.0)
+    return sum(_letter_px(letter) for letter in text) * (BOLD if bold else 1.0)
 
 
-def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[Box] = ()) -> list[Placed]:
+def _letter_px(letter: str) -> float:
+    if letter in NARROW:
+        return NARROW_PX
+    return WIDE_PX if letter in WIDE else LETTER_PX
+
+
+def place(
+    labels: Iterable[Label], width: float, height: float, taken: Iterable[Box] = (), *, better_free: Iterable[Box] = ()
+) -> list[Placed]:
     """Give each label the first of its places that is in the frame and free.
 
     Args:
@@ -65,10 +78,13 @@ def place(labels: Iterable[Label], width: float, height: float, taken: Iterable[
         width: Of the frame, px.
         height: Of the frame, px.
         taken: Boxes no label may touch.
+        better_free: Boxes that a label touches only where it finds no place beside them, such as those of lines.
     """
-    boxes, placed = list(taken), []
+    boxes, placed, lines = list(taken), [], list(better_free)
     for label in labels:
-        found = _first_free(label, width, height, boxes)
+        found = _first_free(replace(label, droppable=True), width, height, boxes + lines) if lines else None
+        found = found and replace(found, label=label)
+        found = found or _first_free(label, width, height, boxes)
         if found is not None:
             placed.append(found)
             boxes.append(box_of(found))
@@ -204,9 +220,21 @@ class Frame:
         """px from above."""
         return self.down.px(value)
 
-    def place(self, labels: Iterable[Label], taken: Iterable[Box] = ()) -> list[Placed]:
-        """Each label in the first of its places that is free."""
-        return place(labels, self.width, self.height, taken)
+    def place(
+        self, labels: Iterable[Label], taken: Iterable[Box] = (), *, better_free: Iterable[Box] = ()
+    ) -> list[Placed]:
+        """Each label in the first of its places that is free; see ``place``."""
+        return place(labels, self.width, self.height, taken, better_free=better_free)
+
+    def along(self, across: Iterable[float], up: Iterable[float]) -> list[Box]:
+        """Boxes of a few px that follow a line through these points, in the units of the axes."""
+        points = [(self.x(x), self.y(y)) for x, y in zip(across, up, strict=True) if math.isfinite(y)]
+        boxes = []
+        for (x0, y0), (x1, y1) in pairwise(points):
+            parts = min(MOST_PARTS, max(1, math.ceil(max(abs(x1 - x0), abs(y1 - y0)) / LINE_STEP_PX)))
+            at = [(x0 + (x1 - x0) * n / parts, y0 + (y1 - y0) * n / parts) for n in range(parts + 1)]
+            boxes += [(x - 2, y - 2, x + 2, y + 2) for x, y in at if 0 <= y <= self.height]
+        return boxes
 
     def columns(
         self, prefix: str, placed: Iterable[Placed], colours: Mapping[str, str] = LABEL_COLOURS

@@ -40,8 +40,9 @@ POINTS = tuple(
 )
 LINES = tuple(
     Mark("line", f"line_{slot}", line=token, width=1.6 if slot == "rest" else 2.4, dash=DASHES[dash])
-    for slot, (token, _, dash) in LOOKS.items()
+    for slot, (token, _, dash) in sorted(LOOKS.items(), key=lambda look: look[1][2] != "solid")
 )
+"""Dashed ones over solid ones: where two lines are the same, as Adam's and AdamW's are at first, both are seen."""
 CURVES_MARKS: Marks = (overlays.START, *LINES, *POINTS, *labels(BOTH_WIDTHS, COLOURS))
 
 
@@ -85,8 +86,18 @@ class Curves:
         columns: dict[str, Columns] = {}
         for prefix, width in FRAME_WIDTHS.items():
             frame = Frame.of((width, FRAME_HEIGHT), self.rates, self.losses, logs="x")
-            columns |= frame.columns(prefix, frame.place(self._labels(frame), self._boxes(frame)), COLOURS)
+            lines = [
+                box for _, c in self.shown for box in frame.along(c.lrs, self.clipped(np.asarray(c.smoothed_losses)))
+            ]
+            taken = self._boxes(frame) + (lines if self._is_named else [])
+            placed = frame.place(self._labels(frame), taken, better_free=lines)
+            columns |= frame.columns(prefix, placed, COLOURS)
         return columns
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether they are names: long, and told by the other figure too, so rather left out than laid over a line."""
+        return any(isinstance(series.key, str) for series, _ in self.shown)
 
     def _lowest(self, curve: Any) -> list[tuple[float, float]]:
         """The lowest point of one curve, where it lies in the frame."""
@@ -98,10 +109,10 @@ class Curves:
         # The lowest first: it has the least room.
         for series, (lr, loss) in sorted(lowest, key=lambda found: found[1][1]):
             px, row = frame.x(lr), frame.y(loss)
-            places = [(px + GAP_PX, row + shift, "left") for shift in (10, -4, 22, -18)]
-            places += [(px - GAP_PX, row + shift, "right") for shift in (10, -4, 22, -18)]
-            is_name = isinstance(series.key, str)  # long, and told by the other figure too
-            yield Label(series.text, word_colour(series), tuple(places), boxed=True, droppable=is_name)
+            places = [(px + GAP_PX, row + shift, "left") for shift in (10, -4, 22, -18, 32)]
+            places += [(px - GAP_PX, row + shift, "right") for shift in (10, -4, 22, -18, 32)]
+            places += [(px, row + shift, "center") for shift in (18, 34)]
+            yield Label(series.text, word_colour(series), tuple(places), boxed=True, droppable=self._is_named)
 
     def _boxes(self, frame: Frame) -> list[Box]:
         at = [(frame.x(lr), frame.y(loss)) for _, c in self.shown for lr, loss in self._lowest(c)]

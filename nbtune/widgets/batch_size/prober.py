@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ...engine import Task
@@ -126,12 +127,13 @@ class BatchProber(Panel):
         return memory_png(self.result)
 
     def _apply(self) -> Sentence:
-        found = self.found if self.mode == "fits" else None
+        found, before = self.found if self.mode == "fits" else None, self.task
         try:
             # To the task that was judged: a second click sets the same again, not four times as many batches.
             self.task = self.result.apply(self.task) if found is None else found.apply(self.result.estimate.task)
         except ValueError as error:
             return [["Not applied:", "danger"], [f" {error}", ""]]
+        self._undo = partial(setattr, self, "task", before)
         return applied_sentence(self._name("prober"), self.settings, self.task)
 
     # What follows from a change

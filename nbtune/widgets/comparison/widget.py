@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ from ...engine.checks import made_of
 from ...engine.comparison.run import ComparisonRun, train_batch_sizes
 from ...engine.comparison.settings import ComparisonSettings
 from ...engine.small_print import collected
+from ...engine.task.rates import kept
 from ...engine.task.task import checked_task
 from ...plots.comparison.figure import comparison_figure
 from ...plots.comparison.picture import comparison_png
@@ -123,13 +124,20 @@ class BatchComparison(Panel):
         return comparison_png(self.result, axis=self.values["axis"], held_out=self._stage.shows_held_out)
 
     def _apply(self) -> Sentence:
+        before, put_back = self.task, kept(self.task.optimizers.values())
         with collected() as notes:
             try:
                 self.task = self.result.apply(self.task)
             except ValueError as error:
                 return [["Not applied:", "danger"], [f" {error}", ""]]
+        self._undo = lambda: self._take_back(before, put_back)
         self.fields = fields_of(self.task, self._given)
         return applied_sentence(self._name("comparison"), self.task, notes)
+
+    def _take_back(self, before: Task, put_back: Callable[[], None]) -> None:
+        put_back()
+        self.task = before
+        self.fields = fields_of(self.task, self._given)
 
 
 @cache

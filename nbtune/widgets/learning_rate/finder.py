@@ -10,6 +10,7 @@ from ...engine.checks import made_of
 from ...engine.learning_rate.search import TheoryRun, search_lr
 from ...engine.small_print import collected
 from ...engine.task.loaders import check_within_data
+from ...engine.task.rates import kept, rates_in
 from ...engine.task.task import checked_task
 from ...formats import format_lr
 from ...plots.learning_rate.dispatch import lr_png
@@ -141,7 +142,14 @@ class LRFinder(Panel):
         return lr_png(self._stage.shown(self.result))
 
     def _apply(self) -> Sentence:
+        optimizers = list(self.task.optimizers.values())
+        before, undo = rates_in(optimizers), kept(optimizers)
+        own = self.task.lr
         with collected() as notes:
             self.result.apply(self.task)
-        said = f" the optimizer now uses η = {format_lr(self.task.lr)}."
+        self._undo = undo
+        said = f" the optimizer now uses η = {format_lr(self.task.lr)}, before {format_lr(own)}."
+        if len(before) > 1:
+            pairs = zip(before, rates_in(optimizers), strict=True)
+            said += f" Groups: {', '.join(f'{format_lr(old)} → {format_lr(new)}' for old, new in pairs)}."
         return [["Applied:", "strong"], [said, ""], *([f" Note: {note}.", "muted"] for note in notes)]

@@ -26,9 +26,6 @@ THEORY_STEPS = 60
 FIELDS: list[dict[str, Any]] = [
     {"name": "lr_min", "label": "η from", "kind": "number", "short": "{}"},
     {"name": "lr_max", "label": "to", "kind": "number", "short": " to {}"},
-    {"name": "batch_sizes", "label": "k", "kind": "text", "short": ", k = {}", "modes": [SIZES]},
-    {"name": "rates", "label": "rates", "kind": "integer", "short": ", {} rates", "modes": ["race", OPTIMIZERS]},
-    {"name": "steps", "label": "steps", "kind": "integer", "short": ", {} steps", "modes": ["quick"]},
     {
         "name": "train_steps",
         "label": "training steps",
@@ -38,6 +35,16 @@ FIELDS: list[dict[str, Any]] = [
         "live": True,
         "placeholder": "how many?",
     },
+    {"name": "batch_sizes", "label": "k", "kind": "text", "row": 2, "short": ", k = {}", "modes": [SIZES]},
+    {
+        "name": "rates",
+        "label": "rates",
+        "kind": "integer",
+        "row": 2,
+        "short": ", {} rates",
+        "modes": ["race", OPTIMIZERS],
+    },
+    {"name": "steps", "label": "steps", "kind": "integer", "row": 2, "short": ", {} steps", "modes": ["quick"]},
     {"name": "optimizers", "label": "yours and", "kind": "text", "row": 2, "short": ", {}", "modes": [OPTIMIZERS]},
     {"name": "repeats", "label": "data orders", "kind": "integer", "row": 2, "short": ""},
     {"name": "theory", "label": "2/λmax", "kind": "switch", "row": 2, "short": "", "modes": ["race", "quick"]},

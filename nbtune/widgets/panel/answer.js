@@ -9,13 +9,17 @@ export function unbroken(text) {
 }
 
 export class Answer {
-  /** `onTry` gets the values of the suggestion that is clicked. */
-  constructor(onTry) {
+  /** `onNext` gets what the button of the next step sends: the type, and the values to try. */
+  constructor(onNext) {
     this.el = element("div", "nbtune-result");
     this.sentence = element("span", "nbtune-sentence");
     this.sentence.setAttribute("aria-live", "polite");
     this.next = element("button", "nbtune-button nbtune-next", { type: "button", hidden: true });
-    this.next.addEventListener("click", () => this.action && onTry(this.action.values));
+    this.next.addEventListener("click", () => {
+      if (!this.action) return;
+      const { sends = "try", values } = this.action;
+      onNext(sends, values && { values });
+    });
     this.notes = element("ul", "nbtune-notes", { hidden: true });
     this.more = element("button", "nbtune-link nbtune-more", { type: "button", hidden: true });
     this.more.addEventListener("click", () => this.toggleNotes(this.notes.hidden));

@@ -47,7 +47,9 @@ function textField(field, onChange) {
   const input = element("input", "", { name: field.name, type: "text", autocomplete: "off", spellcheck: false });
   input.placeholder = field.placeholder ?? "";
   input.inputMode = { integer: "numeric", number: "decimal" }[field.kind] ?? "text";
-  const fit = () => (input.style.width = `calc(${Math.max(2, (input.value || input.placeholder).length)}ch + 24px)`);
+  // As wide as its placeholder at least, so that what stands behind it stays where it is.
+  const letters = () => Math.max(2, input.value.length, input.placeholder.length);
+  const fit = () => (input.style.width = `calc(${letters()}ch + 24px)`);
   let isTyping = false; // then an answer to what was asked before must not take the text away
   input.addEventListener("input", () => ((isTyping = true), fit(), onChange(false)));
   input.addEventListener("change", () => ((isTyping = false), onChange(true)));

@@ -31,7 +31,7 @@ class PanelView {
     });
     this.problem = new ProblemBox();
     this.progress = new Progress();
-    this.answer = new Answer((values) => this.send("try", { values }));
+    this.answer = new Answer((type, content) => this.send(type, content));
     this.root.append(this.controls, this.problem.el, this.stage, this.progress.el, this.answer.el);
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.addEventListener("focusin", ({ target }) => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from ...session import THROTTLE_SECONDS, Session
@@ -13,6 +14,9 @@ from .act import Act
 from .life import Life, NewAct
 from .message import Message, fitting
 from .view import Face, Sentence, View
+
+UNDO = {"label": "Undo", "sends": "undo"}
+"""What is offered after an Apply."""
 
 
 class Panel(Face):
@@ -101,8 +105,11 @@ class Panel(Face):
         raise NotImplementedError
 
     def _apply(self) -> Sentence:
-        """Set what was found, and say so."""
+        """Set what was found, leave in ``_undo`` what takes it back, and say so."""
         raise NotImplementedError
+
+    _undo: Callable[[], None] | None = None
+    """Takes the last Apply back; None where there is none, or it was refused."""
 
     def _changed(self, names: set[str]) -> NewAct | None:
         """Draw what follows from settings (or "mode") just changed; while a run is under way, live ones and the mode.
@@ -169,6 +176,7 @@ class Panel(Face):
             "try": lambda: self._clicked_start(message),
             "stop": self.stop,
             "apply": self._clicked_apply,
+            "undo": self._clicked_undo,
             "pick": lambda: self._clicked_pick(message),
             "leave": self._left,
         }
@@ -224,4 +232,23 @@ class Panel(Face):
     def _clicked_apply(self) -> None:
         if self.apply_label and self.state == "done":
             with self._drawing():
-                self.sentence, self.suggestion_action = self._apply(), None
+                earlier = self._undo if self.suggestion_action == UNDO else None
+                self._undo = None
+                self.sentence = self._apply()
+                if self._undo is not None and earlier is not None:  # a second click takes nothing of the first away
+                    self._undo = partial(_one_after_the_other, self._undo, earlier)
+                self.suggestion_action = None if self._undo is None else UNDO
+
+    def _clicked_undo(self) -> None:
+        undo = self._undo
+        if undo is None or self.suggestion_action != UNDO:  # a run has begun, or another answer is in sight
+            return
+        with self._drawing():
+            self._undo = self.suggestion_action = None
+            undo()
+            self.sentence = [["Undone:", "strong"], [" what Apply had changed is as it was.", ""]]
+
+
+def _one_after_the_other(*calls: Callable[[], None]) -> None:
+    for call in calls:
+        call()

@@ -55,7 +55,8 @@ class Face(OneWay):
         kept: Picture and sentence for when it is drawn no more, see ``Displays``.
         other_run: None, or whether the run of somebody else's that is using the model ``is_stopping``; the button
             named "run" is then its "Stop".
-        suggestion_action: None, or what to try next: its label and the values it starts with.
+        suggestion_action: None, or what to do next: its label, and what it sends, "try" where it does not say, with the
+            values it starts with.
     """
 
     tool = traitlets.Unicode().tag(sync=True)

@@ -207,3 +207,11 @@ def test_a_search_over_batch_sizes_is_read_anew_at_each() -> None:
         assert long.curves[k].best == curve.best and long.curves[k].settings.train_steps == 3000
         assert long.curves[k].suggestion == pytest.approx(part_of_best("constant", 3000) * (curve.best or 0))
     assert long.for_steps(None) == found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_doubt_a_short_training_is_no_reason_for_a_higher_rate(kind: Kind) -> None:
+    for steps in (1, 100, 1000, 3000, 10**6):
+        sure, doubtful = part_of_best(kind, steps), part_of_best(kind, steps, is_sure=False)
+        assert doubtful == min(sure, UNKNOWN[kind])
+    assert part_of_best(kind, 1) > UNKNOWN[kind]

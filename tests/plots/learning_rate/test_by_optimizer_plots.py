@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from race_results import bowl, flat, race_of
 from nbtune.engine import LRByOptimizer, LRSettings
 from nbtune.plots import plot
 from nbtune.plots.base.frame import fill
-from nbtune.plots.base.labels import text_px
+from nbtune.plots.base.labels import Frame, Label, Placed, box_of, text_px
+from nbtune.plots.base.series import LOOKS
 from nbtune.plots.learning_rate.by_optimizer.figure import COURSES, by_optimizer_figures, by_optimizer_png
 from nbtune.plots.learning_rate.by_optimizer.view import by_optimizer_scene, by_optimizer_view
-from nbtune.plots.learning_rate.pair import FRAME_WIDTHS
-from nbtune.plots.learning_rate.several import CURVES
+from nbtune.plots.learning_rate.pair import FRAME_HEIGHT, FRAME_WIDTHS
+from nbtune.plots.learning_rate.several import CURVES, CURVES_MARKS, LINES
 
 KINDS = {"valleys": CURVES, "courses": COURSES}
 OWN = "SGD (yours)"
@@ -72,8 +74,33 @@ def test_every_source_has_its_columns_of_one_length_and_words_stay_in_the_frame(
                     else ()
                 ):
                     px = width * math.log(x / ends[0]) / math.log(ends[1] / ends[0])
-                    left = px - text_px(text) if align == "right" else px
+                    left = px - text_px(text) * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
                     assert left > -1 and left + text_px(text) < width + 1, (name, text)
+
+
+@pytest.mark.parametrize(
+    ("figure", "third"),
+    [("valleys", "Lion"), ("valleys", "Rprop of ours"), ("courses", "Lion"), ("courses", "Rprop of ours")],
+)
+def test_no_name_hides_a_line(figure: str, third: str) -> None:
+    result = result_of({OWN: bowl, "AdamW": bowl, third: shifted(10, 0.2)})
+    scene, columns = by_optimizer_scene(result, False), by_optimizer_view(result)[figure].columns
+    ends = scene.left.rates if figure == "valleys" else scene.steps
+    frame = Frame.of((FRAME_WIDTHS["labels"], FRAME_HEIGHT), ends, scene.left.losses, logs="x")
+    on_lines = [box for s in LOOKS for box in frame.along(columns[f"line_{s}"]["x"], columns[f"line_{s}"]["y"])]
+    named = [zip(*(columns[f"labels_{s}"][c] for c in ("x", "y", "text", "align")), strict=True) for s in LOOKS]
+    words = [Placed(Label(text, "", ()), frame.x(x), frame.y(y), align) for x, y, text, align in chain(*named)]
+    texts = {word.label.text for word in words}
+    assert texts == {OWN, "AdamW", third} if figure == "courses" else texts >= {OWN, "AdamW"}
+    for word in words:
+        left, top, right, bottom = box_of(word)
+        assert not [b for b in on_lines if left < b[2] and b[0] < right and top < b[3] and b[1] < bottom], word
+
+
+def test_where_two_lines_are_the_same_the_dashed_one_is_drawn_over_the_solid_one() -> None:
+    lines = [mark for mark in CURVES_MARKS if mark in LINES]
+    assert [bool(mark.dash) for mark in lines] == sorted(bool(mark.dash) for mark in lines)
+    assert {mark.source for mark in lines} == {f"line_{slot}" for slot in LOOKS}
 
 
 def test_each_optimizer_has_its_slot_and_its_course_ends_at_its_last_step() -> None:

@@ -251,13 +251,15 @@ def test_a_change_of_the_table_is_tried_by_its_button() -> None:
 
 def test_accumulation_is_applied_to_a_new_task() -> None:
     prober = done(fits_prober())
-    found = prober.found
+    found, found_task = prober.found, prober.task
     assert found is not None and found.smallest is not None
     assert found.smallest.accumulate > 1
     assert prober.apply_label == f"Apply {found.smallest.accumulate} × {found.smallest.batch_size}"
     click(prober, "apply")
     assert (prober.task.batch_size, prober.task.accumulate) == (found.smallest.batch_size, found.smallest.accumulate)
     assert f"accumulate={found.smallest.accumulate}" in said(prober)
+    click(prober, "undo")
+    assert prober.task is found_task and said(prober).startswith("Undone:")
 
 
 def test_applying_twice_sets_the_same_again_and_what_follows_is_judged_anew() -> None:

@@ -242,6 +242,16 @@ def test_apply_gives_the_task_that_size_and_its_optimizer_that_rate() -> None:
     assert said(widget).startswith(f"Applied: comparison.task now has batch_size={k}, its optimizer η = ")
 
 
+def test_apply_is_taken_back() -> None:
+    task = plain_task()
+    widget = done(comparison_of(task, [8, 32], lr="scaled"))
+    fields = widget.fields
+    click(widget, "apply")
+    assert widget.task is not task
+    click(widget, "undo")
+    assert widget.task is task and task.lr == 0.1 and widget.fields == fields and said(widget).startswith("Undone:")
+
+
 def test_the_button_names_the_rate_where_it_is_another() -> None:
     widget = done(comparison_of(batch_sizes=[8], lr=0.05))
     assert widget.apply_label == "Apply k = 8, η = 0.05"

@@ -42,15 +42,18 @@ test("a sentence that did not change is not written, and so not read aloud, agai
 });
 
 test("what to try next is a button that is there while there is something to try", () => {
-  const onTry = listener();
-  const answer = new Answer(onTry);
+  const onNext = listener();
+  const answer = new Answer(onNext);
   answer.drawSuggestion({ label: "Try from 1e-6", values: { lr_min: "1e-6" } });
   assert.deepEqual([answer.next.hidden, answer.next.textContent], [false, "Try from 1e-6"]);
   answer.next.click();
   answer.drawSuggestion(null);
   assert.deepEqual([answer.next.hidden, answer.next.textContent], [true, ""]);
   answer.next.click();
-  assert.deepEqual(onTry.calls, [[{ lr_min: "1e-6" }]]);
+  assert.deepEqual(onNext.calls, [["try", { values: { lr_min: "1e-6" } }]]);
+  answer.drawSuggestion({ label: "Undo", sends: "undo" });
+  answer.next.click();
+  assert.deepEqual(onNext.calls[1], ["undo", undefined]);
 });
 
 test("notes are folded behind a button that counts them", () => {

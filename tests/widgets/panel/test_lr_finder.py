@@ -86,6 +86,47 @@ def test_apply_sets_the_rate_and_says_so() -> None:
     assert said(finder).startswith("Applied: the optimizer now uses η = ")
 
 
+def test_apply_says_what_was_before_and_is_taken_back_bit_for_bit() -> None:
+    task = hard_task()
+    before = everything(task)
+    finder = sweep_finder(task)
+    click(finder, "undo")  # nothing to take back yet
+    finder.start()
+    click(ended(finder), "apply")
+    assert everything(task) != before
+    assert "before 0.001." in said(finder) and "Groups: 0.001 → " in said(finder) and ", 0.01 → " in said(finder)
+    assert finder.suggestion_action == {"label": "Undo", "sends": "undo"}
+    click(finder, "apply")  # a second one takes nothing of the first away
+    click(finder, "undo")
+    assert everything(task) == before and said(finder).startswith("Undone:") and finder.suggestion_action is None
+    click(finder, "undo")
+    assert everything(task) == before
+
+
+def test_what_apply_did_before_a_run_is_not_taken_back_after_it() -> None:
+    finder = sweep_finder(plain_task())
+    finder.start()
+    click(ended(finder), "apply")
+    applied = finder.task.lr
+    finder.start()
+    ended(finder)
+    assert finder.suggestion_action is None
+    click(finder, "undo")
+    assert finder.task.lr == applied
+
+
+def test_a_rate_that_is_a_tensor_is_put_back_into_it() -> None:
+    model = torch.nn.Linear(4, 2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.25), foreach=False)
+    held = optimizer.param_groups[0]["lr"]
+    finder = sweep_finder(Task(model, optimizer, functional.cross_entropy, blobs()))
+    finder.start()
+    click(ended(finder), "apply")
+    assert float(held) != 0.25
+    click(finder, "undo")
+    assert optimizer.param_groups[0]["lr"] is held and float(held) == 0.25
+
+
 def test_apply_passes_on_what_the_engine_warns_of() -> None:
     finder = sweep_finder(plain_task())
     torch.optim.lr_scheduler.ConstantLR(finder.task.optimizer)

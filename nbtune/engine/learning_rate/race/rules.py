@@ -123,8 +123,8 @@ def _answer(standings: Standings, look: Look, way: Direction, train_steps: int |
         best, within = look.leader, (min(within[0], look.leader / REACH), within[1])
     is_sure = is_sure and standings.is_over  # one that was stopped has not seen all that it would have
     early = EARLY_PART if is_early else 1.0
-    part, peak = early * part_of_best("constant", train_steps), early * part_of_best("one-cycle", train_steps) * best
-    suggestion = part * best
+    part, to_peak = (early * part_of_best(kind, train_steps, is_sure=is_sure) for kind in ("constant", "one-cycle"))
+    suggestion, peak = part * best, to_peak * best
     low, high = _half_way(lrs, *within)
     low, high = min(low, LEAST_LOW * best), max(high, best)
     above = [lr for lr in lrs if lr in standings.harmful and lr > best]

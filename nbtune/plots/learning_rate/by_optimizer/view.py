@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LEAST_STEPS = 45
 """Of the step axis."""
 
-LAST_LABEL = 1.6
-"""× the last step: so far the axis goes, so that the names stand behind the lines."""
+LAST_LABEL = 3.0
+"""× the last step: so far the axis goes, so that most names stand behind the lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,17 @@ def _words(scene: ByOptimizerScene) -> dict[str, Columns]:
     columns: dict[str, Columns] = {}
     for prefix, width in FRAME_WIDTHS.items():
         frame = Frame.of((width, FRAME_HEIGHT), scene.steps, scene.left.losses, logs="x")
-        columns |= frame.columns(prefix, frame.place(_labels(scene, frame), _boxes(scene, frame)), COLOURS)
+        lines = [box for c in scene.courses for box in frame.along(c.steps, scene.left.clipped(c.losses))]
+        placed = frame.place(_labels(scene, frame), _boxes(scene, frame), better_free=lines)
+        columns |= frame.columns(prefix, placed, COLOURS)
     return columns
 
 
 def _labels(scene: ByOptimizerScene, frame: Frame) -> Iterator[Label]:
     for course in sorted(scene.courses, key=lambda c: c.losses[-1]):
         px, row = frame.x(course.steps[-1]), frame.y(course.losses[-1])
-        places = [(px - GAP_PX, row + shift, "right") for shift in (13, -13, 26, -26)]
-        places += [(px + GAP_PX, row + shift, "left") for shift in (0, -12, 12)]
+        places = [(px + GAP_PX, row + shift, "left") for shift in (0, -18, 18, -36, 36)]
+        places += [(px - GAP_PX, row + shift, "right") for shift in (13, -13, 26, -26, 44)]
         yield Label(course.series.text, word_colour(course.series), tuple(places), boxed=True, droppable=True)
 
 
