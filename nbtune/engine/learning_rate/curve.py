@@ -14,7 +14,7 @@ from ..plain_data import json_ready
 from ..small_print import small_print
 from ..task.task import Task, checked_task
 from .events import Ended, LRStep, RaceStep, is_training_step
-from .orders import pooled
+from .orders import pooled, stopped_after
 from .race import rules as race_rules
 from .race.candidate import Candidate
 from .race.standings import Standings
@@ -236,10 +236,17 @@ class LRCurve:
         if self.suggestion is None or self.peak is None:
             raise ValueError(f"there is no suggestion to make a schedule of. {self.verdict} {self.reason}")
         schedule = Schedule(kind, steps, self.peak)
-        peak = self.suggestion if schedule.kind == "constant" else self.peak
-        if self.best is not None:  # a sweep has none
-            peak = part_of_best(schedule.kind, schedule.steps, is_sure=self.confidence == "sure") * self.best
+        # Not of ``best``: a race that was stopped early, or that is in doubt, keeps a margin below that.
+        read = self if schedule.steps == self.settings.train_steps else self.for_steps(schedule.steps)
+        if schedule.kind == "constant":
+            return replace(schedule, peak=read.suggestion or self.suggestion)
+        peak = read.peak or self.peak
+        if schedule.kind == "decay" and self.best is not None:  # a sweep has none
+            peak *= self._part("decay", schedule.steps) / self._part("one-cycle", schedule.steps)
         return replace(schedule, peak=peak)
+
+    def _part(self, kind: Kind, steps: int) -> float:
+        return part_of_best(kind, steps, is_sure=self.confidence == "sure")
 
     def apply(self, task: Task) -> None:
         """Set the optimizer's learning rate to the suggestion; groups keep their ratios.
@@ -345,13 +352,20 @@ class LRFold:
         if len(orders) > 1:
             return pooled([curve.reading for curve in orders], settings)
         if orders:
-            return replace(orders[0].reading, outcome="stopped")  # others were to come
+            return _with_others_to_come(orders[0].reading, settings.repeats)
         if self._standings is not None:
             is_replayed = bool(self._steps) and getattr(self._steps[-1], "is_replayed", False)
             return race_rules.reading_of(
                 self._standings, is_replayed=is_replayed, way=way, train_steps=settings.train_steps
             )
         return sweep.reading_of(self._steps, settings, way)
+
+
+def _with_others_to_come(first: Reading, repeats: int) -> Reading:
+    """Of the first order, where several were asked for."""
+    limit = "" if first.outcome == "stopped" else stopped_after(1, repeats)
+    answer = replace(first.answer, limit=" ".join(filter(None, [first.answer.limit, limit])))
+    return replace(first, answer=answer, outcome="stopped")
 
 
 def _standings(settings: LRSettings) -> Standings:

@@ -14,6 +14,7 @@ from .race.candidate import Candidate
 from .race.rules import TELLS_MORE, use
 from .reading import Answer, Confidence, Outcome, Reading
 from .settings import LRSettings
+from .sweep.rules import attempt
 
 DISAGREE = 4.0
 """Suggestions that lie farther apart than this factor are said to disagree; the default rates lie 3.2 apart."""
@@ -55,8 +56,9 @@ def _outcome(orders: Sequence[Reading], repeats: int) -> Outcome:
 
 
 def _answer(orders: Sequence[Reading], settings: LRSettings) -> Answer:
-    # One that was stopped before it had an answer says nothing against the others.
-    ended = [o for o in orders if o.answer.suggestion is not None or o.outcome != "stopped"] or orders
+    # One that was stopped says nothing against those that were not.
+    ended = [o for o in orders if o.outcome != "stopped"]
+    ended = ended or [o for o in orders if o.answer.suggestion is not None] or list(orders)
     answered = [o.answer for o in ended if o.answer.suggestion is not None]
     if 2 * len(answered) <= len(ended):
         return _no_answer([o.answer for o in ended], len(answered))
@@ -66,6 +68,7 @@ def _answer(orders: Sequence[Reading], settings: LRSettings) -> Answer:
     confidence, is_race = _confidence(answered, len(ended)), bool(orders[0].candidates)
     is_doubtful = is_race and any(a.confidence != "sure" for a in answered)
     if low is not None and high is not None:
+        low, high = min(low, value), max(high, value)  # of a sweep on a plateau no range is known
         word = "the best lies somewhere" if is_doubtful else "good" if is_race else "usable"
         within = f"{word} from {format_lr(low, 1)} to {format_lr(high, 1)}; "
     train_steps = settings.train_steps if is_race else None
@@ -73,7 +76,7 @@ def _answer(orders: Sequence[Reading], settings: LRSettings) -> Answer:
     return Answer(
         suggestion=value, peak=peak, low=low, high=high, best=_middle([a.best for a in answered]),
         rises_from=_middle([a.rises_from for a in answered]), confidence=confidence,
-        verdict=use(value, is_sure=not is_doubtful, train_steps=train_steps),
+        verdict=use(value, is_sure=not is_doubtful, train_steps=train_steps) if is_race else attempt(value),
         reason=f"{within}{_agreement(suggestions)}.",
         limit=f"{limit} {TELLS_MORE}".strip() if is_doubtful else limit,
     )  # fmt: skip
@@ -113,9 +116,13 @@ def _limit(suggestions: Sequence[float], peak: float | None, ended: int, repeats
         limits.append(f"The orders disagree by a factor of {spread:.2g}.")
     if len(suggestions) < ended:
         limits.append(f"{ended - len(suggestions)} of {ended} orders gave no answer.")
-    if ended < repeats:
-        limits.append(f"Stopped after {ended} of {repeats} orders.")
-    return " ".join(limits)
+    limits.append(stopped_after(ended, repeats))
+    return " ".join(filter(None, limits))
+
+
+def stopped_after(ended: int, repeats: int) -> str:
+    """A sentence where a search has not been through all data orders; else ""."""
+    return f"Stopped after {ended} of {repeats} orders." if ended < repeats else ""
 
 
 def _pooled_candidate(same: Sequence[Candidate]) -> Candidate:

@@ -13,6 +13,7 @@ import torch
 from torch.optim import Optimizer
 
 from ..checks import shown
+from ..task.rates import does_maximize
 from ..task.task import Task
 
 FIRST_LR = 1e-3
@@ -52,13 +53,15 @@ class Rival:
         """The same task with this optimizer for the parameters of its own, in groups of the same ratios.
 
         Raises:
-            ValueError: For a task of several optimizers, or where the optimizer does not take these parameters.
+            ValueError: For a task of several optimizers, or where the optimizer does not take these parameters, goes
+                the other way, or has the name of the task's own.
         """
         if task.update is not None or len(task.optimizers) > 1:
             raise ValueError("optimizers are compared for a task of one, without update=")
         (own,) = task.optimizers.values()
-        maximizes = task.sign_of() < 0
-        more = {"maximize": True} if maximizes else {}
+        if self.name == own_name(task):
+            raise ValueError(f"optimizers: {self.name} is what the task's own is called: give another name")
+        more = {"maximize": True} if does_maximize([own]) else {}
         groups = [{"params": list(g["params"]), "lr": _lr_of(g), **more} for g in own.param_groups]
         try:
             made = self.make(groups)
@@ -66,9 +69,15 @@ class Rival:
             raise ValueError(f"optimizers: {self.name} does not take these parameters: {error}") from error
         if not isinstance(made, Optimizer):
             raise ValueError(f"optimizers: {self.name} must make a torch.optim.Optimizer, not {type(made).__name__}")
-        if maximizes and "maximize" not in made.defaults:
-            raise ValueError(f"optimizers: {self.name} cannot maximize, as the task's own optimizer does")
+        self._check_way(made, own)
         return task.with_(optimizer=made)
+
+    def _check_way(self, made: Optimizer, own: Optimizer) -> None:
+        """Up or down the loss: curves of both ways could not be compared."""
+        if does_maximize([own]) and "maximize" not in made.defaults:
+            raise ValueError(f"optimizers: {self.name} cannot maximize, as the task's own optimizer does")
+        if does_maximize([made]) != does_maximize([own]):
+            raise ValueError(f"optimizers: {self.name} maximizes, as the task's own optimizer does not")
 
 
 def own_name(task: Task) -> str:
@@ -145,7 +154,9 @@ def _code_of(make: Any) -> str:
     name = str(getattr(call, "__name__", ""))
     if getattr(torch.optim, name, None) is not call:
         return ""
-    more = "".join(f", {argument}={value!r}" for argument, value in given.items())
+    # The rate is the one that is found; braces would be taken for places to fill in.
+    more = "".join(f", {argument}={value!r}" for argument, value in given.items() if argument != "lr")
+    more = more.replace("{", "{{").replace("}", "}}")
     return f"torch.optim.{name}({{parameters}}, lr={{lr}}{more})"
 
 

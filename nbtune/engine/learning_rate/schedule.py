@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from ...formats import format_count, format_lr
 from ..checks import choice, rate, whole_number
+from ..task.rates import set_lr
 
 Kind = Literal["constant", "decay", "one-cycle"]
 KINDS: tuple[Kind, ...] = ("constant", "decay", "one-cycle")
@@ -80,7 +81,7 @@ class Schedule:
 
     def lr_at(self, step: int) -> float:
         """η of the update with this number, from 0 on; after the last one, that of the last."""
-        return self.peak * self._share(min(max(step, 0), self.steps - 1))
+        return self.peak * _share_at(self.kind, self.steps, step)
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         """The same for torch: call its ``step()`` after each ``optimizer.step()``.
@@ -89,20 +90,18 @@ class Schedule:
 
         Raises:
             TypeError: For something that is no optimizer.
+            ValueError: For one that chooses its rate itself (``lr=None``).
         """
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"scheduler takes a torch.optim.Optimizer, not {type(optimizer).__name__}")
-        own = next((float(group["lr"]) for group in optimizer.param_groups if float(group["lr"])), 0.0)
+        if any(group["lr"] is None for group in optimizer.param_groups):
+            raise ValueError(f"{type(optimizer).__name__} chooses its own rate (lr=None); give it an lr to schedule")
+        set_lr([optimizer], self.peak)
         for group in optimizer.param_groups:
-            at_peak = self.peak * (float(group["lr"]) / own if own else 1.0)
             # Of an earlier scheduler: LambdaLR would multiply that.
-            group["initial_lr"] = at_peak
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(at_peak)
-            else:
-                group["lr"] = at_peak
-        shares = _share_of(self.kind, self.steps)
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: shares(min(step, self.steps - 1)))
+            group["initial_lr"] = float(group["lr"])
+        # No lambda: a scheduler is saved with pickle too.
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_share_at, self.kind, self.steps))
 
     @property
     def title(self) -> str:
@@ -120,12 +119,13 @@ class Schedule:
                 f"    optimizer, max_lr={lr}, total_steps={self.steps}, cycle_momentum=False\n"
                 ")  # after each optimizer.step(): scheduler.step()"
             )
-        set_lr = f'for group in optimizer.param_groups:\n    group["lr"] = {lr}'
+        groups = "for group in optimizer.param_groups:\n    "
         if self.kind == "constant":
-            return set_lr
+            return f'{groups}group["lr"] = {lr}'
         up, down = _lengths(self.steps)
         return (
-            f"{set_lr}\nscheduler = torch.optim.lr_scheduler.LambdaLR(\n"
+            f'{groups}group["lr"] = group["initial_lr"] = {lr}\n'  # an earlier scheduler's would be multiplied
+            f"scheduler = torch.optim.lr_scheduler.LambdaLR(\n"
             f"    optimizer, lambda step: max(0.0, min(1.0, (step + 1) / {up}, ({self.steps} - step) / {down}))\n"
             ")  # after each optimizer.step(): scheduler.step()"
         )
@@ -133,18 +133,16 @@ class Schedule:
     def __repr__(self) -> str:
         return f"Schedule: {self.title}\n{self.code}"
 
-    def _share(self, step: int) -> float:
-        return _share_of(self.kind, self.steps)(step)
 
-
-def _share_of(kind: Kind, steps: int) -> Callable[[int], float]:
-    """step → η as a part of the peak."""
+def _share_at(kind: Kind, steps: int, step: int) -> float:
+    """η as a part of the peak; before the first step and after the last, that of the ends."""
+    step = min(max(step, 0), steps - 1)
     if kind == "constant":
-        return lambda step: 1.0
+        return 1.0
     if kind == "one-cycle":
-        return lambda step: _one_cycle(step, steps)
+        return _one_cycle(step, steps)
     up, down = _lengths(steps)
-    return lambda step: min(1.0, (step + 1) / up, (steps - step) / down)
+    return min(1.0, (step + 1) / up, (steps - step) / down)
 
 
 def _lengths(steps: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from ..checks import made_of
 from ..curvature.estimate import Curvature, measured
 from ..device import out_of_memory
 from ..errors import first_line
+from ..interrupts import has_failed_to_put_back
 from ..run import GeneratorRun
 from ..task.loaders import check_within_data
 from ..task.order import cut_of, exceeds_own, is_shuffled, reordered
@@ -163,7 +164,11 @@ class LRSearch(GeneratorRun[Event]):
                 # What does not fit must not cost what was found before it, or at other batch sizes; and what another
                 # optimizer raises is no error of the task's.
                 is_alone = part.batch_size is None and not self.at
-                if is_alone or not (part.is_rival or out_of_memory.kind_of(error) == "out of memory"):
+                if (
+                    is_alone
+                    or has_failed_to_put_back(error)
+                    or not (part.is_rival or out_of_memory.kind_of(error) == "out of memory")
+                ):
                     raise
                 failure = error
         if failure is None:

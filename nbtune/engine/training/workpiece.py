@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..interrupts import held_back
+from ..interrupts import held_back, to_the_end
 from ..task.ingredients import parameters_of
 from ..task.task import NO_NUMBERS, Task
 from .backup import Backup, optimizer_backup, put_back_groups
@@ -212,14 +212,16 @@ def _preserved(task: Task) -> Iterator[None]:
     """Put back what ``preserve`` names, and the groups of the user's optimizer, which a scheduler in it changes."""
     with ExitStack() as undo:  # one that fails keeps none of the others from being put back
         for optimizer in task.optimizers.values() if task.preserve else ():
-            undo.callback(put_back_groups, optimizer, optimizer_backup(optimizer)[0])
+            undo.callback(to_the_end, put_back_groups, optimizer, optimizer_backup(optimizer)[0])
         for thing in task.preserve:
             state = thing.state_dict()
             needed = bytes_in(state)
             keeper = undo.enter_context(closing(keeper_for(needed, ledger_of(task), "what preserve= names")))
             if not keeper.is_on_disk:
                 undo.enter_context(ledger_of(task).holding(HOST, needed))
-            undo.callback(_load, thing, tree_of(state, keeper.keep) if keeper.is_on_disk else copy.deepcopy(state))
+            undo.callback(
+                to_the_end, _load, thing, tree_of(state, keeper.keep) if keeper.is_on_disk else copy.deepcopy(state)
+            )
         yield
 
 

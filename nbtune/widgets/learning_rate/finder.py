@@ -105,13 +105,13 @@ class LRFinder(Panel):
         if "mode" in names and is_running:
             self.mode = mode_of(self.settings)  # what runs stays in sight
         self._stage.set_up(self.settings, self.mode)
-        if self._searched is None:
+        if self._searched is None or (self.result is None and not is_running):  # there is nothing to read anew
             return None
         is_read = "train_steps" not in names or self._read_anew(self._searched)
         if self.result is None or is_running or not is_read:
             return None
         is_in_sight = mode_of(self.result.settings) == self.mode
-        if names & {"rules", "theory", "train_steps"} and is_in_sight:
+        if names & {"mode", "rules", "theory", "train_steps"} and is_in_sight:  # what changed in another mode, too
             self._stage.draw(self.result)
         if names & {"mode", "theory", "train_steps"} and is_in_sight:
             self._stage.tell(self.result, self._searched)

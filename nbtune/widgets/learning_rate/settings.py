@@ -150,10 +150,12 @@ def _others(task: Task) -> tuple[str, ...]:
 
 def _optimizers(text: str, before: LRSettings) -> dict[str, Any]:
     """The optimizers named in a text: those that the finder was made with by their names there, others by PyTorch's."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    known: dict[str, Any] = {rival.name: rival for rival in before.optimizers}
+    # First as they are known: a name such as SGD(momentum=0.9, nesterov=True) has commas too.
+    own = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    names = [name for name in re.findall(rf"\s*({own}|[^,]*?)\s*(?:,|$)", text) if name]
     if not names:
         raise ValueError("“yours and” must name an optimizer, such as AdamW, SGD with momentum")
-    known: dict[str, Any] = {rival.name: rival for rival in before.optimizers}
     return {name: known.get(name, name) for name in names}
 
 

@@ -17,7 +17,7 @@ from tasks import blobs, everything, hard_task, plain_task
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from nbtune.engine import LRCurve, LRSettings, RaceStep, Task, find_lr, race_lr
+from nbtune.engine import LRCurve, LRSettings, LRStep, RaceStep, Task, find_lr, race_lr
 from nbtune.engine.curvature import estimate as curvature
 from nbtune.engine.curvature.estimate import Curvature
 from nbtune.engine.learning_rate.by_batch_size import LRByBatchSize
@@ -161,6 +161,32 @@ def begun_with(run: LRSearch, is_next: Callable[[Any], bool]) -> list[Any]:
             if is_next(event):
                 return [*events, *islice(run, 20)]
     raise AssertionError("there was no next part")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_order_that_is_under_way_does_not_move_the_answer_of_those_that_ended(mode: str) -> None:
+    settings = LRSettings(mode=mode, repeats=2)  # type: ignore[arg-type]
+    steps = searched(mlp_task(), mode=mode, repeats=2).steps
+    first = [step for step in steps if step.repeat == 0]
+    alone = LRCurve.from_steps(first, settings=replace(settings, repeats=1))
+    for end in (*range(len(first), len(steps) - 1, 9), len(steps) - 1):
+        curve = LRCurve.from_steps(steps[:end], settings=settings)
+        assert curve.outcome == "stopped" and curve.suggestion == pytest.approx(alone.suggestion)
+        assert (curve.verdict, curve.confidence) == (alone.verdict, alone.confidence)
+        assert "Stopped after 1 of 2 orders." in curve.limit
+
+
+def test_the_range_of_several_orders_holds_the_suggestion() -> None:
+    lrs = LRSettings(mode="quick", steps=60).sweep_lrs
+    blank = LRStep(index=0, lr=1.0, loss=1.0, smoothed_loss=1.0, seconds=0.0)
+    rising = [replace(blank, index=i, lr=lr, loss=1.0 if lr < 0.03 else 9.0) for i, lr in enumerate(lrs)]
+    rising = [*rising[:40], replace(rising[40], diverged=True)]
+    falling = [replace(step, loss=step.loss - 0.3 * (0.003 < step.lr < 0.03), repeat=1) for step in rising]
+    settings = LRSettings(mode="quick", steps=60, repeats=2)
+    curve = LRCurve.from_steps([*rising, *falling], settings=settings)
+    assert [order.low is None for order in curve.orders] == [True, False]
+    assert curve.low is not None and curve.low <= curve.suggestion <= curve.high  # type: ignore[operator]
+    assert curve.verdict.startswith("Try η = ")
 
 
 @pytest.mark.parametrize("repeats", [2, 3])

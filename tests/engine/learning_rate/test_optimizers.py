@@ -13,6 +13,7 @@ from torch import nn
 
 import nbtune as nt
 from nbtune.engine import LRSettings, Task, find_lr
+from nbtune.engine.interrupts import has_failed_to_put_back
 from nbtune.engine.learning_rate.by_optimizer import LRByOptimizer
 from nbtune.engine.learning_rate.rivals import Rival, own_name, rivals_of
 
@@ -190,6 +191,50 @@ def test_what_does_not_take_the_parameters_is_told_before_a_step() -> None:
 
 def refuses_parameters(groups: Any) -> Any:
     raise TypeError("no thanks")
+
+
+def test_what_goes_the_other_way_or_has_the_name_of_the_own_is_told_before_a_step() -> None:
+    task = hard_task()
+    with pytest.raises(ValueError, match="maximizes, as the task's own optimizer does not"):
+        found(task, [partial(SGD, maximize=True)])
+    with pytest.raises(ValueError, match=r"AdamW \(yours\) is what the task's own is called"):
+        found(task, {own_name(task): "SGD"})
+
+
+def test_the_code_of_an_optimizer_is_python_whatever_it_was_made_with() -> None:
+    given = {"lr": 3.0, "weight_decay": 0.1, "foreach": None, "betas": (0.9, 0.95)}
+    (rival,) = rivals_of([partial(ADAMW, **given)])
+    names = {"torch": torch, "parameters": [nn.Parameter(torch.zeros(1))]}
+    (group,) = eval(rival.code.format(parameters="parameters", lr="0.25"), names).param_groups
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (0.25, 0.1, (0.9, 0.95))
+    (rival,) = rivals_of([partial(ADAMW, extra={"a": {1}})])
+    assert "extra={'a': {1}})" in rival.code.format(parameters="parameters", lr="0.25")
+
+
+class Door:
+    """What cannot be put back once another optimizer has made a step."""
+
+    is_shut = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.is_shut:
+            raise RuntimeError("the door is shut")
+
+
+def test_what_could_not_be_put_back_after_another_optimizer_ends_the_whole_search() -> None:
+    door = Door()
+
+    class Shuts(SGD):
+        def step(self, closure: Any = None) -> Any:
+            door.is_shut = True
+            return super().step(closure)
+
+    with pytest.raises(RuntimeError, match="the door is shut") as raised:
+        found(plain_task().with_(preserve=[door]), [Shuts, "Adam"])
+    assert has_failed_to_put_back(raised.value)
 
 
 def test_over_several_orders_each_has_all_of_them() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from tasks import plain_task
 from torch import nn
 
 import nbtune as nt
+from nbtune.engine import LRCurve
 from nbtune.engine.learning_rate.schedule import KINDS, PARTS, UNKNOWN, Kind, Schedule, part_of_best
 
 LENGTHS = [1, 2, 3, 7, 60, 200]
@@ -68,6 +71,47 @@ def test_groups_keep_their_ratios_and_earlier_schedulers_are_forgotten() -> None
         assert rates == pytest.approx([0.0, schedule.lr_at(step), schedule.lr_at(step) / 10])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_code_forgets_an_earlier_scheduler(kind: Kind) -> None:
+    optimizer = optimizer_of(5.0)
+    torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    schedule = Schedule(kind, 40, 0.3)
+    names: dict[str, Any] = {"torch": torch, "optimizer": optimizer}
+    exec(schedule.code, names)
+    wanted = pytest.approx([schedule.lr_at(step) for step in range(40)])
+    assert [lr for (lr,) in rates_under(optimizer, names.get("scheduler"), 40)] == wanted
+
+
+def test_ratios_outlive_a_scheduler_that_ended_at_0() -> None:
+    optimizer = optimizer_of(0.0, 0.1, 0.3)
+    earlier = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=2)
+    rates_under(optimizer, earlier, 3)
+    assert not any(group["lr"] for group in optimizer.param_groups)
+    Schedule("constant", 40, 0.2).scheduler(optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.0, 0.2, 0.6])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_goes_on_from_a_saved_scheduler(kind: Kind) -> None:
+    schedule, optimizer = Schedule(kind, 40, 0.3), optimizer_of(0.1, 0.2)
+    scheduler = schedule.scheduler(optimizer)
+    rates_under(optimizer, scheduler, 31)
+    whole = pickle.loads(pickle.dumps((optimizer, scheduler)))
+    fresh = optimizer_of(7.0, 7.0)
+    parts = (fresh, schedule.scheduler(fresh))
+    for part, saved in zip(parts, (optimizer, scheduler), strict=True):
+        part.load_state_dict(copy.deepcopy(saved.state_dict()))  # type: ignore[attr-defined]
+    wanted = rates_under(optimizer, scheduler, 9)
+    assert rates_under(whole[0], whole[1], 9) == rates_under(fresh, parts[1], 9) == wanted
+
+
+def test_an_optimizer_that_chooses_its_rate_has_no_schedule() -> None:
+    optimizer = optimizer_of(0.1)
+    optimizer.param_groups[0]["lr"] = None  # as Adafactor's
+    with pytest.raises(ValueError, match="SGD chooses its own rate"):
+        Schedule("decay", 10, 0.1).scheduler(optimizer)
+
+
 def test_a_rate_that_is_a_tensor_stays_one() -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.Adam([parameter], lr=torch.tensor(0.1), capturable=False, foreach=False)
@@ -118,9 +162,11 @@ def test_a_race_is_read_anew_for_a_training_of_another_length() -> None:
 def test_a_search_gives_a_schedule_of_any_kind() -> None:
     curve = nt.find_lr(plain_task(), progress=False, train_steps=400)
     for kind in KINDS:
-        assert curve.schedule(kind=kind) == Schedule(kind, 400, part_of_best(kind, 400) * (curve.best or 0))
+        peak = part_of_best(kind, 400) * (curve.best or 0)
+        schedule = curve.schedule(kind=kind)
+        assert (schedule.kind, schedule.steps) == (kind, 400) and schedule.peak == pytest.approx(peak)
     assert curve.schedule(3000).steps == 3000
-    assert curve.schedule(kind="constant").peak == curve.suggestion
+    assert curve.schedule(kind="constant").peak == pytest.approx(curve.suggestion)
     with pytest.raises(ValueError, match="kind must be one of"):
         curve.schedule(kind="steady")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="steps must say how long the training is"):
@@ -137,6 +183,21 @@ def test_without_an_answer_there_is_no_schedule() -> None:
     curve = nt.find_lr(plain_task(), progress=False, lr_min=1e-9, lr_max=1e-7)
     with pytest.raises(ValueError, match="no suggestion to make a schedule of"):
         curve.schedule(100)
+
+
+def test_a_schedule_keeps_the_margin_of_a_race_that_was_stopped() -> None:
+    curve = nt.find_lr(plain_task(), progress=False)
+    early = 0
+    for end in range(0, len(curve.steps), 10):
+        stopped = LRCurve.from_steps(curve.steps[:end], settings=curve.settings)
+        if stopped.suggestion is None or stopped.best is None:
+            continue
+        early += stopped.suggestion < 0.9 * part_of_best("constant", None) * stopped.best
+        for length in (100, 2000):
+            read = stopped.for_steps(length)
+            assert stopped.schedule(length, "constant").peak == pytest.approx(read.suggestion)
+            assert stopped.schedule(length, "one-cycle").peak == pytest.approx(read.peak)
+    assert early
 
 
 def test_a_search_over_batch_sizes_is_read_anew_at_each() -> None:

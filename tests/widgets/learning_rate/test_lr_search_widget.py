@@ -229,6 +229,35 @@ def test_a_length_typed_before_the_run_or_while_it_goes_on_is_that_of_its_answer
     assert finished(finder).settings.train_steps == 5000
 
 
+def test_a_length_typed_in_another_mode_is_drawn_and_told_when_the_answer_is_in_sight_again() -> None:
+    finder = LRFinder(plain_task(), train_steps=100)
+    finder.start()
+    finished(finder)
+    click(finder, "set", values={"train_steps": "9000"})
+    drawn_at_once, told = everything_drawn(finder), said(finder)
+    click(finder, "set", values={"train_steps": "100"})
+    assert everything_drawn(finder) != drawn_at_once
+    click(finder, "set", mode="quick")
+    click(finder, "set", values={"train_steps": "9000"})
+    click(finder, "set", mode="race")
+    assert (everything_drawn(finder), said(finder)) == (drawn_at_once, told)
+
+
+def everything_drawn(finder: LRFinder) -> str:
+    """The rows of a race's plot."""
+    plot = finder.plots["scores"]
+    return str({**plot.data["columns"], **plot.since.get("columns", {})})
+
+
+def test_a_length_that_is_none_does_not_hide_what_failed() -> None:
+    finder = LRFinder(hard_task().with_(loss_fn=lambda outputs, targets: outputs.nonsense))
+    finder.start()
+    ended(finder)
+    problem, sentence = finder.problem, said(finder)
+    click(finder, "set", values={"train_steps": "long"})
+    assert finder.state == "failed" and (finder.problem, said(finder)) == (problem, sentence)
+
+
 def test_over_batch_sizes_the_length_counts_too() -> None:
     finder = LRFinder(plain_task(), batch_sizes=[8, 32])
     finder.start()
@@ -284,6 +313,33 @@ def test_an_optimizer_made_by_the_reader_keeps_its_maker_in_every_mode() -> None
     made.clear()
     click(finder, "start", values={**finder.values, "optimizers": "mine, Adam"}, mode="optimizers")
     assert list(finished(finder).curves) == ["SGD (yours)", "mine", "Adam"] and made
+
+
+def test_names_with_commas_and_brackets_stand_in_the_field() -> None:
+    given = {
+        "SGD(momentum=0.9, nesterov=True)": torch.optim.SGD,
+        "<b>, mine": torch.optim.Adam,
+        "mine": torch.optim.NAdam,
+    }
+    finder = LRFinder(plain_task(), optimizers=given)
+    finder.start()
+    assert list(finished(finder).curves)[1:] == list(given)
+    click(finder, "start", values={**finder.values, "optimizers": " mine ,<b>, mine,, RAdam"})
+    assert list(finished(finder).curves)[1:] == ["mine", "<b>, mine", "RAdam"]
+
+
+def test_stopped_in_the_second_race_it_says_so_and_all_is_as_it_was() -> None:
+    gate = Gate()
+    task = at_step(300, gate)
+    before = everything(task)
+    finder = LRFinder(task, optimizers=["Adam", "RAdam"])
+    finder.start()
+    assert gate.reached.wait(PATIENCE_SECONDS)
+    click(finder, "stop")
+    gate.opened.set()
+    result = finished(finder)
+    assert everything(task) == before and result.outcome == "stopped"
+    assert "Stopped before" in result.limit and result.suggestions["SGD (yours)"] is not None
 
 
 @pytest.mark.parametrize(("text", "told"), [("", "must name an optimizer"), ("Adm", "known are Adam")])

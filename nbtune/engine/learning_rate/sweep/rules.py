@@ -260,10 +260,15 @@ def _from_rise(curve: _Curve, rises_from: float, lr_min: float, way: Direction) 
     return Answer(
         suggestion=suggestion,
         confidence="between",
-        verdict=f"Try η = {format_lr(suggestion)}",
+        verdict=attempt(suggestion),
         reason=f"{reason}{fell}",
         limit="Quick sweep, one run.",
     )
+
+
+def attempt(suggestion: float) -> str:
+    """The verdict of an answer: a sweep takes one look at each rate."""
+    return f"Try η = {format_lr(suggestion)}"
 
 
 def _still_falling(curve: _Curve, lr_max: float, way: Direction) -> Answer:
@@ -272,7 +277,7 @@ def _still_falling(curve: _Curve, lr_max: float, way: Direction) -> Answer:
     return Answer(
         suggestion=suggestion,
         confidence="between",
-        verdict=f"Try η = {format_lr(suggestion)}",
+        verdict=attempt(suggestion),
         reason=f"{factor}× below the end of the range ({format_lr(lr_max)}), where the loss had not {way.risen}.",
         limit="A higher rate may be better.",
     )
