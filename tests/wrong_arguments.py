@@ -168,7 +168,9 @@ def _is_sane(value: Any) -> bool:
 def _rate(value: Any) -> bool | None:
     if isinstance(value, dict):
         return None
-    return value is None or among("fixed", "scaled", "found")(value) or real(above=0)(value)
+    return (
+        value is None or among("fixed", "scaled", "found")(value) or (real(least=1e-30)(value) and float(value) <= 1e30)
+    )
 
 
 COMPARISON_RULES: dict[str, Rule] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
-from ..checks import choice, each, is_several, number, shown, whole_number
+from ..checks import choice, each, is_several, number, rate, shown, whole_number
 from ..memory.cards import parse_capacity
 from .budget import Budget
 
@@ -86,11 +86,11 @@ def _checked_lr(lr: Any) -> float | str | dict[int | str, float] | None:
     if lr is None or isinstance(lr, str):
         return choice("lr", lr, (*RATES, None), told=_LR)  # type: ignore[no-any-return]
     if isinstance(lr, Mapping):
-        return {_checked_size(size, "the batch sizes of lr"): _checked_rate(rate) for size, rate in lr.items()}
+        return {_checked_size(size, "the batch sizes of lr"): _checked_rate(given) for size, given in lr.items()}
     return _checked_rate(lr)
 
 
-def _checked_rate(rate: Any) -> float:
-    if not isinstance(rate, Real) or isinstance(rate, bool):
-        raise TypeError(f"lr must be {_LR}, not {shown(rate)}")
-    return number("lr", rate, above=0)
+def _checked_rate(given: Any) -> float:
+    if not isinstance(given, Real) or isinstance(given, bool):
+        raise TypeError(f"lr must be {_LR}, not {shown(given)}")
+    return rate("lr", given)

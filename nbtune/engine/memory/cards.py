@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from numbers import Integral
@@ -173,7 +172,7 @@ def context_bytes_of(architecture: Architecture) -> int:
 
 
 def _of_size(size: float, written: str | int) -> Capacity:
-    if not math.isfinite(size) or size > LARGEST:
+    if not size <= LARGEST:  # nor what is no number; a whole one may be beyond any float
         raise ValueError(f"capacity must be 1 000 000 TB or less, not {shown(written)}: write '8 GB', or 8 * 2**30")
     if size < SMALLEST:
         raise ValueError(f"capacity must be 1 MB or more, not {shown(written)}: write '8 GB', or 8 * 2**30")

@@ -135,8 +135,8 @@ class MemoryEstimate:
 
     def timeline(self, k: int) -> MemoryTimeline:
         """What is in use and reserved over one step at batch size ``k``, and what runs when most is."""
-        tape = self._source.tape(checked_k(k))
-        return timeline(tape, k, self.context_bytes, is_cuda=self.device == "cuda")
+        k = checked_k(k)
+        return timeline(self._source.tape(k), k, self.context_bytes, is_cuda=self.device == "cuda")
 
     def evaluation(self) -> MemoryEstimate:
         """The same for evaluation: forward passes in eval mode without gradients, between two steps of training.

@@ -137,7 +137,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
             batch = batch.detach().requires_grad_()
         # A pinned tensor can travel while the host goes on; for others the flag does nothing.
         return batch if batch.device == device else batch.to(device, non_blocking=True)
-    if hasattr(batch, "to"):
+    if hasattr(batch, "to") and not isinstance(batch, type):
         return batch.to(device)
     if isinstance(batch, Mapping):
         return {key: to_device(value, device) for key, value in batch.items()}

@@ -261,3 +261,9 @@ def test_a_card_below_its_context_says_that_nothing_fits() -> None:
 
 def test_the_name_of_a_card_is_told_as_it_is_sold() -> None:
     assert [capacity_name(text) for text in ("a100-80g", "8gb", 2**33)] == ["A100 80", "8 GB card", "8 GB card"]
+
+
+@pytest.mark.parametrize("size", [10**400, -(10**400), 10**60])
+def test_a_size_beyond_any_card_is_refused_however_large(size: Any) -> None:
+    with pytest.raises(ValueError, match="capacity must be"):
+        parse_capacity(size)
