@@ -590,6 +590,8 @@ def _of_error(argument: Argument, value: Any, error: Exception, may_be: bool | N
         return Verdict("wrong", f"refused though right: {what}")
     if argument.is_trait:
         return Verdict("refused")
+    if any("nbtune: the batch was" in note for note in getattr(error, "__notes__", ())):
+        return Verdict("refused")  # the user's own model did not take the data, which is told with what they were
     if type(error) not in (TypeError, ValueError, nt.NotPredictableError):
         return Verdict("wrong", f"not a documented type: {what}")
     if len(said) > MOST_TEXT:

@@ -92,7 +92,7 @@ def clicked_through(notebook: Notebook, name: str) -> None:
 
 def test_a_click_on_start_streams_the_points_and_every_count_agrees(lab: Notebook) -> None:
     clicked_through(lab, "start.ipynb")
-    assert re.search(r"Use\s+η\s=\s[\d.e-]+", lab.panel().inner_text())
+    assert re.search(r"Try\s+η\s=\s[\d.e-]+", lab.panel().inner_text())
 
 
 def test_the_same_holds_in_notebook_7(notebook7: Notebook) -> None:

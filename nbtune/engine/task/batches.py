@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..errors import stops_told
-from .items import check_batch
+from .items import HOLDS_ITSELF, check_batch
 from .items import shapes as shapes
 
 NO_BATCH = "the data yield no batch (an iterator that is used up, an empty stream, or one shorter than a batch?)"
@@ -130,7 +130,18 @@ class _Writable:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor on ``device``: through dicts, lists, tuples, and whatever has ``.to``."""
+    """The batch with every tensor on ``device``: through dicts, lists, tuples, and whatever has ``.to``.
+
+    Raises:
+        ValueError: For a batch that holds itself.
+    """
+    try:
+        return _moved(batch, device)
+    except RecursionError:
+        raise ValueError(HOLDS_ITSELF) from None
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, torch.Tensor):
         if batch.requires_grad:
             # A graph of the batch's own would lead one step's gradients into the user's data, and serve one step alone.
@@ -140,11 +151,11 @@ def to_device(batch: Any, device: torch.device) -> Any:
     if hasattr(batch, "to") and not isinstance(batch, type):
         return batch.to(device)
     if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}
+        return {key: _moved(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(to_device(value, device) for value in batch))
+        return type(batch)(*(_moved(value, device) for value in batch))
     if isinstance(batch, (list, tuple)):
-        return type(batch)(to_device(value, device) for value in batch)
+        return type(batch)(_moved(value, device) for value in batch)
     return batch
 
 

@@ -131,13 +131,21 @@ def collated(samples: list[Any]) -> Any:
         ) from error
 
 
+HOLDS_ITSELF = "the data hold a batch that holds itself, or is nested without end"
+
+
 def check_batch(batch: Any, data: Any) -> None:
     """Whether the first item of an iterable of batches may be one.
 
     Raises:
         TypeError: When it is surely a single sample.
+        ValueError: When it holds itself.
     """
-    if kind_of(batch) == "sample" and not all(_shapes(batch)):
+    try:
+        is_sample = kind_of(batch) == "sample" and not all(_shapes(batch))
+    except RecursionError:
+        raise ValueError(HOLDS_ITSELF) from None
+    if is_sample:
         raise TypeError(
             f"an item of the data, a {type(data).__name__}, is one sample ({shapes(batch)}), not a batch: give a "
             "DataLoader, a Dataset or a list of samples instead, of which batches are made"

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset, default_collate
 
 from nbtune.engine import LRSettings, Task, find_lr
+from nbtune.engine.task import batches
 from nbtune.engine.task.items import kind_of
 
 CE = nn.functional.cross_entropy
@@ -399,3 +400,12 @@ def test_a_model_may_return_its_loss_itself() -> None:
     model = Own(4, 2)
     task = Task(model, torch.optim.SGD(model.parameters(), 0.1), data=(X, Y))
     assert first_loss(task) == pytest.approx(first_loss(plain_task(data=(X, Y))))
+
+
+def test_a_batch_that_holds_itself_is_refused_in_words() -> None:
+    inside: list[Any] = [torch.zeros(2)]
+    inside.append(inside)
+    with pytest.raises(ValueError, match="holds itself"):
+        batches.to_device(inside, torch.device("cpu"))
+    with pytest.raises(ValueError, match="holds itself"):
+        find_lr(plain_task(), validation=iter([inside]), progress=False)
