@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +28,8 @@ class LRByOptimizer(SeveralCurves[str]):
     Attributes:
         curves: The optimizer's name → its race, the task's own first; only those that have begun. The others are those
             of ``SeveralCurves``.
-        step: After so many steps they are compared: as many as all of them took at their best rate.
+        step: After so many steps those that were raced to the end are compared: as many as all of them took at their
+            best rate. Their batches are the same until one of them looks at some kept out of the steps.
         losses: Name → mean training loss of its best rate over the last third of these steps, the lowest first.
         close: Those that could not be told from the first of these, which is among them.
     """
@@ -65,6 +65,11 @@ class LRByOptimizer(SeveralCurves[str]):
     def best(self) -> str | None:
         """The optimizer that is ahead beyond doubt; None where there is none."""
         return self.close[0] if len(self.close) == 1 and len(self.losses) > 1 else None
+
+    @property
+    def leaders(self) -> dict[str, Candidate]:
+        """Name → the rate that is ahead in its race; without those of which none has a score."""
+        return _leaders(self.curves)
 
     @property
     def own(self) -> str:
@@ -144,24 +149,29 @@ class ByOptimizerFold(SeveralFold[str]):
         step, means, behind = _compared(curves)
         most = TOLD_PART * max(0.0, _drop(curves, means))
         close = tuple(name for name in means if behind[name].least <= most)
-        verdict, reason = _words(curves, means, close, step, self._sign)
+        is_whole = len(through) == wanted
+        verdict, reason = _words(curves, means, close, step, self._sign, is_whole=is_whole)
         return LRByOptimizer(
             curves=curves, settings=settings, ended=ended, step=step, losses=means, close=close, verdict=verdict,
             reason=reason, limit=_limit(settings, curves, ended, step), sign=self._sign,
-            outcome="finished" if len(through) == wanted else "stopped",
+            outcome="finished" if is_whole else "stopped",
         )  # fmt: skip
 
 
-def _leader(curve: LRCurve) -> Candidate | None:
-    """The rate that was ahead at the end."""
-    scored = [c for c in curve.candidates if c.score is not None and c.left_after is None]
-    return min(scored, key=lambda c: math.inf if c.score is None else c.score, default=None)
+def _leaders(curves: Mapping[str, LRCurve]) -> dict[str, Candidate]:
+    found = {}
+    for name, curve in curves.items():
+        scored = [(c.score, c.lr, c) for c in curve.candidates if c.score is not None and c.left_after is None]
+        if scored:
+            found[name] = min(scored)[2]
+    return found
 
 
 def _compared(curves: Mapping[str, LRCurve]) -> tuple[int, dict[str, float], dict[str, Difference]]:
     """After how many steps, mean loss by name, the lowest first, and how far each lies behind it."""
-    found = {name: _leader(curve) for name, curve in curves.items() if curve.suggestion is not None}
-    leaders = {name: np.array(leader.losses) for name, leader in found.items() if leader is not None}
+    # A race that was stopped is at a few steps, which say little of the others.
+    through = {n: curve for n, curve in curves.items() if curve.suggestion is not None and curve.outcome != "stopped"}
+    leaders = {name: np.array(leader.losses) for name, leader in _leaders(through).items()}
     if not leaders:
         return 0, {}, {}
     step = min(map(len, leaders.values()))
@@ -179,8 +189,9 @@ def _drop(curves: Mapping[str, LRCurve], means: Mapping[str, float]) -> float:
 
 
 def _words(
-    curves: Mapping[str, LRCurve], means: Mapping[str, float], close: tuple[str, ...], step: int, sign: int
-) -> tuple[str, str]:
+    curves: Mapping[str, LRCurve], means: Mapping[str, float], close: tuple[str, ...], step: int, sign: int,
+    *, is_whole: bool,
+) -> tuple[str, str]:  # fmt: skip
     rates = {name: curves[name].suggestion or 0.0 for name in means}
     found = ", ".join(f"{format_loss(sign * loss)} with {name}" for name, loss in means.items())
     what = "Held-out" if any(curve.is_held_out for curve in curves.values()) else "Training"
@@ -190,7 +201,8 @@ def _words(
     if len(means) == 1:
         return f"Only {close[0]} has an answer: η = {format_lr(rates[close[0]])}", reason
     if len(close) == 1:
-        return f"{close[0]} does best: use it with η = {format_lr(rates[close[0]])}", reason
+        does_best = "does best" if is_whole else "does best of those raced to the end"
+        return f"{close[0]} {does_best}: use it with η = {format_lr(rates[close[0]])}", reason
     *others, last = close
     which = ", ".join(f"η = {format_lr(rates[name])} with {name}" for name in close)
     return f"{', '.join(others)} and {last} cannot be told apart", f"{reason} Use {which}."

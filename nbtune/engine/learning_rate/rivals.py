@@ -16,9 +16,6 @@ from ..checks import shown
 from ..task.rates import does_maximize
 from ..task.task import Task
 
-FIRST_LR = 1e-3
-"""Where the task's own optimizer names no rate: any race sets its own."""
-
 MOMENTUM = 0.9
 WITH_MOMENTUM = {
     "sgd with momentum": partial(torch.optim.SGD, momentum=MOMENTUM),
@@ -62,7 +59,7 @@ class Rival:
         if self.name == own_name(task):
             raise ValueError(f"optimizers: {self.name} is what the task's own is called: give another name")
         more = {"maximize": True} if does_maximize([own]) else {}
-        groups = [{"params": list(g["params"]), "lr": _lr_of(g), **more} for g in own.param_groups]
+        groups = [{"params": list(g["params"]), "lr": float(g["lr"]), **more} for g in own.param_groups]
         try:
             made = self.make(groups)
         except Exception as error:
@@ -158,7 +155,3 @@ def _code_of(make: Any) -> str:
     more = "".join(f", {argument}={value!r}" for argument, value in given.items() if argument != "lr")
     more = more.replace("{", "{{").replace("}", "}}")
     return f"torch.optim.{name}({{parameters}}, lr={{lr}}{more})"
-
-
-def _lr_of(group: dict[str, Any]) -> float:
-    return FIRST_LR if group.get("lr") is None else float(group["lr"])

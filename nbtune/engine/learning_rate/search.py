@@ -161,29 +161,29 @@ class LRSearch(GeneratorRun[Event]):
                         step, batch_size=part.batch_size, repeat=part.repeat, optimizer=part.optimizer, seconds=seconds
                     )
             except Exception as error:
-                # What does not fit must not cost what was found before it, or at other batch sizes; and what another
-                # optimizer raises is no error of the task's.
-                is_alone = part.batch_size is None and not self.at
-                if (
-                    is_alone
-                    or has_failed_to_put_back(error)
-                    or not (part.is_rival or out_of_memory.kind_of(error) == "out of memory")
-                ):
+                if not self._ends_alone(part, error):
                     raise
                 failure = error
         if failure is None:
             return True
+        is_memory = out_of_memory.kind_of(failure) == "out of memory"
+        reason = "out of memory" if is_memory else f"{type(failure).__name__}: {first_line(failure).rstrip('.')}"
         out_of_memory.released(self.task.device, 0, failure)
-        if part.is_rival:
-            is_memory = out_of_memory.kind_of(failure) == "out of memory"
-            reason = "out of memory" if is_memory else f"{type(failure).__name__}: {first_line(failure).rstrip('.')}"
-            yield Ended(batch_size=None, repeat=part.repeat, reason=reason, optimizer=part.optimizer)
-            return True
-        if part.batch_size is None:
+        if part.batch_size is None and not part.is_rival:
             self._noted[0][-1].said.add(f"Ended early: {first_line(failure).rstrip('.')}.")
             return False
-        yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason="out of memory")
+        yield Ended(batch_size=part.batch_size, repeat=part.repeat, reason=reason, optimizer=part.optimizer)
         return True
+
+    def _ends_alone(self, part: Part, error: Exception) -> bool:
+        """Whether an error ends this part and not the search.
+
+        What does not fit must not cost what was found before it, or at other batch sizes; and what another optimizer
+        raises is no error of the task's.
+        """
+        if has_failed_to_put_back(error) or (part.batch_size is None and not self.at):
+            return False
+        return part.is_rival or out_of_memory.kind_of(error) == "out of memory"
 
 
 class TheoryRun(GeneratorRun[Curvature]):

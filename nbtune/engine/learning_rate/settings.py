@@ -111,8 +111,7 @@ class LRSettings:
 
         Raises:
             TypeError: For something that is no task.
-            ValueError: For validation data that it has no loss for, an optimizer it does not have, or one that does
-                not take its parameters.
+            ValueError: For validation data that it has no loss for, or an optimizer it does not have.
         """
         checked_task(task, "a search for a learning rate")
         if self.validation is not None and task.update is not None:
@@ -121,8 +120,6 @@ class LRSettings:
         if self.optimizer is not None and self.optimizer not in names:
             has = f"has {', '.join(map(repr, names))}" if names else "has only one, without a name"
             raise ValueError(f"there is no optimizer {self.optimizer!r}: the task {has}")
-        for rival in self.optimizers:
-            rival.beside(task)
 
     @property
     def race_lrs(self) -> tuple[float, ...]:

@@ -41,6 +41,7 @@ class Source:
         self._caveats: tuple[str, ...] = ()
         self._tape: Tape | None = None
         self._beside = 0
+        self._is_lawful = False  # whether one tape serves every k of the plan that this one was changed from
         self._first: Recording | None = None
         self._tapes: dict[int, Tape] = {}
         self._moments: dict[int, Moment] = {}
@@ -198,7 +199,7 @@ class Source:
             return self
         if plan not in self._changed:
             made = self._changed[plan] = Source(self.task, self.samples, plan)
-            made.method, made._beside = self.method, self.beside_bytes
+            made.method, made._beside, made._is_lawful = self.method, self.beside_bytes, self.has_law or self._is_lawful
         return self._changed[plan]
 
     def on(self, architecture: Architecture) -> Source:
@@ -286,7 +287,7 @@ class Source:
         if self._derived is not None:
             self._derived[0].find_law()
         elif self._tape is None and self.task is not None and self.method != "real steps":
-            self._trace(self.method, is_checked=False)
+            self._trace(self.method, is_checked=not self._is_lawful)
 
     def evaluation(self) -> Source:
         """Forward passes in eval mode without gradients, beside the gradients and the state that training leaves."""

@@ -124,10 +124,10 @@ class Stage:
             face.suggestion_action = {"label": f"Try {lr_min} to {lr_max}", "values": values}
 
     def _tell_optimizers(self, result: LRByOptimizer) -> None:
-        lr, first = result.suggestions.get(result.own), next(iter(result.losses), "")
+        lr, best = result.suggestions.get(result.own), result.best
         self.face.apply_label = "" if lr is None else f"Apply η = {format_lr(lr)}"
-        code = result.code(first) if first else ""
-        self.face.code = {"title": f"{first} with its η", "text": code} if code else {}
+        code = "" if best is None else result.code(best)
+        self.face.code = {"title": f"{best} with its η", "text": code} if code else {}
 
     def tell_nothing(self, task: Task) -> None:
         """The stage shows a mode in which nothing was looked for yet."""

@@ -378,10 +378,9 @@ def test_a_race_stopped_in_its_first_round_knows_something_of_the_whole_range() 
     before, after = (LRCurve.from_steps(first[:count], settings=LRSettings()) for count in (len(first) - 1, len(first)))
     assert (before.suggestion, before.low, before.high) == (None, None, None)
     assert after.low is not None and after.high is not None and after.confidence != "sure"
-    if after.suggestion is not None:
-        leader = min((c for c in after.candidates if c.score is not None), key=lambda c: c.score or 0.0)
-        assert after.suggestion == pytest.approx(race_rules.EARLY_PART * 0.6 * leader.lr)
-        assert after.low < after.suggestion < after.high
+    leader = min((c for c in after.candidates if c.score is not None), key=lambda c: c.score or 0.0)
+    assert after.suggestion == pytest.approx(race_rules.EARLY_PART * 0.6 * leader.lr)
+    assert after.low < after.suggestion < after.high
 
 
 def test_a_race_stopped_before_anything_fell_says_where_a_better_rate_may_lie() -> None:

@@ -9,8 +9,9 @@ import pytest
 from race_results import bowl, race_of
 
 from nbtune.engine.learning_rate.race.candidate import score_of
-from nbtune.plots.learning_rate.race.racer import Racer, scores_of
+from nbtune.plots.learning_rate.race.racer import Racer
 from nbtune.plots.learning_rate.race.strokes import STROKE, Line, strokes
+from nbtune.plots.learning_rate.scoring import scores_of
 
 
 def rows(*lines: Line, is_log: bool = False) -> list[list[float]]:

@@ -293,10 +293,20 @@ def test_the_winners_code_is_offered_and_another_length_is_read_anew() -> None:
     assert finder.mode == "optimizers"
     finder.start()
     result = finished(finder)
-    first = next(iter(result.losses))
-    assert finder.code.get("text", "") == result.code(first)
+    assert finder.code.get("text", "") == ("" if result.best is None else result.code(result.best))
     click(finder, "set", values={"train_steps": "5000"})
     assert finder.result.suggestions["Adam"] < result.suggestions["Adam"]
+
+
+def test_code_is_offered_for_one_that_is_ahead_beyond_doubt_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = LRFinder(plain_task(), optimizers=["Adam"])
+    finder.start()
+    own = finished(finder).own
+    for steps, best in (("3000", None), ("4000", "Adam"), ("5000", own)):
+        monkeypatch.setattr(LRByOptimizer, "best", property(lambda self, best=best: best))
+        click(finder, "set", values={"train_steps": steps})  # it is told anew
+        assert finder.code.get("text", "") == (finder.result.code("Adam") if best == "Adam" else "")
+    assert finder.result.code("Adam")
 
 
 def test_an_optimizer_made_by_the_reader_keeps_its_maker_in_every_mode() -> None:

@@ -11,10 +11,11 @@ from ...base.live import live
 from ...base.marks import BOTH_WIDTHS, Axis, Mark, Marks, Panel, Part, labels
 from ...base.mirror import mirrored_panel
 from ...base.sentence import sentence_png
+from ...base.typed_again import SETTLED_END
 from .. import overlays
 from ..pair import HEIGHT, LEFT, NARROW_BELOW, RIGHT, loss_axis, rates_axis, side_by_side
 from ..several import COLOURS, CURVES, CURVES_MARKS, LINES, POINTS
-from .view import LAST_LABEL, LEAST_STEPS, by_optimizer_view
+from .view import LAST_LABEL, by_optimizer_view
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_optimizer import LRByOptimizer
@@ -38,7 +39,7 @@ def by_optimizer_panels(lr_min: float, lr_max: float, *, held_out: bool = False,
     """Both figures, "valleys" and "courses"; see ``by_size_panels``."""
     rates, losses = rates_axis(lr_min, lr_max), loss_axis(held_out)
     steps = Axis(
-        "training step at the best η (log scale)", (0.9, LAST_LABEL * LEAST_STEPS), is_log=True, ticks=STEP_TICKS,
+        "training step at the best η (log scale)", (0.9, LAST_LABEL * SETTLED_END), is_log=True, ticks=STEP_TICKS,
         texts=tuple(f"{step:g}" for step in STEP_TICKS),
     )  # fmt: skip
     made = {

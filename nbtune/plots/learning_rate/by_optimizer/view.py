@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...base.columns import Columns, View
+from ...base.columns import Columns, Floats, View
 from ...base.labels import GAP_PX, Box, Frame, Label
 from ...base.mirror import mirrored
 from ...base.series import Series, series_of_names
+from ...base.typed_again import SETTLED_END
 from ..pair import FRAME_HEIGHT, FRAME_WIDTHS
+from ..scoring import scores_of
 from ..several import COLOURS, Curves, lines_of, points_of, word_colour
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_optimizer import LRByOptimizer
-    from ....engine.learning_rate.curve import LRCurve
-
-LEAST_STEPS = 45
-"""Of the step axis."""
+    from ....engine.learning_rate.race.candidate import Candidate
 
 LAST_LABEL = 3.0
 """× the last step: so far the axis goes, so that most names stand behind the lines."""
@@ -32,8 +31,8 @@ class Course:
     """One optimizer at its best rate: mean losses so far, shape (steps,)."""
 
     series: Series
-    steps: np.ndarray[tuple[int], np.dtype[np.float64]]
-    losses: np.ndarray[tuple[int], np.dtype[np.float64]]
+    steps: Floats
+    losses: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ def by_optimizer_view(result: LRByOptimizer, *, running: bool = False, words: bo
         words: Whether the plot's words are placed too; see ``by_size_view``.
     """
     scene = by_optimizer_scene(result, running)
-    curves, courses = scene.left.columns(), _courses(scene)
+    curves = scene.left.columns()
+    courses = _courses(scene, curves["start"])
     if words:
         curves, courses = {**curves, **scene.left.words()}, {**courses, **_words(scene)}
     ends = scene.left.losses
@@ -77,10 +77,12 @@ def by_optimizer_view(result: LRByOptimizer, *, running: bool = False, words: bo
 def by_optimizer_scene(result: LRByOptimizer, running: bool) -> ByOptimizerScene:
     """The scene of ``result``, with any number of optimizers."""
     names = _names_of(result)
-    shown = [(s, result.curves[str(s.key)]) for s in series_of_names(names) if s.key in result.curves]
-    left = Curves.of(shown, result.settings)
-    courses = tuple(found for found in (_course(series, curve) for series, curve in shown) if found is not None)
-    last = max([LEAST_STEPS, *(int(course.steps[-1]) for course in courses)])
+    series = series_of_names(names)
+    left = Curves.of(((s, result.curves[str(s.key)]) for s in series if s.key in result.curves), result.settings)
+    leaders = result.leaders
+    found = (_course(s, leaders[str(s.key)]) for s in series if s.key in leaders)
+    courses = tuple(course for course in found if math.isfinite(course.losses[-1]))
+    last = max([SETTLED_END, *(int(course.steps[-1]) for course in courses)])
     return ByOptimizerScene(result, running, left, courses, (0.9, LAST_LABEL * last))
 
 
@@ -89,27 +91,18 @@ def _names_of(result: LRByOptimizer) -> list[str]:
     return list(dict.fromkeys([*result.curves, *(rival.name for rival in result.settings.optimizers)]))
 
 
-def _course(series: Series, curve: LRCurve) -> Course | None:
-    alive = [c for c in curve.candidates if c.left_after is None and c.score is not None and math.isfinite(c.score)]
-    if not alive:
-        return None
-    leader = min(alive, key=lambda c: float(c.score or 0.0))
-    losses = np.asarray(leader.losses, dtype=np.float64)
-    # Means over the last third of the steps so far, as scores are.
-    sums = np.concatenate([[0.0], np.cumsum(losses)])
-    steps = np.arange(1, len(losses) + 1)
-    begins = np.maximum(0, steps - np.maximum(3, steps // 3))
-    return Course(series, steps.astype(np.float64), (sums[steps] - sums[begins]) / (steps - begins))
+def _course(series: Series, leader: Candidate) -> Course:
+    steps = np.arange(1, len(leader.losses) + 1, dtype=np.float64)
+    return Course(series, steps, scores_of(np.array(leader.losses, dtype=np.float64)))
 
 
-def _courses(scene: ByOptimizerScene) -> dict[str, Columns]:
+def _courses(scene: ByOptimizerScene, start: Columns) -> dict[str, Columns]:
     lines = [(c.series.slot, c.steps.tolist(), c.losses.tolist()) for c in scene.courses]
     ends = [(c.series.slot, _end(c)) for c in scene.courses]
     at = [float(scene.result.step)] if not scene.running and len(scene.courses) > 1 else []
     bottom, top = scene.left.losses
-    starts = scene.left.columns()["start"]
     return {
-        **lines_of(lines, scene.left.clipped), **points_of(ends), "start": starts,
+        **lines_of(lines, scene.left.clipped), **points_of(ends), "start": start,
         "compared": {"x": np.array(at), "bottom": np.full(len(at), bottom), "top": np.full(len(at), top)},
     }  # fmt: skip
 

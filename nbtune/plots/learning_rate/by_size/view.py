@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +19,6 @@ from .scene import BySizeScene, by_size_scene
 
 if TYPE_CHECKING:
     from ....engine.learning_rate.by_batch_size import LRByBatchSize
-
-TREND_EVERY_PX = 5
 
 
 def by_size_view(result: LRByBatchSize, *, running: bool = False, words: bool = True) -> dict[str, View]:
@@ -98,11 +95,7 @@ def _move_boxes(scene: BySizeScene, frame: Frame) -> list[Box]:
         top, bottom = frame.y(answer.high or answer.lr), frame.y(answer.low or answer.lr)
         boxes.append((px - 5, min(top, row - 5), px + 5, max(bottom, row + 5)))
     trend = _trend(scene)
-    ends = [(frame.x(float(k)), frame.y(float(lr))) for k, lr in zip(trend["x"], trend["y"], strict=True)]
-    for (left, above), (right, below) in pairwise(ends):
-        for part in np.linspace(0, 1, 2 + int((right - left) / TREND_EVERY_PX)).tolist():
-            px, row = left + part * (right - left), above + part * (below - above)
-            boxes.append((px - 2, row - 2, px + 2, row + 2))
+    boxes += frame.along(trend["x"], trend["y"])
     return boxes
 
 
