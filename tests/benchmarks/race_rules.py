@@ -1,11 +1,12 @@
 """How far below a race's minimum should a suggestion lie? Regret by factor, and what cross-validation chooses.
 
-    python tests/benchmarks/race_rules.py [FOLDER] [--tried]
+    python tests/benchmarks/race_rules.py [FOLDER] [--tried | --tried-quick]
 
 FOLDER is a copy of lr_bench. Every task of suggestions.py is raced once per seed; ``curve.best`` × a factor is judged
 at the three horizons. Then each task is left out in turn and judged with the factor that is best on the others: for a
 constant rate by the mean of 200 and 3,000 steps, for the peak by the one-cycle schedule. With --tried, what a race
-without one of its parts would suggest (ten minutes).
+without one of its parts would suggest (ten minutes). With --tried-quick, what a sweep suggests that may lie no higher
+than so many times the rate of its lowest loss, and how often outside its own usable range (six other seeds).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from nbtune.engine.learning_rate import settings as lr_settings
 from nbtune.engine.learning_rate.race import difference, look
 from nbtune.engine.learning_rate.race import fixed as race_fixed
 from nbtune.engine.learning_rate.race import standings as race_standings
+from nbtune.engine.learning_rate.sweep import rules as sweep_rules
 
+QUICK_SEEDS = 600, 601, 602, 610, 611, 612
 FACTORS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 
 
@@ -32,10 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--tried", action="store_true")
+    parser.add_argument("--tried-quick", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if arguments.tried:
-        _print_tried(arguments.folder)
+    if arguments.tried or arguments.tried_quick:
+        (_print_tried if arguments.tried else _print_tried_quick)(arguments.folder)
         return
     tables = {
         name: np.array([_means(stick) for stick in sticks]) for name, sticks in yardsticks(arguments.folder).items()
@@ -64,6 +68,23 @@ def _print_tried(folder: str | None) -> None:
             small = found.get("digits_mlp_sgd_k2")
             pair = "" if small is None else f"   ({' '.join(f'{mean:.3f}' for mean in np.mean(small, 0))})"
             print(f"  {title:44} {name:9} {cells}{pair}", flush=True)
+
+
+def _print_tried_quick(folder: str | None) -> None:
+    print("a sweep's suggestion: mean regret and how many ≥ .5 at each horizon; outside its usable range")
+    for most in (np.inf, 1.0, 0.35, 0.15):
+        for name, sticks in yardsticks(folder).items():
+            with _set(sweep_rules, MOST_OF_MINIMUM=most):
+                found = [(stick, curve_of(stick, seed, "quick")) for stick in sticks for seed in QUICK_SEEDS]
+            table = np.array([stick.regrets(curve.suggestion) for stick, curve in found])
+            cells = "   ".join(f"{column.mean():.3f}, {(column >= 0.5).sum()}" for column in table.T)
+            outside = sum(_is_outside(curve) for _, curve in found)
+            print(f"  at most {most:4g} × the minimum  {name:9} {cells}   {outside} of {len(found)}", flush=True)
+
+
+def _is_outside(curve: Any) -> bool:
+    known = curve.suggestion is not None and curve.low is not None
+    return known and not curve.low <= curve.suggestion <= curve.high
 
 
 @contextmanager

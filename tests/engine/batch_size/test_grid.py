@@ -13,7 +13,7 @@ from torch import nn
 from nbtune.engine import Task
 from nbtune.engine.batch_size.grid import MemoryGrid, sweep_image_sizes
 from nbtune.engine.batch_size.settings import BatchSettings
-from nbtune.engine.memory import parse_capacity
+from nbtune.engine.memory import estimate_memory, parse_capacity
 
 SETTINGS = BatchSettings(capacity="1 GB", max_batch_size=64)
 
@@ -57,3 +57,24 @@ def test_a_grid_is_plain_data_for_json() -> None:
 def test_data_that_are_no_images_have_no_sizes_to_change() -> None:
     with pytest.raises(ValueError, match="no images"):
         list(sweep_image_sizes(plain_task(), SETTINGS))
+
+
+class Branching(nn.Module):
+    """Above 100 samples it takes another course, so that no one tape serves every k."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x) if len(x) <= 100 else self.layers(torch.cat([x, x], 1).sigmoid()[:, :3]).exp()
+
+
+def test_rows_of_a_model_without_one_law_are_what_estimates_of_their_own_say() -> None:
+    torch.manual_seed(0)
+    model = Branching()
+    data = torch.randn(256, 3, 32, 32), torch.randint(0, 8, (256,))
+    task = Task(model, torch.optim.SGD(model.parameters(), 0.1), nn.functional.cross_entropy, data)
+    for row in sweep_image_sizes(task, BatchSettings(capacity="1 GB", max_batch_size=128)):
+        alone = estimate_memory(task, "1 GB", image_size=row.image_size)
+        assert row.peak_bytes == tuple(alone.peak_bytes(k) for k in row.batch_sizes)
