@@ -121,6 +121,8 @@ def test_while_more_are_to_come_nothing_is_compared_and_that_is_said() -> None:
     running = by_optimizer_view(result, running=True)
     assert running["courses"].columns["compared"]["x"].size == 0
     assert "Still running." in running["courses"].label
+    alone = by_optimizer_view(result_of({OWN: bowl, "Adam": flat}))
+    assert alone["courses"].columns["compared"]["x"].size == 0  # one alone has an answer
     assert result.verdict in by_optimizer_view(result)["courses"].label
 
 

@@ -99,7 +99,7 @@ def _course(series: Series, leader: Candidate) -> Course:
 def _courses(scene: ByOptimizerScene, start: Columns) -> dict[str, Columns]:
     lines = [(c.series.slot, c.steps.tolist(), c.losses.tolist()) for c in scene.courses]
     ends = [(c.series.slot, _end(c)) for c in scene.courses]
-    at = [float(scene.result.step)] if not scene.running and len(scene.courses) > 1 else []
+    at = [float(scene.result.step)] if not scene.running and len(scene.result.losses) > 1 else []
     bottom, top = scene.left.losses
     return {
         **lines_of(lines, scene.left.clipped), **points_of(ends), "start": start,
